@@ -1,0 +1,58 @@
+"""Dropout: while training, each unit is left out at random."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from jaxnn.layer import Array, Key, Layer, LayerError, expect_input, no_params
+
+
+def dropout(rate: float) -> Layer:
+    """Set a random fraction of the input to zero and scale up the rest (inverted dropout).
+
+    With a mask D that is 1/(1 − rate) with probability 1 − rate, and else 0::
+
+        forward    y  = D x
+        backward   dx = D dy
+
+    The mask is in the cache, so the backward rule is as deterministic as any other.
+    Without a key (inference) the layer does nothing.
+
+    Args:
+        rate: the fraction dropped, 0 ≤ rate < 1 (the lecture's keep_prob is 1 − rate).
+
+    Returns:
+        A layer that keeps the shape, without parameters.
+
+    Raises:
+        LayerError: when the rate is not in [0, 1).
+
+    Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from
+    overfitting"; the lecture's "inverted dropout".
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnn
+        >>> layer, x = jaxnn.dropout(0.5), jnp.ones(1000)
+        >>> sorted(set(layer.apply((), x, jax.random.key(0)).tolist()))
+        [0.0, 2.0]
+        >>> bool((layer.apply((), x) == x).all())
+        True
+    """
+    name = f"dropout({rate:g})"
+    if not 0 <= rate < 1:
+        raise LayerError(f"{name}: expected a rate in [0, 1), the fraction to drop")
+    keep = 1 - rate
+
+    def forward(params: tuple[()], x: Array, key: Key | None = None) -> tuple[Array, Array | None]:
+        expect_input(name, x)
+        if key is None:
+            return x, None
+        kept = jax.random.bernoulli(key, keep, x.shape)
+        mask = jnp.where(kept, 1 / keep, 0.0).astype(x.dtype)
+        return x * mask, mask
+
+    def backward(params: tuple[()], mask: Array | None, dy: Array) -> tuple[tuple[()], Array]:
+        return (), dy if mask is None else dy * mask
+
+    return Layer(name, no_params, forward, backward)

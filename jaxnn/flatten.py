@@ -1,0 +1,22 @@
+"""From pictures to vectors."""
+
+from __future__ import annotations
+
+import math
+
+from jaxnn.layer import Array, Key, Layer, Static, expect_input, no_params
+
+
+def _forward(params: tuple[()], x: Array, key: Key | None = None) -> tuple[Array, Static]:
+    expect_input("flatten", x, "H", "W", "C")
+    shape = x.shape[-3:]
+    return x.reshape(*x.shape[:-3], math.prod(shape)), Static(shape)
+
+
+def _backward(params: tuple[()], shape: Static, dy: Array) -> tuple[tuple[()], Array]:
+    return (), dy.reshape(*dy.shape[:-1], *shape.value)
+
+
+# (..., H, W, C) → (..., H·W·C): the lecture's 64×64×3 picture as a column of 12288 numbers.
+# Backward puts the numbers back where they came from.
+flatten = Layer("flatten", no_params, _forward, _backward)

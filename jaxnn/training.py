@@ -1,0 +1,257 @@
+"""Descent: many steps as one compiled program."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxnn.backprop import ValueAndGrad, value_and_grad, value_and_grad_by_jax
+from jaxnn.layer import Array, Key, Layer, Params
+from jaxnn.losses import Loss
+
+if TYPE_CHECKING:
+    import optax
+
+GRADIENTS: dict[str, Callable[[Layer, Loss], ValueAndGrad]] = {
+    "hand": value_and_grad,
+    "jax": value_and_grad_by_jax,
+}
+
+
+class State(NamedTuple):
+    """All that a training needs to go on: steps done, parameters, the optimizer's state."""
+
+    step: int
+    params: Params
+    opt_state: Any = ()
+
+
+Progress = Callable[[State, Array], None]
+
+
+def gradient_descent(
+    net: Layer,
+    loss: Loss,
+    params: Params,
+    x: Array,
+    y: Array,
+    *,
+    learning_rate: float,
+    steps: int,
+    gradient: Literal["hand", "jax"] = "hand",
+    key: Key | None = None,
+    progress: Progress | None = None,
+    chunk: int = 100,
+) -> tuple[Params, Array]:
+    """Full-batch gradient descent, all steps in one compiled program.
+
+    The lecture's update, repeated: ``W := W − α dW,  b := b − α db``.
+
+    Args:
+        net: the network; ends in logits.
+        loss: one of ``jaxnn.losses``.
+        params: where the descent starts; they are not changed.
+        x: all examples.
+        y: their targets.
+        learning_rate: the lecture's α.
+        steps: how many updates.
+        gradient: ``"hand"`` for the hand-written rules, ``"jax"`` for ``jax.grad``.
+        key: the randomness of layers such as dropout; None leaves them out.
+        progress: called after every ``chunk`` steps with the state so far and the costs of
+            the chunk.  Python, and so Ctrl-C, gets its turn between chunks only.
+        chunk: steps between calls of ``progress``.
+
+    Returns:
+        The parameters after the last update, and the costs (steps,), each before its update.
+        A learning rate that is too high shows as costs of inf or NaN; nothing is raised.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxnn
+        >>> x, y = jnp.array([[-1.0], [1.0]]), jnp.array([[0.0], [1.0]])
+        >>> start = {"W": jnp.zeros((1, 1)), "b": jnp.zeros(1)}
+        >>> params, costs = jaxnn.gradient_descent(
+        ...     jaxnn.dense(1), jaxnn.binary_cross_entropy, start, x, y,
+        ...     learning_rate=1.0, steps=3)
+        >>> [f"{cost:.3f}" for cost in costs.tolist()]
+        ['0.693', '0.474', '0.348']
+    """
+    _check(gradient, steps=steps, chunk=chunk)
+    params, x, y = jax.tree.map(jnp.asarray, (params, x, y))
+    costs = []
+    for start, count in _chunks(0, steps, chunk if progress else steps):
+        params, chunk_costs = _descend(
+            net, loss, gradient, count, params, x, y, learning_rate, key, start
+        )
+        costs.append(chunk_costs)
+        if progress:
+            progress(State(start + count, params), chunk_costs)
+    return params, jnp.concatenate(costs)
+
+
+@functools.partial(jax.jit, static_argnums=range(4))
+def _descend(
+    net: Layer,
+    loss: Loss,
+    gradient: str,
+    steps: int,
+    params: Params,
+    x: Array,
+    y: Array,
+    learning_rate: Array,
+    key: Key | None,
+    start: Array,
+) -> tuple[Params, Array]:
+    cost_and_grads = GRADIENTS[gradient](net, loss)
+
+    def step(params: Params, i: Array) -> tuple[Params, Array]:
+        cost, grads = cost_and_grads(params, x, y, _fold_in(key, i))
+        down = jax.tree.map(lambda p, dp: (p - learning_rate * dp).astype(p.dtype), params, grads)
+        return down, cost
+
+    return jax.lax.scan(step, params, start + jnp.arange(steps))
+
+
+def fit(
+    net: Layer,
+    loss: Loss,
+    params: Params,
+    x: Array,
+    y: Array,
+    *,
+    optimizer: optax.GradientTransformation,
+    batch_size: int,
+    steps: int,
+    key: Key,
+    gradient: Literal["hand", "jax"] = "hand",
+    state: State | None = None,
+    progress: Progress | None = None,
+    chunk: int = 100,
+) -> tuple[Params, Array]:
+    """Minibatch training with any optimizer of optax.
+
+    Every epoch goes through the examples in a new random order.  Batches are always full: the
+    last one of an epoch is filled from the next.
+
+    Args:
+        net: the network; ends in logits.
+        loss: one of ``jaxnn.losses``.
+        params: where the training starts; they are not changed.
+        x: all examples.
+        y: their targets.
+        optimizer: for example ``optax.adam(1e-3)``.
+        batch_size: examples a step, at most ``len(x)``.
+        steps: how many updates, counted from the start of the training.
+        key: decides the order of the examples and the randomness of dropout; the same key
+            gives the same training.
+        gradient: ``"hand"`` or ``"jax"``.
+        state: what ``progress`` was given, to go on from there; ``params`` are then not used.
+        progress: called after every ``chunk`` steps with the state so far and the costs of
+            the chunk.  Python, and so Ctrl-C, gets its turn between chunks only.
+        chunk: steps compiled into one program.
+
+    Returns:
+        The parameters after the last update, and the cost of every batch of this call, each
+        before its update.
+
+    Raises:
+        ValueError: when the batch size does not fit the examples.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnn, optax
+        >>> x = jnp.linspace(-1, 1, 10)[:, None]
+        >>> net = jaxnn.dense(1)
+        >>> params, costs = jaxnn.fit(
+        ...     net, jaxnn.mean_squared_error, net.init(jax.random.key(0), x), x, 3 * x + 1,
+        ...     optimizer=optax.adam(0.1), batch_size=5, steps=300, key=jax.random.key(1))
+        >>> round(params["W"].item(), 1), round(params["b"].item(), 1)
+        (3.0, 1.0)
+    """
+    _check(gradient, steps=steps, chunk=chunk, batch_size=batch_size)
+    params, x, y = jax.tree.map(jnp.asarray, (params, x, y))
+    if len(x) != len(y):
+        raise ValueError(f"expected as many targets as examples, got {len(y)} for {len(x)}")
+    if batch_size > len(x):
+        raise ValueError(f"batch_size {batch_size} is more than the {len(x)} examples there are")
+    if state is None:
+        state = State(0, params, optimizer.init(params))
+    key_of_order, key_of_steps = jax.random.split(key)
+    costs = []
+    for start, count in _chunks(state.step, steps, chunk):
+        batches = _batches(key_of_order, len(x), batch_size, start, count)
+        params, opt_state, chunk_costs = _fit(
+            *(net, loss, gradient, optimizer),
+            *(state.params, state.opt_state, x, y, batches, key_of_steps, start),
+        )
+        state = State(start + count, params, opt_state)
+        costs.append(chunk_costs)
+        if progress:
+            progress(state, chunk_costs)
+    return state.params, jnp.concatenate(costs) if costs else jnp.zeros(0)
+
+
+@functools.partial(jax.jit, static_argnums=range(4))
+def _fit(
+    net: Layer,
+    loss: Loss,
+    gradient: str,
+    optimizer: optax.GradientTransformation,
+    params: Params,
+    opt_state: Any,
+    x: Array,
+    y: Array,
+    batches: Array,
+    key: Key,
+    start: Array,
+) -> tuple[Params, Any, Array]:
+    import optax  # here, so that who only predicts does not wait for it
+
+    cost_and_grads = GRADIENTS[gradient](net, loss)
+
+    def step(carry: tuple[Params, Any], of_step: tuple[Array, Array]) -> tuple[Any, Array]:
+        params, opt_state = carry
+        i, batch = of_step
+        cost, grads = cost_and_grads(params, x[batch], y[batch], _fold_in(key, i))
+        updates, opt_state = optimizer.update(grads, opt_state, params)
+        return (optax.apply_updates(params, updates), opt_state), cost
+
+    steps = start + jnp.arange(len(batches))
+    (params, opt_state), costs = jax.lax.scan(step, (params, opt_state), (steps, batches))
+    return params, opt_state, costs
+
+
+def _batches(key: Key, examples: int, batch_size: int, start: int, steps: int) -> np.ndarray:
+    """Indices (steps, batch_size): the epochs' random orders one after the other, cut up.
+
+    A function of the key and the step alone, so that a training can go on where it stopped.
+    """
+    first, last = start * batch_size, (start + steps) * batch_size
+    epochs = range(first // examples, -(-last // examples))
+    orders = [
+        np.asarray(jax.random.permutation(jax.random.fold_in(key, epoch), examples))
+        for epoch in epochs
+    ]
+    offset = epochs.start * examples
+    return np.concatenate(orders)[first - offset : last - offset].reshape(steps, batch_size)
+
+
+def _chunks(start: int, steps: int, chunk: int) -> Iterator[tuple[int, int]]:
+    """Start and length of every chunk."""
+    for i in range(start, steps, chunk):
+        yield i, min(chunk, steps - i)
+
+
+def _fold_in(key: Key | None, i: Array) -> Key | None:
+    return None if key is None else jax.random.fold_in(key, i)
+
+
+def _check(gradient: str, **counts: int) -> None:
+    if gradient not in GRADIENTS:
+        raise ValueError(f"expected gradient to be 'hand' or 'jax', got {gradient!r}")
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"expected {name} to be at least 1, got {count}")

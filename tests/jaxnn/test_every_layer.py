@@ -1,0 +1,219 @@
+"""Properties that every layer has; each test runs over the whole list in layers.py."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from layers import LAYERS, Case
+
+import jaxnn
+from jaxnn import Layer, LayerError
+from jaxnn.traversal import walk
+
+every_layer = pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS.keys())
+
+
+def prepared(case: Case, *batch: int, dtype: jnp.dtype = jnp.float32):
+    """Parameters that are nowhere zero, and an input."""
+    x = jax.random.normal(jax.random.key(1), (*batch, *case.shape), dtype)
+    params = case.layer.init(jax.random.key(0), x)
+    leaves, tree = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(2), len(leaves) + 1)
+    leaves = [
+        p + 0.1 * jax.random.normal(k, p.shape, p.dtype)
+        for p, k in zip(leaves, keys[1:], strict=True)
+    ]
+    return jax.tree.unflatten(tree, leaves), x
+
+
+def assert_close(actual, expected, tolerance: float = 1e-5) -> None:
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+@every_layer
+def test_backward_by_hand_equals_jax_and_differences(case: Case) -> None:
+    params, x = prepared(case, 2)
+    y = jnp.ones(case.layer.apply(params, x).shape)
+    check = jaxnn.check_gradients(case.layer, params, x, y, jaxnn.mean_squared_error)
+    assert check.ok, str(check)
+
+
+@every_layer
+def test_one_example_a_stack_and_vmap_agree(case: Case) -> None:
+    params, x = prepared(case, 2, 3)
+    apply = case.layer.apply
+    stacked = apply(params, x)
+    each = [[apply(params, example) for example in row] for row in x]
+    assert_close(stacked, jnp.array(each))
+    assert_close(stacked, jax.vmap(jax.vmap(apply, (None, 0)), (None, 0))(params, x))
+
+
+@every_layer
+def test_backward_of_one_example_and_under_vmap_add_up_to_the_stack(case: Case) -> None:
+    params, x = prepared(case, 3)
+
+    def gradients(x):
+        y, cache = case.layer.forward(params, x)
+        return case.layer.backward(params, cache, jnp.cos(y))
+
+    dparams, dx = gradients(x)
+    each = [gradients(example) for example in x]
+    assert_close(dparams, jax.tree.map(lambda *g: sum(g), *[dp for dp, _ in each]), 1e-4)
+    assert_close(dx, jnp.array([d for _, d in each]), 1e-4)
+    assert_close(
+        (dparams, dx),
+        jax.tree.map(
+            lambda g, like: g.sum(0) if g.shape != like.shape else g,
+            jax.vmap(gradients)(x),
+            (dparams, dx),
+        ),
+        1e-4,
+    )
+
+
+@every_layer
+def test_jit_changes_nothing(case: Case) -> None:
+    params, x = prepared(case, 2)
+    key = jax.random.key(3)
+    y, cache = case.layer.forward(params, x, key)
+    y_jit, cache_jit = jax.jit(case.layer.forward)(params, x, key)
+    assert_close(y_jit, y)
+    assert_close(
+        jax.jit(case.layer.backward)(params, cache_jit, jnp.ones_like(y)),
+        case.layer.backward(params, cache, jnp.ones_like(y)),
+    )
+
+
+@every_layer
+def test_hand_makes_jax_grad_use_the_rule(case: Case) -> None:
+    params, x = prepared(case, 2)
+    doubled = dataclasses.replace(
+        case.layer,
+        backward=lambda *args: jax.tree.map(lambda g: 2 * g, case.layer.backward(*args)),
+    )
+
+    def cost(apply):
+        return jax.grad(lambda params, x: jnp.sum(jnp.sin(apply(params, x))), argnums=(0, 1))
+
+    by_jax = cost(case.layer.apply)(params, x)
+    assert_close(cost(jaxnn.hand(case.layer))(params, x), by_jax)
+    assert_close(cost(jaxnn.hand(doubled))(params, x), jax.tree.map(lambda g: 2 * g, by_jax))
+
+
+@every_layer
+def test_bfloat16_in_bfloat16_out_and_float32_gradients_of_parameters(case: Case) -> None:
+    params, x = prepared(case, 4)
+    y, _ = case.layer.forward(params, x)
+    y16, cache = case.layer.forward(params, x.astype(jnp.bfloat16))
+    assert y16.dtype == jnp.bfloat16
+    np.testing.assert_allclose(y16.astype(jnp.float32), y, rtol=0.1, atol=0.1)
+    dparams, dx = case.layer.backward(params, cache, jnp.ones_like(y16))
+    assert dx.dtype == jnp.bfloat16
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(dparams))
+
+
+@every_layer
+def test_float64_where_x64_is_on(case: Case, x64: None) -> None:
+    params, x = prepared(case, 2, dtype=jnp.float64)
+    y, cache = case.layer.forward(params, x)
+    gradients = case.layer.backward(params, cache, jnp.ones_like(y))
+    assert all(leaf.dtype == jnp.float64 for leaf in jax.tree.leaves((params, y, gradients)))
+
+
+@every_layer
+def test_init_needs_the_shape_only(case: Case) -> None:
+    x = jnp.ones((2, *case.shape))
+    key = jax.random.key(5)
+    from_shape = case.layer.init(key, jax.ShapeDtypeStruct(x.shape, x.dtype))
+    assert_close(from_shape, case.layer.init(key, x), 0)
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(from_shape))
+
+
+@every_layer
+def test_pictures_that_are_still_bytes_are_refused(case: Case) -> None:
+    params, x = prepared(case, 2)
+    with pytest.raises(LayerError, match=r"expected input of a floating dtype, got uint8"):
+        case.layer.apply(params, x.astype(jnp.uint8))
+
+
+@every_layer
+def test_summary_counts_every_parameter(case: Case) -> None:
+    params, x = prepared(case, 2)
+    table = jaxnn.summary(case.layer, x)
+    assert table.parameters == sum(leaf.size for leaf in jax.tree.leaves(params))
+    assert table.parameters == sum(row.parameters for row in table.rows)
+    assert table.rows[-1].output[0] == 2
+    assert all(row.path in str(table) for row in table.rows)
+
+
+@every_layer
+def test_save_and_load_give_the_same_tree(case: Case, tmp_path) -> None:
+    params, _ = prepared(case, 2)
+    jaxnn.save(tmp_path / "params.safetensors", params, {"of": case.layer.name})
+    for like in (None, params):
+        loaded, metadata = jaxnn.load(tmp_path / "params.safetensors", like)
+        assert_close(loaded, params, 0)
+        assert metadata == {"of": case.layer.name}
+
+
+def planted() -> list:
+    """Every leaf layer in the list with one of its gradients 0.3% wrong in one entry."""
+    mistakes = []
+    for name, case in LAYERS.items():
+        if case.layer.layers:
+            continue
+        params, _ = prepared(case)
+        for leaf in [*params, "input"]:
+            mistakes.append(pytest.param(case, leaf, id=f"{name}-{leaf}"))
+    return mistakes
+
+
+def with_mistake(layer: Layer, leaf: str) -> Layer:
+    def backward(params, cache, dy):
+        dparams, dx = layer.backward(params, cache, dy)
+
+        def spoilt(gradient):
+            flat = gradient.reshape(-1)
+            worst = jnp.argmax(jnp.abs(flat))
+            return flat.at[worst].multiply(1.003).reshape(gradient.shape)
+
+        if leaf == "input":
+            return dparams, spoilt(dx)
+        return {**dparams, leaf: spoilt(dparams[leaf])}, dx
+
+    return dataclasses.replace(layer, backward=backward)
+
+
+@pytest.mark.parametrize(("case", "leaf"), planted())
+def test_a_planted_mistake_is_found_and_named(case: Case, leaf: str) -> None:
+    """The layer with the mistake stands in the middle of a network of right ones."""
+    net = jaxnn.serial(jaxnn.tanh, with_mistake(case.layer, leaf), jaxnn.tanh)
+    x = jax.random.normal(jax.random.key(1), (3, *case.shape))
+    params = net.init(jax.random.key(0), x)
+    y = jnp.ones(net.apply(params, x).shape)
+    check = jaxnn.check_gradients(net, params, x, y, jaxnn.mean_squared_error)
+    assert not check.ok
+    assert check.culprit is not None
+    assert check.culprit.path == f"serial[1].{case.layer.name}.{leaf}"
+    assert f"wrong: {check.culprit.path}" in str(check)
+    assert next(row.path for row in check.rows if not row.ok) == check.culprit.path
+
+
+def test_the_list_is_complete() -> None:
+    """Every layer the package exports, and every combinator, is in the list."""
+    in_list = {
+        layer.name.split("(")[0] for case in LAYERS.values() for _, layer in walk(case.layer)
+    }
+    constructors = {
+        name
+        for name, value in vars(jaxnn).items()
+        if isinstance(value, Layer)
+        or getattr(value, "__annotations__", {}).get("return") == "Layer"
+    }
+    assert constructors <= in_list
