@@ -3,6 +3,7 @@
 from jaxnn.activations import gelu, identity, leaky_relu, relu, sigmoid, silu, softplus, tanh
 from jaxnn.backprop import hand, value_and_grad, value_and_grad_by_jax
 from jaxnn.combinators import parallel, residual, serial
+from jaxnn.conv import conv
 from jaxnn.dense import dense
 from jaxnn.dropout import dropout
 from jaxnn.flatten import flatten
@@ -15,6 +16,8 @@ from jaxnn.losses import (
     mean_squared_error,
     softmax_cross_entropy,
 )
+from jaxnn.norm import group_norm, layer_norm, rms_norm
+from jaxnn.pooling import average_pool, global_average_pool, max_pool, space_to_depth
 from jaxnn.serialization import ModelFileError, load, save
 from jaxnn.training import State, fit, gradient_descent
 
@@ -24,28 +27,36 @@ __all__ = [
     "Loss",
     "ModelFileError",
     "State",
+    "average_pool",
     "binary_cross_entropy",
     "check_gradients",
+    "conv",
     "dense",
     "dropout",
     "fit",
     "flatten",
     "gelu",
+    "global_average_pool",
     "gradient_descent",
+    "group_norm",
     "hand",
     "identity",
+    "layer_norm",
     "leaky_relu",
     "load",
+    "max_pool",
     "mean_squared_error",
     "parallel",
     "relu",
     "residual",
+    "rms_norm",
     "save",
     "serial",
     "sigmoid",
     "silu",
     "softmax_cross_entropy",
     "softplus",
+    "space_to_depth",
     "summary",
     "tanh",
     "value_and_grad",

@@ -91,8 +91,8 @@ def parallel(*layers: Layer, merge: Literal["sum", "concat"] = "sum") -> Layer:
     agree = slice(None) if merge == "sum" else slice(-1)  # the axes that have to be the same
 
     def init(key: Key, x: Shaped) -> Params:
-        params = []
-        for i, (layer, k) in enumerate(zip(layers, _split(key, layers), strict=True)):
+        params, keys = [], jax.random.split(key, len(layers))
+        for i, (layer, k) in enumerate(zip(layers, keys, strict=True)):
             with inside(name, i):
                 params.append(layer.init(k, x))
         return tuple(params)
@@ -173,8 +173,8 @@ def _chain(name: str, layers: tuple[Layer, ...], rebuild: Callable[..., Layer]) 
     _expect_layers(name, layers)
 
     def init(key: Key, x: Shaped) -> Params:
-        params = []
-        for i, (layer, k) in enumerate(zip(layers, _split(key, layers), strict=True)):
+        params, keys = [], jax.random.split(key, len(layers))
+        for i, (layer, k) in enumerate(zip(layers, keys, strict=True)):
             with inside(name, i):
                 params.append(layer.init(k, x))
                 x = jax.eval_shape(layer.apply, params[-1], x)

@@ -10,6 +10,10 @@ from jaxnn.layer import Array, Key, Layer, LayerError, Shaped, expect_input, exp
 Initializer = initializers.Initializer
 
 
+class Dense(Layer):
+    """A layer that is linear in its input and its W, as ``jaxnn.span`` needs to know."""
+
+
 def dense(
     n_out: int,
     *,
@@ -78,4 +82,4 @@ def dense(
         db = jnp.sum(rows_dz, axis=0, dtype=b.dtype)
         return {"W": dW, "b": db}, dz @ W.astype(dz.dtype)
 
-    return Layer(name, init, forward, backward)
+    return Dense(name, init, forward, backward)

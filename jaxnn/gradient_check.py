@@ -9,6 +9,7 @@ import jax
 import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxnn.layer import Array, Key, Layer, Params, no_params
 from jaxnn.losses import Loss
@@ -82,7 +83,7 @@ class GradientCheck:
 
 
 def check_gradients(
-    net: Layer, params: Params, x: Array, y: Array, loss: Loss, key: Key | None = None
+    net: Layer, params: Params, x: ArrayLike, y: ArrayLike, loss: Loss, key: Key | None = None
 ) -> GradientCheck:
     """Compare every hand-written rule of a network with ``jax.vjp`` and finite differences.
 
@@ -117,7 +118,7 @@ def check_gradients(
     """
     key = jax.random.key(0) if key is None else key
     with jax.enable_x64(True):
-        params, x, y = jax.tree.map(_as_float64, (params, x, y))
+        params, x, y = jax.tree.map(_as_float64, params), _as_float64(x), _as_float64(y)
         z, calls = record(net, params, x, key)
         rows: list[Row] = []
         for path, layer in walk(net):

@@ -14,12 +14,14 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
 
 Array: TypeAlias = jax.Array
 Key: TypeAlias = jax.Array
 Params: TypeAlias = Any  # a pytree of arrays
 Cache: TypeAlias = Any  # a pytree of arrays
-Shaped: TypeAlias = jax.Array | jax.ShapeDtypeStruct
+Shaped: TypeAlias = jax.Array | np.ndarray | jax.ShapeDtypeStruct
 
 
 class LayerError(ValueError):
@@ -65,7 +67,7 @@ class Layer:
     layers: tuple[Layer, ...] = ()
     rebuild: Callable[..., Layer] | None = None
 
-    def apply(self, params: Params, x: Array, key: Key | None = None) -> Array:
+    def apply(self, params: Params, x: ArrayLike, key: Key | None = None) -> Array:
         """The output alone: ``forward`` without the cache."""
         return self.forward(params, jnp.asarray(x), key)[0]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,10 +35,10 @@ class Loss:
     """
 
     name: str
-    value: Callable[[Array, Array], Array]
-    gradient: Callable[[Array, Array], Array]
+    value: Callable[[Array, Any], Array]
+    gradient: Callable[[Array, Any], Array]
 
-    def __call__(self, z: Array, y: Array) -> Array:
+    def __call__(self, z: Array, y: Any) -> Array:
         return self.value(z, y)
 
     def __repr__(self) -> str:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxnn.backprop import ValueAndGrad, value_and_grad, value_and_grad_by_jax
 from jaxnn.layer import Array, Key, Layer, Params
 from jaxnn.losses import Loss
+from jaxnn.span import span
 
 if TYPE_CHECKING:
     import optax
@@ -38,19 +40,22 @@ def gradient_descent(
     net: Layer,
     loss: Loss,
     params: Params,
-    x: Array,
-    y: Array,
+    x: ArrayLike,
+    y: ArrayLike,
     *,
     learning_rate: float,
     steps: int,
     gradient: Literal["hand", "jax"] = "hand",
     key: Key | None = None,
+    state: State | None = None,
     progress: Progress | None = None,
     chunk: int = 100,
 ) -> tuple[Params, Array]:
     """Full-batch gradient descent, all steps in one compiled program.
 
-    The lecture's update, repeated: ``W := W − α dW,  b := b − α db``.
+    The lecture's update, repeated: ``W := W − α dW,  b := b − α db``.  A network that starts
+    with a dense layer and has fewer examples than inputs is trained in the span of its
+    examples (``jaxnn.span``): the same descent with far less work.
 
     Args:
         net: the network; ends in logits.
@@ -59,15 +64,17 @@ def gradient_descent(
         x: all examples.
         y: their targets.
         learning_rate: the lecture's α.
-        steps: how many updates.
+        steps: how many updates, counted from the start of the descent.
         gradient: ``"hand"`` for the hand-written rules, ``"jax"`` for ``jax.grad``.
         key: the randomness of layers such as dropout; None leaves them out.
+        state: what ``progress`` was given, to go on from there; ``params`` are then not used.
         progress: called after every ``chunk`` steps with the state so far and the costs of
             the chunk.  Python, and so Ctrl-C, gets its turn between chunks only.
         chunk: steps between calls of ``progress``.
 
     Returns:
-        The parameters after the last update, and the costs (steps,), each before its update.
+        The parameters after the last update, and the costs of the steps of this call, each
+        before its update: (steps,) in all.
         A learning rate that is too high shows as costs of inf or NaN; nothing is raised.
 
     Example:
@@ -81,16 +88,22 @@ def gradient_descent(
         ['0.693', '0.474', '0.348']
     """
     _check(gradient, steps=steps, chunk=chunk)
-    params, x, y = jax.tree.map(jnp.asarray, (params, x, y))
-    costs = []
-    for start, count in _chunks(0, steps, chunk if progress else steps):
+    params, x, y = jax.tree.map(jnp.asarray, params), jnp.asarray(x), jnp.asarray(y)
+    state = State(0, params) if state is None else state
+    begun = state.params
+    basis = span(net, x, steps - state.step)
+    params = basis.enter(begun) if basis else begun
+    x = basis.x if basis else x
+    costs = [jnp.zeros(0)]
+    for start, count in _chunks(state.step, steps, chunk if progress else steps):
         params, chunk_costs = _descend(
-            net, loss, gradient, count, params, x, y, learning_rate, key, start
+            *(net, loss, gradient, count), *(params, x, y, learning_rate, key, start)
         )
+        state = State(start + count, basis.leave(params, begun) if basis else params)
         costs.append(chunk_costs)
         if progress:
-            progress(State(start + count, params), chunk_costs)
-    return params, jnp.concatenate(costs)
+            progress(state, chunk_costs)
+    return state.params, jnp.concatenate(costs)
 
 
 @functools.partial(jax.jit, static_argnums=range(4))
@@ -120,8 +133,8 @@ def fit(
     net: Layer,
     loss: Loss,
     params: Params,
-    x: Array,
-    y: Array,
+    x: ArrayLike,
+    y: ArrayLike,
     *,
     optimizer: optax.GradientTransformation,
     batch_size: int,
@@ -172,7 +185,7 @@ def fit(
         (3.0, 1.0)
     """
     _check(gradient, steps=steps, chunk=chunk, batch_size=batch_size)
-    params, x, y = jax.tree.map(jnp.asarray, (params, x, y))
+    params, x, y = jax.tree.map(jnp.asarray, params), jnp.asarray(x), jnp.asarray(y)
     if len(x) != len(y):
         raise ValueError(f"expected as many targets as examples, got {len(y)} for {len(x)}")
     if batch_size > len(x):
@@ -180,7 +193,7 @@ def fit(
     if state is None:
         state = State(0, params, optimizer.init(params))
     key_of_order, key_of_steps = jax.random.split(key)
-    costs = []
+    costs = [jnp.zeros(0)]
     for start, count in _chunks(state.step, steps, chunk):
         batches = _batches(key_of_order, len(x), batch_size, start, count)
         params, opt_state, chunk_costs = _fit(
@@ -191,7 +204,7 @@ def fit(
         costs.append(chunk_costs)
         if progress:
             progress(state, chunk_costs)
-    return state.params, jnp.concatenate(costs) if costs else jnp.zeros(0)
+    return state.params, jnp.concatenate(costs)
 
 
 @functools.partial(jax.jit, static_argnums=range(4))

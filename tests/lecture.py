@@ -1,42 +1,8 @@
-"""The lecture's networks in plain NumPy, as its formulas say: the oracle of several tests."""
+"""The lecture's gradient descent in plain NumPy, as its formulas say: an oracle of tests."""
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
-
-import jaxnn
-from jaxnn import Layer
-
-
-def initialise(sizes: list[int], scale: str, seed: int = 1) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(W, b) of every layer; W drawn in order from numpy.random.seed(seed), b zero.
-
-    ``scale`` is "0.01" (times 0.01) or "sqrt" (divided by the root of the inputs).
-    """
-    draw = np.random.RandomState(seed)
-    layers = []
-    for n_in, n_out in itertools.pairwise(sizes):
-        W = draw.randn(n_out, n_in)
-        layers.append((W * 0.01 if scale == "0.01" else W / np.sqrt(n_in), np.zeros(n_out)))
-    return layers
-
-
-def network(sizes: list[int], activation: Layer = jaxnn.relu) -> Layer:
-    """dense, activation, dense, activation, …, dense: ends in logits."""
-    layers: list[Layer] = []
-    for n_out in sizes[1:]:
-        layers += [jaxnn.dense(n_out), activation]
-    return jaxnn.serial(*layers[:-1])
-
-
-def as_params(layers: list[tuple[np.ndarray, np.ndarray]]) -> tuple:
-    """The same numbers as parameters of ``network``."""
-    params: list = []
-    for W, b in layers:
-        params += [{"W": W, "b": b}, ()]
-    return tuple(params[:-1])
 
 
 def descend(layers, X, Y, learning_rate: float, steps: int):

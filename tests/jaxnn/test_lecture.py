@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import initializers
-from lecture import as_params, descend, initialise, network
+from lecture import descend
 
 import jaxnn
+from catnet.published import as_params, initialise, network
 
 SIZES = [6, 4, 3, 1]
 RNG = np.random.default_rng(0)

@@ -1,0 +1,146 @@
+"""The convolutional layer; ``jaxnn.convolution`` has its three products."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jax.nn import initializers
+
+from jaxnn.convolution import Geometry, convolve, convolve_backward
+from jaxnn.layer import Array, Key, Layer, LayerError, Shaped, expect, expect_input, expect_params
+from jaxnn.window import Padding, Size, check_padding, height_width, pads_in_pixels
+
+Initializer = initializers.Initializer
+
+
+def conv(
+    n_out: int,
+    window: Size = 3,
+    stride: Size = 1,
+    padding: Padding = "SAME",
+    groups: int = 1,
+    *,
+    standardize: bool = False,
+    bias: bool = True,
+    W_init: Initializer = initializers.he_normal(),  # noqa: B008 - a constant function
+    b_init: Initializer = initializers.zeros,
+) -> Layer:
+    """Every output pixel is a weighted sum of the input pixels in a window around it.
+
+    With stride s and x zero outside the picture; p, q run over output pixels, i, j over the
+    window, and lo is the padding above and to the left::
+
+        forward    y[p, q] = Σ_ij x[s p + i − lo, s q + j − lo] W[i, j] + b
+        backward   dW[i, j] = Σ_pq x[s p + i − lo, s q + j − lo]ᵀ dy[p, q]   over examples too
+                   db = Σ_pq dy[p, q]
+                   dx[u, v] = Σ_ij dy[(u − i + lo) / s, (v − j + lo) / s] W[i, j]ᵀ
+                   over the i, j without remainder: dy with s − 1 zeros between its pixels,
+                   convolved with the kernel turned by 180°
+
+    With ``groups=g`` the k-th of g equal groups of outputs sees only the k-th group of input
+    channels; as many groups as input channels make the depthwise convolution.
+
+    With ``standardize`` each output's filter has its mean taken off and is brought to length
+    one: Ŵ = v / r takes the place of W, where v = W − mean(W) and r = √(Σ v² + 1e-8)::
+
+        backward   dv = (dŴ − Ŵ Σ dŴ Ŵ) / r,   dW = dv − mean(dv)
+
+    Args:
+        n_out: output channels.
+        window: height and width of the window; one number for both.
+        stride: step of the window from one output pixel to the next.
+        padding: ``"SAME"`` (output size is input size / stride, rounded up), ``"VALID"``
+            (none) or ``((above, below), (left, right))`` in pixels.
+        groups: groups of channels; divides the input channels and ``n_out``.
+        standardize: whether filters are standardized.
+        bias: whether there is a b; superfluous before a normalization.
+        W_init: an initializer of ``jax.nn.initializers`` for (h, w, C_in / groups, n_out).
+        b_init: initializer of the bias.
+
+    Returns:
+        A layer (..., H, W, C_in) → (..., H', W', n_out) with params
+        ``{"W": (h, w, C_in / groups, n_out), "b": (n_out,)}``, without b if ``bias`` is False;
+        float32, or float64 when JAX's x64 is on.
+
+    Raises:
+        LayerError: when the input is not (..., H, W, C_in) of a floating dtype or smaller
+            than the window, or the groups do not divide the channels.
+
+    Source: LeCun et al. 1989, "Backpropagation applied to handwritten zip code recognition";
+    groups: Krizhevsky et al. 2012; standardization: Qiao et al. 2019, arXiv:1903.10520, with
+    the scale of Brock et al. 2021, arXiv:2101.08692.
+
+    Example:
+        A window that looks one pixel to the left::
+
+            >>> import jax.numpy as jnp, jaxnn
+            >>> layer = jaxnn.conv(1, (1, 2), padding=((0, 0), (1, 0)), bias=False)
+            >>> params = {"W": jnp.array([1.0, 0.0]).reshape(1, 2, 1, 1)}
+            >>> x = jnp.array([1.0, 2.0, 3.0]).reshape(1, 3, 1)
+            >>> y, cache = layer.forward(params, x)
+            >>> y.ravel().tolist()
+            [0.0, 1.0, 2.0]
+            >>> dparams, dx = layer.backward(params, cache, jnp.ones_like(y))
+            >>> dparams["W"].ravel().tolist(), dx.ravel().tolist()
+            ([3.0, 6.0], [1.0, 1.0, 0.0])
+    """
+    name = f"conv({n_out})"
+    if n_out < 1 or groups < 1 or n_out % groups:
+        raise LayerError(f"{name}: expected groups that divide the outputs, got {groups}")
+    k, s = height_width(name, "window", window), height_width(name, "stride", stride)
+    check_padding(name, padding)
+
+    names = ("W", "b") if bias else ("W",)
+
+    def init(key: Key, x: Shaped) -> dict[str, Array]:
+        expect_input(name, x, "H", "W", "C_in")
+        n_in = x.shape[-1]
+        expect(n_in % groups == 0, name, f"channels that {groups} groups divide", x)
+        dtype = jnp.zeros(()).dtype
+        W = W_init(key, (*k, n_in // groups, n_out), dtype)
+        return {"W": W, "b": b_init(key, (n_out,), dtype)} if bias else {"W": W}
+
+    def kernel(params: dict[str, Array], dtype: jnp.dtype) -> Array:
+        W = _standardized(params["W"])[0] if standardize else params["W"]
+        return W.astype(dtype)
+
+    def geometry(x: Array) -> Geometry:
+        return Geometry(s, pads_in_pixels(name, x, k, s, padding), groups)
+
+    def forward(params: dict[str, Array], x: Array, key: Key | None = None) -> tuple[Array, Array]:
+        W, *_ = expect_params(name, params, *names)
+        expect_input(name, x, "H", "W", W.shape[2] * groups)
+        y = convolve(x.reshape(-1, *x.shape[-3:]), kernel(params, x.dtype), geometry(x))
+        if bias:
+            y = y + jnp.broadcast_to(params["b"].astype(y.dtype), y.shape)
+        return y.reshape(*x.shape[:-3], *y.shape[1:]), x
+
+    def backward(params: dict[str, Array], x: Array, dy: Array) -> tuple[dict[str, Array], Array]:
+        pictures, dy = x.reshape(-1, *x.shape[-3:]), dy.reshape(-1, *dy.shape[-3:])
+        # The sums over pixels and examples are kept in the dtype of the parameters.
+        dW, dx = convolve_backward(
+            pictures, kernel(params, dy.dtype), dy, geometry(x), params["W"].dtype
+        )
+        dparams = {"W": _standardized_backward(params["W"], dW) if standardize else dW}
+        if bias:
+            dparams["b"] = jnp.sum(dy, axis=(0, 1, 2), dtype=params["b"].dtype)
+        return dparams, dx.reshape(x.shape)
+
+    return Layer(name, init, forward, backward)
+
+
+def _standardized(W: Array) -> tuple[Array, Array]:
+    """Each filter of mean 0 and length 1, and the length it had without its mean."""
+    over = (0, 1, 2)
+    v = W - jnp.broadcast_to(jnp.mean(W, over, keepdims=True), W.shape)
+    r = jnp.sqrt(jnp.sum(v * v, over, keepdims=True) + 1e-8)
+    r = jnp.broadcast_to(r, W.shape)
+    return v / r, r
+
+
+def _standardized_backward(W: Array, dW_hat: Array) -> Array:
+    """dW from dŴ."""
+    over = (0, 1, 2)
+    W_hat, r = _standardized(W)
+    along = jnp.sum(dW_hat * W_hat, over, keepdims=True)
+    dv = (dW_hat - W_hat * jnp.broadcast_to(along, W.shape)) / r
+    return dv - jnp.broadcast_to(jnp.mean(dv, over, keepdims=True), W.shape)

@@ -1,0 +1,207 @@
+"""The three products of a convolution, y(x, W), dW(x, dy) and dx(dy, W), each in a fast form.
+
+All three are convolutions, and accelerators are fast at them.  XLA's CPU backend is not:
+products of matrices, or sums over the places of the window, take their place there.
+Pictures are (N, H, W, C), kernels (h, w, C / groups, n).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxnn import winograd
+from jaxnn.layer import Array
+from jaxnn.window import Pads, see
+
+
+class Geometry(NamedTuple):
+    """Where the windows lie, and how the channels are grouped."""
+
+    stride: tuple[int, int]
+    pads: Pads
+    groups: int
+
+
+@partial(jax.jit, static_argnames="geometry")
+def convolve(x: Array, W: Array, geometry: Geometry) -> Array:
+    """y; see ``jaxnn.conv`` for the formulas."""
+    default = partial(_y, geometry=geometry)
+    if _depthwise(W, geometry):
+        on_cpu = partial(_y_depthwise, geometry=geometry)
+    elif _winograd_pays(x, W, geometry):
+        on_cpu = partial(winograd.convolve, pads=geometry.pads)
+    else:
+        return default(x, W)
+    return lax.platform_dependent(x, W, cpu=on_cpu, default=default)
+
+
+@partial(jax.jit, static_argnames=("geometry", "dtype"))
+def convolve_backward(
+    x: Array, W: Array, dy: Array, geometry: Geometry, dtype: jnp.dtype
+) -> tuple[Array, Array]:
+    """(dW, dx); dW in ``dtype``."""
+
+    def default(x: Array, W: Array, dy: Array) -> tuple[Array, Array]:
+        dW = _dW(x, dy, W.shape, geometry).astype(dtype)
+        return dW, _dx(W, dy, x.shape, geometry)
+
+    def by_products(x: Array, W: Array, dy: Array) -> tuple[Array, Array]:
+        dW = _dW_by_products(x, dy, W.shape, geometry, dtype)
+        return dW, _dx(W, dy, x.shape, geometry)
+
+    def by_patches(x: Array, W: Array, dy: Array) -> tuple[Array, Array]:
+        dW = _dW_by_patches(x, dy, W.shape, geometry, dtype)
+        return dW, _dx(W, dy, x.shape, geometry)
+
+    h, w, n_in, _ = W.shape
+    if _depthwise(W, geometry):
+        on_cpu = partial(_depthwise_backward, geometry=geometry, dtype=dtype)
+    elif geometry.groups > 1:
+        on_cpu = by_products
+    elif _winograd_pays(x, W, geometry):
+        on_cpu = partial(winograd.convolve_backward, pads=geometry.pads, dtype=dtype)
+    elif h * w <= 9 and n_in >= 16:  # larger windows make too many copies of x
+        on_cpu = by_patches
+    else:
+        return default(x, W, dy)
+    return lax.platform_dependent(x, W, dy, cpu=on_cpu, default=default)
+
+
+def _depthwise(W: Array, geometry: Geometry) -> bool:
+    return W.shape[2:] == (1, geometry.groups)
+
+
+def _winograd_pays(x: Array, W: Array, geometry: Geometry) -> bool:
+    """Whether Winograd's form exists, is exact enough and has products of a useful size."""
+    return (
+        W.shape[:2] == (3, 3)
+        and geometry.stride == (1, 1)
+        and geometry.groups == 1
+        and min(W.shape[2:]) >= 16
+        and x.dtype.itemsize >= 4
+    )
+
+
+def _y(x: Array, W: Array, geometry: Geometry) -> Array:
+    return lax.conv_general_dilated(
+        x,
+        W,
+        geometry.stride,
+        geometry.pads,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=geometry.groups,
+    )
+
+
+def _dx(W: Array, dy: Array, shape: Sequence[int], geometry: Geometry) -> Array:
+    """dy, spread by the stride, convolved with the kernel turned by 180°."""
+    h, w, n_in, n_out = W.shape
+    g = geometry.groups
+    # Inputs and outputs change places within each group.
+    turned = jnp.flip(W, (0, 1)).reshape(h, w, n_in, g, n_out // g)
+    turned = turned.transpose(0, 1, 4, 3, 2).reshape(h, w, n_out // g, g * n_in)
+    pads = _pads_around_dy((h, w), dy.shape, shape, geometry)
+    return lax.conv_general_dilated(
+        dy,
+        turned,
+        (1, 1),
+        pads,
+        lhs_dilation=geometry.stride,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=g,
+    )
+
+
+def _pads_around_dy(
+    window: Sequence[int], dy_shape: Sequence[int], x_shape: Sequence[int], geometry: Geometry
+) -> list[tuple[int, int]]:
+    """What dy, spread by the stride, is padded with for dx to have the size of x."""
+    return [
+        (k - 1 - lo, size + lo - (n - 1) * s - 1)
+        for k, (lo, _), size, n, s in zip(
+            window, geometry.pads, x_shape[1:3], dy_shape[1:3], geometry.stride, strict=True
+        )
+    ]
+
+
+def _dW(x: Array, dy: Array, shape: Sequence[int], geometry: Geometry) -> Array:
+    """x convolved with dy: the channels of x are the examples, the examples are summed over."""
+    pads = [
+        (lo, k + (n - 1) * s - size - lo)
+        for k, (lo, _), size, n, s in zip(
+            shape[:2], geometry.pads, x.shape[1:3], dy.shape[1:3], geometry.stride, strict=True
+        )
+    ]
+    return lax.conv_general_dilated(
+        x,
+        dy,
+        (1, 1),
+        pads,
+        rhs_dilation=geometry.stride,
+        dimension_numbers=("CHWN", "IHWO", "HWNC"),
+        batch_group_count=geometry.groups,
+    )
+
+
+def _places(shape: Sequence[int]) -> list[tuple[int, int]]:
+    """The places of a window, row by row."""
+    return [(i, j) for i in range(shape[0]) for j in range(shape[1])]
+
+
+def _seen(x: Array, dy: Array, shape: Sequence[int], geometry: Geometry) -> list[Array]:
+    """For every place of the window, the pixels that it shows to the outputs."""
+    x = jnp.pad(x, ((0, 0), *geometry.pads, (0, 0)))
+    return [see(x, at, geometry.stride, dy.shape[1:3]) for at in _places(shape)]
+
+
+def _dW_by_patches(
+    x: Array, dy: Array, shape: Sequence[int], geometry: Geometry, dtype: jnp.dtype
+) -> Array:
+    """What every output pixel sees of x, as rows of one matrix: dW = seenᵀ dy."""
+    seen = jnp.concatenate(_seen(x, dy, shape, geometry), axis=-1)
+    seen, dy = seen.reshape(-1, seen.shape[-1]), dy.reshape(-1, dy.shape[-1])
+    return jnp.matmul(seen.T, dy, preferred_element_type=dtype).reshape(shape)
+
+
+def _dW_by_products(
+    x: Array, dy: Array, shape: Sequence[int], geometry: Geometry, dtype: jnp.dtype
+) -> Array:
+    """A product of matrices for every place of the window and every group."""
+    rows = dy.reshape(-1, geometry.groups, shape[-1] // geometry.groups)
+
+    def at_place(seen: Array) -> Array:
+        seen = seen.reshape(-1, geometry.groups, shape[2])
+        return jnp.einsum("mgc,mgn->cgn", seen, rows, preferred_element_type=dtype)
+
+    return jnp.stack([at_place(s) for s in _seen(x, dy, shape, geometry)]).reshape(shape)
+
+
+def _y_depthwise(x: Array, W: Array, geometry: Geometry) -> Array:
+    """With one channel a group, a convolution is a few sums: no products of matrices."""
+    x = jnp.pad(x, ((0, 0), *geometry.pads, (0, 0)))
+    return _sum_over_window(x, W, geometry.stride)
+
+
+def _depthwise_backward(
+    x: Array, W: Array, dy: Array, geometry: Geometry, dtype: jnp.dtype
+) -> tuple[Array, Array]:
+    seen = _seen(x, dy, W.shape, geometry)
+    dW = jnp.stack([jnp.sum(s * dy, axis=(0, 1, 2), dtype=dtype) for s in seen])
+    pads = _pads_around_dy(W.shape[:2], dy.shape, x.shape, geometry)
+    spread = [(lo, hi, s - 1) for (lo, hi), s in zip(pads, geometry.stride, strict=True)]
+    dy = lax.pad(dy, jnp.zeros((), dy.dtype), [(0, 0, 0), *spread, (0, 0, 0)])
+    return dW.reshape(W.shape), _sum_over_window(dy, jnp.flip(W, (0, 1)), (1, 1))
+
+
+def _sum_over_window(x: Array, W: Array, stride: tuple[int, int]) -> Array:
+    n = [(x.shape[1 + i] - W.shape[i]) // stride[i] + 1 for i in range(2)]
+    w = W.reshape(*W.shape[:2], 1, 1, 1, -1)
+    parts = [see(x, at, stride, n) * w[at] for at in _places(W.shape)]
+    return functools.reduce(jnp.add, parts)

@@ -1,0 +1,210 @@
+"""Normalizations without batch statistics: a network stays a function of its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+
+from jaxnn.layer import (
+    Array,
+    Key,
+    Layer,
+    LayerError,
+    Shaped,
+    expect,
+    expect_input,
+    expect_params,
+)
+
+
+def layer_norm(*, epsilon: float = 1e-5) -> Layer:
+    """The last axis brought to mean 0 and variance 1, then scaled and shifted.
+
+    Means are taken over the last axis::
+
+        forward    r = 1 / √(mean((x − mean x)²) + ε)
+                   x̂ = r (x − mean x),   y = γ x̂ + β
+        backward   dγ = Σ dy x̂,  dβ = Σ dy         over all but the last axis
+                   dx̂ = γ dy
+                   dx = r (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂))
+
+    Args:
+        epsilon: ε, which keeps a constant input from dividing by zero.
+
+    Returns:
+        A layer (..., n) → (..., n) with params ``{"gamma": (n,), "beta": (n,)}``, at first
+        ones and zeros; float32, or float64 when JAX's x64 is on.
+
+    Raises:
+        LayerError: when the input is not (..., n) of a floating dtype.
+
+    Source: Ba et al. 2016, "Layer normalization", arXiv:1607.06450.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnn
+        >>> layer = jaxnn.layer_norm()
+        >>> x = jnp.array([1.0, 3.0, 3.0, 1.0])
+        >>> layer.apply(layer.init(jax.random.key(0), x), x).round(3).tolist()
+        [-1.0, 1.0, 1.0, -1.0]
+    """
+    return _norm("layer_norm", ("n",), _over_last_axis, epsilon, centred=True)
+
+
+def rms_norm(*, epsilon: float = 1e-5) -> Layer:
+    """The last axis brought to mean square 1, then scaled.
+
+    Layer normalization without the mean; means are taken over the last axis::
+
+        forward    r = 1 / √(mean(x²) + ε),   x̂ = r x,   y = γ x̂
+        backward   dγ = Σ dy x̂                      over all but the last axis
+                   dx̂ = γ dy,   dx = r (dx̂ − x̂ mean(dx̂ x̂))
+
+    Args:
+        epsilon: ε, which keeps an input of zeros from dividing by zero.
+
+    Returns:
+        A layer (..., n) → (..., n) with params ``{"gamma": (n,)}``, at first ones; float32,
+        or float64 when JAX's x64 is on.
+
+    Raises:
+        LayerError: when the input is not (..., n) of a floating dtype.
+
+    Source: Zhang and Sennrich 2019, "Root mean square layer normalization", arXiv:1910.07467.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnn
+        >>> layer = jaxnn.rms_norm()
+        >>> x = jnp.array([2.0, -2.0, 2.0])
+        >>> layer.apply(layer.init(jax.random.key(0), x), x).round(3).tolist()
+        [1.0, -1.0, 1.0]
+    """
+    return _norm("rms_norm", ("n",), _over_last_axis, epsilon, centred=False)
+
+
+def group_norm(groups: int, *, epsilon: float = 1e-5) -> Layer:
+    """Each group of channels of a picture brought to mean 0 and variance 1, then scaled.
+
+    The C channels are cut into equal groups; the formulas are those of ``layer_norm`` with
+    means over the pixels and the channels of a group, γ and β one number a channel::
+
+        forward    x̂ = r (x − mean x),   y = γ x̂ + β
+        backward   dγ = Σ dy x̂,  dβ = Σ dy         over examples and pixels
+                   dx = r (γ dy − mean(γ dy) − x̂ mean(γ dy x̂))
+
+    Args:
+        groups: into how many groups the channels are cut; 1 takes all channels together, as
+            many as channels is instance normalization.
+        epsilon: ε, which keeps a constant input from dividing by zero.
+
+    Returns:
+        A layer (..., H, W, C) → (..., H, W, C) with params ``{"gamma": (C,), "beta": (C,)}``,
+        at first ones and zeros; float32, or float64 when JAX's x64 is on.
+
+    Raises:
+        LayerError: when the input is not (..., H, W, C) of a floating dtype, or the groups
+            do not divide C.
+
+    Source: Wu and He 2018, "Group normalization", arXiv:1803.08494.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnn
+        >>> layer = jaxnn.group_norm(1)
+        >>> x = jnp.array([1.0, 3.0, 3.0, 1.0]).reshape(2, 2, 1)
+        >>> layer.apply(layer.init(jax.random.key(0), x), x).round(3).ravel().tolist()
+        [-1.0, 1.0, 1.0, -1.0]
+    """
+    name = f"group_norm({groups})"
+    if groups < 1:
+        raise LayerError(f"{name}: expected at least one group")
+
+    def over_groups(x: Array) -> _Region:
+        expect(x.shape[-1] % groups == 0, name, f"channels that {groups} groups divide", x)
+        pixels, channels = x.shape[-3] * x.shape[-2], x.shape[-1]
+
+        def mean(sums: Array) -> Array:
+            grouped = sums.reshape(*sums.shape[:-1], groups, channels // groups)
+            means = jnp.mean(grouped, axis=-1, keepdims=True) / pixels
+            return jnp.broadcast_to(means, grouped.shape).reshape(sums.shape)
+
+        # Pixels first: sums along them are fast, those within a pixel are not.
+        return _Region(lambda t: jnp.sum(t, axis=(-3, -2), keepdims=True), mean)
+
+    return _norm(name, ("H", "W", "C"), over_groups, epsilon, centred=True)
+
+
+class _Region(NamedTuple):
+    """What is normalized together: ``mean(total(t))`` is the mean of t over it."""
+
+    total: Callable[[Array], Array]  # the first sums, of which every channel has its own
+    mean: Callable[[Array], Array]  # from these sums to means, of a shape that broadcasts
+
+
+def _over_last_axis(x: Array) -> _Region:
+    return _Region(lambda t: t, lambda t: jnp.mean(t, axis=-1, keepdims=True))
+
+
+def _norm(
+    name: str,
+    axes: tuple[str, ...],
+    region: Callable[[Array], _Region],
+    epsilon: float,
+    *,
+    centred: bool,
+) -> Layer:
+    """A normalization from the region over which it takes its means."""
+    names = ("gamma", "beta") if centred else ("gamma",)
+
+    def init(key: Key, x: Shaped) -> dict[str, Array]:
+        expect_input(name, x, *axes)
+        gamma = jnp.ones(x.shape[-1])
+        return {"gamma": gamma, "beta": jnp.zeros_like(gamma)} if centred else {"gamma": gamma}
+
+    def forward(
+        params: dict[str, Array], x: Array, key: Key | None = None
+    ) -> tuple[Array, tuple[Array, Array | None, Array]]:
+        gamma, *beta = expect_params(name, params, *names)
+        expect_input(name, x, *axes[:-1], len(gamma))
+        total, mean = region(x)
+        z = x.astype(_precise(x))
+        mu = mean(total(z)) if centred else None
+        z = z if mu is None else z - mu
+        r = lax.rsqrt(mean(total(z * z)) + epsilon)
+        y = z * (r * _along_last(gamma, z))
+        for b in beta:
+            y = y + _along_last(b, z)
+        return y.astype(x.dtype), (x, mu, r)
+
+    def backward(
+        params: dict[str, Array], cache: tuple[Array, Array | None, Array], dy: Array
+    ) -> tuple[dict[str, Array], Array]:
+        x, mu, r = cache
+        total, mean = region(x)
+        z, dy = x.astype(r.dtype), dy.astype(r.dtype)
+        z = z if mu is None else z - mu
+        gamma = _along_last(params["gamma"], z)
+        # x̂ = r z is not formed: its factors r wait until there is one a region, not a pixel.
+        along, dy_total = total(dy * z), total(dy)
+        dx = r * gamma * dy - z * (r**3 * mean(gamma * along))
+        sums = (along * r,)
+        if centred:
+            dx = dx - r * mean(gamma * dy_total)
+            sums = (along * r, dy_total)
+        dparams = {
+            key: jnp.sum(s, axis=tuple(range(s.ndim - 1))).astype(params[key].dtype)
+            for key, s in zip(names, sums, strict=True)
+        }
+        return dparams, dx.astype(x.dtype)
+
+    return Layer(name, init, forward, backward)
+
+
+def _precise(x: Array) -> jnp.dtype:
+    """Means are taken in float32 at least."""
+    return jnp.promote_types(x.dtype, jnp.float32)
+
+
+def _along_last(p: Array, like: Array) -> Array:
+    return p.astype(like.dtype).reshape((1,) * (like.ndim - 1) + p.shape)

@@ -1,0 +1,67 @@
+"""Windows that move over pictures: what convolution and pooling share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import jax.numpy as jnp
+from jax import lax
+
+from jaxnn.layer import Array, LayerError, Shaped, expect
+
+Size: TypeAlias = int | tuple[int, int]
+Pads: TypeAlias = Sequence[tuple[int, int]]
+Padding: TypeAlias = str | Pads
+
+
+def height_width(layer: str, what: str, size: Size) -> tuple[int, int]:
+    """Both numbers, where one number may stand for two."""
+    height, width = (size, size) if isinstance(size, int) else size
+    if height < 1 or width < 1:
+        raise LayerError(f"{layer}: expected {what} of at least one pixel, got {size}")
+    return height, width
+
+
+def check_padding(layer: str, padding: Padding) -> None:
+    """Raise unless padding is "SAME", "VALID" or two pairs of pixels."""
+    if isinstance(padding, str):
+        fits = padding in ("SAME", "VALID")
+    else:
+        fits = len(padding) == 2 and all(len(p) == 2 and min(p) >= 0 for p in padding)
+    if not fits:
+        raise LayerError(
+            f"{layer}: expected padding to be 'SAME', 'VALID' or "
+            f"((above, below), (left, right)), got {padding!r}"
+        )
+
+
+def pads_in_pixels(
+    layer: str, x: Shaped, window: tuple[int, int], stride: tuple[int, int], padding: Padding
+) -> Pads:
+    """((above, below), (left, right)) for pictures (..., H, W, C).
+
+    Raises:
+        LayerError: when the window does not fit into the padded picture.
+    """
+    sizes = x.shape[-3:-1]
+    named = isinstance(padding, str)
+    pads = lax.padtype_to_pads(sizes, window, stride, padding) if named else padding
+    fits = all(n + lo + hi >= k for n, (lo, hi), k in zip(sizes, pads, window, strict=True))
+    expect(fits, layer, f"pictures no smaller than the window {window}", x)
+    return tuple((lo, hi) for lo, hi in pads)
+
+
+def see(x: Array, at: Sequence[int], stride: Sequence[int], n: Sequence[int]) -> Array:
+    """The pixels that place ``at`` of each window shows: (N, H, W, C) → (N, *n, C)."""
+    (i, j), (sh, sw), (rows, columns) = at, stride, n
+    return x[:, i : i + sh * (rows - 1) + 1 : sh, j : j + sw * (columns - 1) + 1 : sw]
+
+
+def put(part: Array, at: Sequence[int], stride: Sequence[int], size: Sequence[int]) -> Array:
+    """The transpose of ``see``: the pixels back where they were, zeros elsewhere."""
+    pads = [
+        (i, total - i - s * (n - 1) - 1, s - 1)
+        for i, s, n, total in zip(at, stride, part.shape[1:3], size, strict=True)
+    ]
+    return lax.pad(part, jnp.zeros((), part.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
