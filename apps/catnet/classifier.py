@@ -1,0 +1,238 @@
+"""A trained network with all that an answer needs: classes, calibration, threshold, name."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from catnet import networks
+from catnet.errors import UserError
+from catnet.images import ImageError, decode_many, from_array
+from catnet.sources import Found
+
+SHIPPED = Path(__file__).with_name("model.safetensors")
+# Pictures are always answered this many at a time, the last ones filled up with black: so
+# an answer never depends on its neighbours, and nothing is compiled twice.
+BATCH = 32
+
+
+class Prediction(NamedTuple):
+    """One answer.
+
+    Attributes:
+        path: of the picture; None for one given as an array.
+        label: the name of its class, or None when there is no picture.
+        p_cat: the probability of class 1 (cat), or None.
+        threshold: class 1 is answered from this probability on.
+        model: the name of the model that answered.
+        error: why there is no answer, or None.
+    """
+
+    path: str | None
+    label: str | None
+    p_cat: float | None
+    threshold: float
+    model: str
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A network that answers with one of two class names.
+
+    Attributes:
+        architecture: what ``catnet.networks.build`` makes the network from.
+        params: the network's parameters.
+        classes: the names of class 0 and class 1.
+        name: what answers are signed with.
+        about: one sentence: what it was trained on.
+        threshold: class 1 is answered from this probability on.
+        slope: probability = σ(slope · logit + offset); fitted on validation data.
+        offset: see slope.
+
+    Example:
+        >>> from catnet import Classifier
+        >>> import numpy as np
+        >>> black = np.zeros((64, 64, 3), np.uint8)
+        >>> Classifier.load().predict([black])[0].label in ("cat", "non-cat")
+        True
+    """
+
+    architecture: dict[str, Any]
+    params: Any
+    classes: tuple[str, str]
+    name: str
+    about: str
+    threshold: float = 0.5
+    slope: float = 1.0
+    offset: float = 0.0
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str] | None = None) -> Classifier:
+        """Read a model file, or a run folder that has one.
+
+        Args:
+            path: the file or folder; the model shipped with the package unless given.
+
+        Raises:
+            UserError: no such file, damaged, or made for something else.
+        """
+        import jax
+
+        import jaxnn
+
+        file = SHIPPED if path is None else Path(path)
+        if file.is_dir():
+            file = file / "model.safetensors"
+        try:
+            _, metadata = jaxnn.load(file)
+            fields = _checked(metadata)
+            net = networks.build(fields["architecture"])
+            pixels = jax.ShapeDtypeStruct((networks.SIZE, networks.SIZE, 3), "float32")
+            like = jax.eval_shape(net.init, jax.random.key(0), pixels)
+            params, _ = jaxnn.load(file, like)
+        except OSError as error:
+            raise UserError(f"model {file}: {error.strerror or error}") from None
+        except jaxnn.ModelFileError as error:
+            raise UserError(f"model {error}") from None
+        except UserError as error:
+            raise UserError(f"model {file}: {error}") from None
+        for leaf in jax.tree.leaves(params):
+            if not np.isfinite(np.asarray(leaf, np.float32)).all():
+                raise UserError(f"model {file}: has weights that are not finite; train it again")
+        # A file may hold half precision, to be small; answers are computed in float32.
+        params = jax.tree.map(lambda leaf: leaf.astype("float32"), params)
+        return cls(params=params, **fields)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model file that ``load`` reads: whole, or not at all."""
+        import jaxnn
+
+        described = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name != "params"
+        }
+        jaxnn.save(path, self.params, {**described, **_PREPROCESSING})
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """The probability of class 1 for pictures (n, 64, 64, 3) uint8: (n,) float64."""
+        logits = _logits(json.dumps(self.architecture))
+        rows = [np.zeros(0)]
+        for start in range(0, len(images), BATCH):
+            part = images[start : start + BATCH]
+            filled = np.zeros((BATCH, *images.shape[1:]), np.uint8)
+            filled[: len(part)] = part
+            rows.append(np.asarray(logits(self.params, filled), np.float64)[: len(part), 0])
+        z = self.slope * np.concatenate(rows) + self.offset
+        return 1 / (1 + np.exp(-np.clip(z, -500, 500)))
+
+    def predict(self, pictures: Any, threshold: float | None = None) -> list[Prediction]:
+        """Answer for pictures given as paths or arrays, in their order.
+
+        Args:
+            pictures: a path, an array (H, W, 3) uint8, or a sequence of such; also one array
+                (n, H, W, 3).  Any height and width: they are squashed to 64×64.
+            threshold: class 1 is answered from this probability on; the model's unless given.
+
+        Returns:
+            A ``Prediction`` for each; with ``error`` set where there is no picture.
+        """
+        one = isinstance(pictures, (str, os.PathLike)) or getattr(pictures, "ndim", 0) == 3
+        each: Any = [pictures] if one else pictures
+        return list(self.answers(map(_as_found, each), threshold))
+
+    def answers(
+        self, found: Iterable[Found | np.ndarray], threshold: float | None = None
+    ) -> Iterator[Prediction]:
+        """Answers one after the other, while later pictures are still being decoded."""
+        threshold = self.threshold if threshold is None else threshold
+        ahead, found = itertools.tee(found)
+        decoded = decode_many(
+            item.source for item in ahead if isinstance(item, Found) and item.error is None
+        )
+        waiting: list[tuple[str | None, np.ndarray | ImageError]] = []
+        for item in found:
+            if not isinstance(item, Found):
+                waiting.append((None, _from_array(item)))
+            elif item.error is not None:
+                waiting.append((item.path, ImageError(item.error)))
+            else:
+                waiting.append((item.path, next(decoded)[1]))
+            if len(waiting) == BATCH:
+                yield from self._answer(waiting, threshold)
+                waiting.clear()
+        yield from self._answer(waiting, threshold)
+
+    def _answer(
+        self, items: list[tuple[str | None, np.ndarray | ImageError]], threshold: float
+    ) -> Iterator[Prediction]:
+        images = [image for _, image in items if isinstance(image, np.ndarray)]
+        p_cats = iter(self.probabilities(np.stack(images)) if images else ())
+        for path, image in items:
+            if isinstance(image, ImageError):
+                yield Prediction(path, None, None, threshold, self.name, str(image))
+            else:
+                p_cat = float(next(p_cats))
+                label = self.classes[int(p_cat >= threshold)]
+                yield Prediction(path, label, p_cat, threshold, self.name)
+
+
+# What the numbers of a picture become before the network sees them; part of a model file.
+_PREPROCESSING = {"size": networks.SIZE, "pixels": "divided by 255"}
+
+
+@functools.cache
+def _logits(architecture: str) -> Callable[[Any, np.ndarray], Any]:
+    """The compiled network of a description: (params, images uint8) to logits (n, 1)."""
+    import jax
+
+    net = networks.build(json.loads(architecture))
+    return jax.jit(lambda params, images: net.apply(params, images.astype("float32") / 255))
+
+
+def _as_found(picture: Any) -> Found | np.ndarray:
+    return Found(os.fspath(picture)) if isinstance(picture, (str, os.PathLike)) else picture
+
+
+def _from_array(picture: Any) -> np.ndarray | ImageError:
+    try:
+        return from_array(picture, networks.SIZE)
+    except ImageError as error:
+        return error
+
+
+def _checked(metadata: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a Classifier from a model file's metadata, each of the kind it has to be."""
+    if "architecture" not in metadata:
+        raise UserError("is not a catnet model; catnet train makes one")
+    for key, value in _PREPROCESSING.items():
+        if metadata.get(key) != value:
+            raise UserError(f"wants pictures with {key} {metadata.get(key)!r}, not {value!r}")
+    fields = {
+        field.name: metadata.get(field.name, field.default)
+        for field in dataclasses.fields(Classifier)
+        if field.name != "params"
+    }
+    numbers = ("threshold", "slope", "offset")
+    fits = (
+        isinstance(fields["architecture"], dict)
+        and isinstance(fields["classes"], list)
+        and [type(name) for name in fields["classes"]] == [str, str]
+        and all(isinstance(fields[name], str) for name in ("name", "about"))
+        and all(type(fields[name]) in (int, float) for name in numbers)
+        and all(math.isfinite(fields[name]) for name in numbers)
+    )
+    if not fits:
+        raise UserError("its metadata is not that of a catnet model; train it again")
+    return {**fields, "classes": tuple(fields["classes"])}

@@ -1,0 +1,41 @@
+"""What is said at the terminal, beside the results."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+
+def say(text: str) -> None:
+    """To the person at the terminal, beside the results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def one_line(name: str | None) -> str:
+    """A name with whatever would break a line, or a terminal, written out.
+
+    Example:
+        >>> print(one_line("my\\ncat.png"))
+        my\\ncat.png
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name or "")
+
+
+def progress_line(steps: int) -> Callable[[int, float], None]:
+    """Reports of a training as one line that is written over, or ten lines in a log file."""
+    started = time.monotonic()
+    live = sys.stderr.isatty()
+    told = 0
+
+    def report(done: int, cost: float) -> None:
+        nonlocal told
+        left = (time.monotonic() - started) / done * (steps - done)
+        line = f"step {done}/{steps}  cost {cost:.4f}  {left:.0f} s left"
+        if live:
+            print(f"\r{line}\x1b[K", end="\n" if done == steps else "", file=sys.stderr, flush=True)
+        elif done == steps or done * 10 // steps > told:
+            told = done * 10 // steps
+            say(line)
+
+    return report

@@ -1,0 +1,236 @@
+"""The command line as its users meet it: exit codes, one-line errors, nothing lost."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from catnet import cli
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """An image folder: reddish pictures are cats, bluish ones are not."""
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 12), ("test", 4)):
+        for name, colour in (("cat", (80, 10, 20)), ("non-cat", (20, 10, 80))):
+            folder = tmp_path / "data" / part / name
+            folder.mkdir(parents=True)
+            for i in range(n):
+                pixels = rng.integers(0, colour, (70, 60, 3)).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / f"{i}.png")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def run_folder(pictures: Path, tmp_path: Path) -> Path:
+    out = tmp_path / "run"
+    how = ["--steps", "150", "--learning-rate", "0.02", "--activation", "tanh"]
+    assert cli.main(["train", str(pictures), *how, "--out", str(out)]) == 0
+    return out
+
+
+def test_help_of_every_command_answers_without_jax() -> None:
+    code = (
+        "import sys; from catnet import cli\n"
+        "try: cli.main(sys.argv[1:])\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "assert 'jax' not in sys.modules and 'numpy' not in sys.modules"
+    )
+    commands = ["train", "predict", "eval", "gradcheck", "published", "demo"]
+    for command in [[], *([name] for name in commands)]:
+        done = subprocess.run(
+            [sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert "usage: catnet" in done.stdout
+
+
+def test_a_run_folder_has_all_it_promises(run_folder: Path, capsys) -> None:
+    config = json.loads((run_folder / "config.json").read_text())
+    assert config["model"] == "deep"
+    assert config["train_examples"] == 24
+    rows = list(csv.DictReader(io.StringIO((run_folder / "metrics.csv").read_text())))
+    assert [int(row["step"]) for row in rows] == list(range(150))
+    assert float(rows[-1]["cost"]) < float(rows[0]["cost"])
+    evaluation = json.loads((run_folder / "evaluation.json").read_text())
+    assert evaluation["accuracy"] == 1.0
+    for name in ("cost.png", "confusion.png", "mistakes.png"):
+        with Image.open(run_folder / name) as picture:
+            assert min(picture.size) > 100
+
+
+def test_an_existing_run_folder_is_left_alone(run_folder: Path, pictures: Path, capsys) -> None:
+    before = {path: path.read_bytes() for path in run_folder.iterdir()}
+    assert cli.main(["train", str(pictures), "--out", str(run_folder)]) == 2
+    assert f"{run_folder} is there already; choose another --out" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in run_folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        ["--model", "logistic"],
+        ["--model", "shallow", "--hidden", "4", "--activation", "tanh", "--gradient", "jax"],
+        ["--model", "shallow", "--optimizer", "adam", "--batch-size", "5"],
+        ["--model", "logistic", "--optimizer", "momentum", "--learning-rate", "0.001"],
+        ["--model", "logistic", "--batch-size", "8"],
+    ],
+)
+def test_every_way_of_training_learns(how: list[str], pictures: Path, tmp_path, capsys) -> None:
+    out = tmp_path / "run"
+    assert cli.main(["train", str(pictures), "--steps", "60", "--out", str(out), *how]) == 0
+    assert json.loads((out / "evaluation.json").read_text())["accuracy"] == 1.0
+
+
+def test_the_same_seed_gives_the_same_model(pictures: Path, tmp_path, capsys) -> None:
+    for name, seed in (("a", "3"), ("b", "3"), ("c", "4")):
+        how = ["--steps", "20", "--seed", seed, "--out", str(tmp_path / name)]
+        assert cli.main(["train", str(pictures), *how]) == 0
+    metrics = [(tmp_path / name / "metrics.csv").read_bytes() for name in "abc"]
+    assert metrics[0] == metrics[1] != metrics[2]
+
+
+def test_a_learning_rate_too_high_keeps_the_last_good_parameters(
+    pictures: Path, tmp_path, capsys
+) -> None:
+    out = tmp_path / "run"
+    how = ["--optimizer", "momentum", "--activation", "identity", "--learning-rate", "1e15"]
+    assert cli.main(["train", str(pictures), *how, "--out", str(out), "--steps", "200"]) == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "the cost is no number any more at step" in message
+    assert "try a smaller --learning-rate than 1e+15" in message
+    step = int(message.split("at step ")[1].split(";")[0])
+    rows = list(csv.DictReader(io.StringIO((out / "metrics.csv").read_text())))
+    assert len(rows) == step
+    assert np.isfinite([float(row["cost"]) for row in rows]).all()
+    # The kept parameters are those whose cost is the last one in the file.
+    from catnet import datasets
+    from catnet.classifier import Classifier
+
+    part, _ = datasets.load(pictures)
+    p = Classifier.load(out).probabilities(part.images)
+    assert np.isfinite(p).all()
+
+
+def test_predict_answers_what_it_can_and_names_the_rest(
+    run_folder: Path, pictures: Path, tmp_path, capsys
+) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not much of a picture")
+    sources = [str(pictures / "test"), str(tmp_path / "broken.jpg"), str(tmp_path / "nowhere.png")]
+    capsys.readouterr()
+    assert cli.main(["predict", *sources, "--model", str(run_folder)]) == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 8
+    assert all(("/cat/" in line) == line.startswith("cat ") for line in out.splitlines())
+    assert f"model: {run_folder.name}" in err
+    assert f"{tmp_path}/broken.jpg: " in err
+    assert f"{tmp_path}/nowhere.png: no such file or folder" in err
+
+
+def test_predict_json_has_the_promised_keys(run_folder, pictures: Path, tmp_path, capsys) -> None:
+    capsys.readouterr()
+    model = ["--model", str(run_folder), "--json"]
+    assert cli.main(["predict", str(pictures / "test/cat/0.png"), "missing.png", *model]) == 1
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    keys = ["path", "label", "p_cat", "threshold", "model", "error"]
+    assert [list(answer) for answer in answers] == [keys, keys]
+    assert answers[0]["label"] == "cat"
+    assert answers[0]["error"] is None
+    assert answers[1]["label"] is None
+    assert answers[1]["error"]
+
+
+def test_the_threshold_decides_from_itself_on(run_folder: Path, pictures, capsys) -> None:
+    picture = str(pictures / "test/non-cat/0.png")
+    for threshold, label in (("0", "cat"), ("1", "non-cat")):
+        capsys.readouterr()
+        how = ["--model", str(run_folder), "--json", "--threshold", threshold]
+        assert cli.main(["predict", picture, *how]) == 0
+        assert json.loads(capsys.readouterr().out)["label"] == label
+
+
+def test_predict_reads_stdin_and_has_a_model_of_its_own(pictures: Path) -> None:
+    content = (pictures / "test/cat/0.png").read_bytes()
+    done = subprocess.run(
+        [sys.executable, "-m", "catnet", "predict", "-", "--json"],
+        input=content,
+        capture_output=True,
+    )
+    answer = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert answer["path"] == "-"
+    assert answer["label"] in ("cat", "non-cat")
+    assert answer["model"]
+
+
+def test_eval_prints_a_table_or_json(run_folder: Path, pictures: Path, capsys) -> None:
+    capsys.readouterr()
+    assert cli.main(["eval", str(run_folder), str(pictures)]) == 0
+    assert "balanced accuracy" in capsys.readouterr().out
+    assert cli.main(["eval", str(run_folder / "model.safetensors"), str(pictures), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["accuracy"] == 1.0
+    assert result["examples"] == 8
+
+
+def test_gradcheck_of_a_new_network_and_of_a_trained_one(run_folder, pictures, capsys) -> None:
+    for model in ("shallow", str(run_folder)):
+        capsys.readouterr()
+        how = ["--model", model, "--examples", "3"]
+        assert cli.main(["gradcheck", str(pictures), *how]) == 0
+        assert "every gradient by hand is right" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "no-such-folder"], "no-such-folder: No such file"),
+        (["train", "--model", "logistic", "--hidden", "3"], "a logistic network has no hidden"),
+        (["train", "--model", "deep", "--hidden", "3"], "has at least two hidden layers"),
+        (["predict", "x.png", "--model", "no-such-model"], "no-such-model"),
+        (["eval", "no-such-model", "data"], "no-such-model"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 2
+    err = capsys.readouterr().err.strip()
+    assert err.startswith("catnet: ")
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["predict"],
+        ["predict", "x.png", "--threshold", "2"],
+        ["train", "--steps", "0"],
+        ["train", "--learning-rate", "-1"],
+        ["train", "--learning-rate", "nan"],
+        ["train", "--hidden", "x"],
+        ["train", "--model", "huge"],
+    ],
+)
+def test_what_the_parser_refuses_is_exit_code_2(arguments: list[str], capsys) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 2
+    assert "usage: catnet" in capsys.readouterr().err
+
+
+def test_a_folder_of_one_class_is_refused(pictures: Path, tmp_path, capsys) -> None:
+    assert cli.main(["train", str(pictures / "train" / "cat"), "--out", str(tmp_path / "r")]) == 2
+    assert not (tmp_path / "r").exists()
+    assert capsys.readouterr().err.startswith("catnet: ")
