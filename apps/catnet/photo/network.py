@@ -1,0 +1,167 @@
+"""The network for photographs: many classes while it learns, one log-odds when it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.nn import logsumexp
+
+import jaxnn
+from catnet.errors import UserError
+from jaxnn import Layer, Loss, binary_cross_entropy, dense, serial, softmax_cross_entropy
+from jaxnn.layer import Array, Key, expect_input, no_params
+
+
+def trunk(widths: Sequence[int], blocks: Sequence[int]) -> Layer:
+    """Pictures (..., 64, 64, 3) to features (..., widths[-1]).
+
+    A stem of windows 8×8, four pixels apart, then a stage of residual blocks at 16×16, 8×8 and
+    4×4; each halving is a window of 2×2 that does not overlap.  The last convolution of a block
+    starts at zero, so that every block starts as the identity (Goyal et al. 2017,
+    arXiv:1706.02677).
+
+    Args:
+        widths: channels of each stage.
+        blocks: how many blocks each stage has.
+    """
+    layers: list[Layer] = [jaxnn.conv(widths[0], window=8, stride=4)]
+    for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+        if stage:
+            layers += [jaxnn.rms_norm(), jaxnn.conv(width, window=2, stride=2)]
+        layers += [_block(width)] * count
+    return jaxnn.serial(*layers, jaxnn.rms_norm(), jaxnn.global_average_pool)
+
+
+def _block(width: int) -> Layer:
+    return jaxnn.residual(
+        jaxnn.rms_norm(),
+        jaxnn.conv(width),
+        jaxnn.relu,
+        jaxnn.conv(width, W_init=jax.nn.initializers.zeros),
+    )
+
+
+def build_photo(described: dict[str, Any]) -> Layer:
+    """The network of a description: pictures (..., 64, 64, 3) in [0, 1] to logits (..., 1).
+
+    Raises:
+        UserError: the description is not of such a network.
+    """
+    try:
+        classes, cats = int(described["classes"]), [int(cat) for cat in described["cats"]]
+        widths, blocks = ([int(n) for n in described[key]] for key in ("widths", "blocks"))
+        if not 0 < len(cats) < classes or len(widths) != len(blocks):
+            raise ValueError
+        return serial(trunk(widths, blocks), dense(classes), log_odds(cats, classes))
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"its architecture is not one of this catnet: {described}") from None
+
+
+class Targets(NamedTuple):
+    """What a batch of pictures shows.
+
+    Attributes:
+        cat: (n, 1), 1 for a cat, 0 for anything else; in between when smoothed.
+        fine: (n, classes), a distribution over the fine classes; all 0 where none is known.
+    """
+
+    cat: Array
+    fine: Array
+
+
+def log_odds(group: Sequence[int], classes: int) -> Layer:
+    """From logits of many classes to the logit of "one of this group".
+
+    A picture is a cat with the probability of all cat classes together, P = Σ_group softmax(z),
+    and log P / (1 − P) is the difference of two log-sum-exps::
+
+        forward    s = log Σ_in e^z − log Σ_out e^z
+        backward   dz = ds · softmax_in(z)   on the group
+                   dz = −ds · softmax_out(z)  on the others
+
+    Args:
+        group: indices of the classes that count.
+        classes: how many classes there are.
+
+    Returns:
+        A layer (..., classes) → (..., 1) without parameters.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from catnet.photo.network import log_odds
+        >>> log_odds([0, 1], 4).apply((), jnp.zeros(4)).tolist()
+        [0.0]
+    """
+    name = f"log_odds({len(group)} of {classes})"
+    inside = np.isin(np.arange(classes), group)
+
+    def sums(z: Array) -> tuple[Array, Array]:
+        masks = (inside, ~inside)
+        return tuple(
+            logsumexp(jnp.where(jnp.broadcast_to(mask, z.shape), z, -jnp.inf), -1, keepdims=True)
+            for mask in masks
+        )  # type: ignore[return-value]
+
+    def forward(params: tuple[()], z: Array, key: Key | None = None) -> tuple[Array, Array]:
+        expect_input(name, z, classes)
+        of_group, of_others = sums(z)
+        return of_group - of_others, z
+
+    def backward(params: tuple[()], z: Array, ds: Array) -> tuple[tuple[()], Array]:
+        of_group, of_others = sums(z)
+        mask = jnp.broadcast_to(inside, z.shape)
+        return (), ds * jnp.where(mask, jnp.exp(z - of_group), -jnp.exp(z - of_others))
+
+    return Layer(name, no_params, forward, backward)
+
+
+def photo_loss(cats: Sequence[int], classes: int, fine_weight: float) -> Loss:
+    """Cost of telling cats from the rest, plus that of the fine class where it is known.
+
+    ::
+
+        cost = binary_cross_entropy(log_odds(z), y.cat)
+               + fine_weight · softmax_cross_entropy(z, y.fine)
+
+    Args:
+        cats: indices of the fine classes that are cats.
+        classes: how many fine classes there are.
+        fine_weight: of the second part.
+
+    Returns:
+        A loss of (logits (n, classes), ``Targets``).
+    """
+    odds = log_odds(cats, classes)
+
+    def value(z: Array, y: Targets) -> Array:
+        s = odds.apply((), z)
+        return binary_cross_entropy(s, y.cat) + fine_weight * softmax_cross_entropy(z, y.fine)
+
+    def gradient(z: Array, y: Targets) -> Array:
+        s, cache = odds.forward((), z)
+        _, dz = odds.backward((), cache, binary_cross_entropy.gradient(s, y.cat))
+        return dz + fine_weight * softmax_cross_entropy.gradient(z, y.fine)
+
+    return Loss("photo_loss", value, gradient)
+
+
+def targets(cat: Any, fine: Any, classes: int, smoothing: float) -> Targets:
+    """Labels as distributions, smoothed: a little of every other class.
+
+    Args:
+        cat: (n,) 0 or 1.
+        fine: (n,) index of the fine class, −1 where it is not known.
+        classes: how many fine classes there are.
+        smoothing: the share that goes to the other classes.
+    """
+    y = jnp.asarray(cat, jnp.float32)[:, None]
+    one_hot = jax.nn.one_hot(fine, classes)
+    known = (jnp.asarray(fine) >= 0).astype(jnp.float32)[:, None]
+    smooth = (
+        one_hot * (1 - smoothing) + jnp.broadcast_to(known, one_hot.shape) * smoothing / classes
+    )
+    return Targets(y * (1 - smoothing) + smoothing / 2, smooth)
