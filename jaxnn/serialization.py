@@ -101,7 +101,7 @@ def load(path: str | os.PathLike[str], like: Params | None = None) -> tuple[Para
     else:
         raise ModelFileError(f"{path}: not written by jaxnn; say with like= what it has to hold")
     wrong = [f"{key} is missing" for key in wanted if key not in arrays]
-    wrong += [f"{key} is extra" for key in arrays if key not in wanted]
+    wrong += [f"{key} is extra" for key in sorted(arrays) if key not in wanted]
     wrong += [
         f"{key} has shape {arrays[key].shape}, expected {shape}"
         for key, shape in wanted.items()

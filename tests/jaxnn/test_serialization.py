@@ -55,7 +55,7 @@ def test_bfloat16_and_a_single_array(tmp_path) -> None:
         (((), {"W": jnp.ones((2, 4)), "b": jnp.ones(2)}, [jnp.ones(())], ()),
          "1/W has shape (2, 3), expected (2, 4)"),
         (({"W": jnp.ones((2, 3))}, jnp.ones(2)),
-         "0/W is missing; 1 is missing; 1/b is extra; 2/0 is extra"),
+         "0/W is missing; 1 is missing; 1/W is extra; 1/b is extra; 2/0 is extra"),
     ],
 )  # fmt: skip
 def test_each_wrong_key_is_named(path, like, message: str) -> None:
