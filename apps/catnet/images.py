@@ -138,7 +138,9 @@ def decode_many(
         for first, future in waiting:
             yield first, future.result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        # Not waiting: whoever stops early leaves this to the garbage collector, which may run in
+        # one of the pool's own threads, and that would wait for itself.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _decode_or_reason(source: Source, size: int) -> np.ndarray | ImageError:

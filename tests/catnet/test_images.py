@@ -633,7 +633,10 @@ def test_many_draws_sources_as_it_goes_and_can_be_left():
     next(results)
     results.close()
     assert len(drawn) < 40
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+    for thread in threading.enumerate():
+        if thread.name.startswith("decode"):
+            thread.join(timeout=10)
+            assert not thread.is_alive()
 
 
 def test_filters_of_warnings_are_left_as_they_were():
@@ -642,3 +645,20 @@ def test_filters_of_warnings_are_left_as_they_were():
     reason(b"junk")
     assert list(warnings.filters) == before
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+def test_decoding_that_is_given_up_never_waits_for_its_own_threads(tmp_path):
+    """An abandoned generator is collected anywhere, in a decoding thread too."""
+    path = tmp_path / "a.png"
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(path)
+    pictures = decode_many([str(path)] * 50)
+    next(pictures)
+    pool_threads = [t for t in threading.enumerate() if t.name.startswith("decode")]
+    assert pool_threads
+    closer = threading.Thread(target=pictures.close)
+    with images._strict_lock:  # where a decoding thread was when the collector struck
+        closer.start()
+        closer.join(timeout=10)
+        assert not closer.is_alive()
+    for thread in pool_threads:
+        thread.join(timeout=10)
