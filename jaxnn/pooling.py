@@ -12,10 +12,12 @@ from jaxnn.window import (
     Padding,
     Size,
     check_padding,
+    from_blocks,
     height_width,
     pads_in_pixels,
     put,
     see,
+    to_blocks,
 )
 
 
@@ -216,12 +218,11 @@ def space_to_depth(block: int) -> Layer:
         *batch, h, w, c = x.shape
         fits = h % block == 0 and w % block == 0
         expect(fits, name, f"a height and a width that {block} divides", x)
-        y = x.reshape(-1, h // block, block, w // block, block, c).swapaxes(2, 3)
-        return y.reshape(*batch, h // block, w // block, block * block * c), ()
+        y = to_blocks(x.reshape(-1, h, w, c), (block, block))
+        return y.reshape(*batch, *y.shape[1:]), ()
 
     def backward(params: tuple[()], cache: tuple[()], dy: Array) -> tuple[tuple[()], Array]:
-        *batch, h, w, c = dy.shape
-        dx = dy.reshape(-1, h, w, block, block, c // block**2).swapaxes(2, 3)
-        return (), dx.reshape(*batch, h * block, w * block, c // block**2)
+        dx = from_blocks(dy.reshape(-1, *dy.shape[-3:]), (block, block))
+        return (), dx.reshape(*dy.shape[:-3], *dx.shape[1:])
 
     return Layer(name, no_params, forward, backward)

@@ -52,6 +52,20 @@ def pads_in_pixels(
     return tuple((lo, hi) for lo, hi in pads)
 
 
+def to_blocks(x: Array, block: Sequence[int]) -> Array:
+    """Every block of pixels as one of many channels: (N, H, W, C) → (N, H/h, W/w, h w C)."""
+    (h, w), (n, height, width, _) = block, x.shape
+    x = x.reshape(n, height // h, h, width // w, w, -1).swapaxes(2, 3)
+    return x.reshape(n, height // h, width // w, -1)
+
+
+def from_blocks(x: Array, block: Sequence[int]) -> Array:
+    """The way back."""
+    (h, w), (n, rows, columns, _) = block, x.shape
+    x = x.reshape(n, rows, columns, h, w, -1).swapaxes(2, 3)
+    return x.reshape(n, rows * h, columns * w, -1)
+
+
 def see(x: Array, at: Sequence[int], stride: Sequence[int], n: Sequence[int]) -> Array:
     """The pixels that place ``at`` of each window shows: (N, H, W, C) → (N, *n, C)."""
     (i, j), (sh, sw), (rows, columns) = at, stride, n
