@@ -5,6 +5,7 @@ from jaxnn.backprop import hand, value_and_grad, value_and_grad_by_jax
 from jaxnn.combinators import parallel, residual, serial
 from jaxnn.conv import conv
 from jaxnn.dense import dense
+from jaxnn.descent import gradient_descent
 from jaxnn.dropout import dropout
 from jaxnn.flatten import flatten
 from jaxnn.gradient_check import check_gradients
@@ -19,7 +20,7 @@ from jaxnn.losses import (
 from jaxnn.norm import group_norm, layer_norm, rms_norm
 from jaxnn.pooling import average_pool, global_average_pool, max_pool, space_to_depth
 from jaxnn.serialization import ModelFileError, load, save
-from jaxnn.training import State, fit, gradient_descent
+from jaxnn.training import State, fit
 
 __all__ = [
     "Layer",

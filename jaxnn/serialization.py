@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors
@@ -172,7 +173,7 @@ def _keys(outline: Any, key: str = "") -> list[str]:
 
 def _fill(outline: Any, arrays: Mapping[str, np.ndarray], key: str = "") -> Params:
     if outline is None:
-        return jnp.asarray(arrays[key or _ROOT])
+        return jax.device_put(arrays[key or _ROOT])
     children = {name: _fill(child, arrays, k) for name, k, child in _items(outline, key)}
     if isinstance(outline, dict):
         return children

@@ -8,12 +8,17 @@ columns in Q (n, r), r ≤ examples.  Then, with W' = W Q,
     dW' = dW Q     = dZᵀ R
 
 so descent on W' with the examples R is descent on W with the examples X: the same costs, the
-same gradients of all that follows.  At the end W = W_start + (W' − W'_start) Qᵀ; the part of
-W_start that is orthogonal to all examples was never touched.  209 pictures of 12288 numbers
-become 209 rows of 209.
+same gradients of all that follows.  209 pictures of 12288 numbers become 209 rows of 209.
 
-This is exact for updates that are sums of gradients (gradient descent).  It is not for those
-that treat every weight by itself, such as Adam: they do not commute with a rotation.
+What W has across the span, W − W Q Qᵀ, no example sees and no gradient changes.  Weight decay
+and momentum do, all of it alike: at any step it is a number c times what it was at the start,
+and c takes the same updates as a weight without a gradient that starts at 1.  So at the end
+
+    W = c W_start + (W' − c W_start Q) Qᵀ
+
+This is exact for updates that are linear in the gradients: plain descent, momentum, weight
+decay.  It is not for those that treat every weight by itself, such as Adam: a rotation of the
+weights changes them.  ``jaxnn.fit``, which takes any optimizer, therefore never does it.
 """
 
 from __future__ import annotations
@@ -29,6 +34,18 @@ from jaxnn.flatten import flatten
 from jaxnn.layer import Array, Layer, Params
 
 
+class Inside(NamedTuple):
+    """Parameters in the span of the examples.
+
+    Attributes:
+        params: the network's, with W' = W Q in place of W.
+        across: (1, 1), the c above.
+    """
+
+    params: Params
+    across: Array
+
+
 class Span(NamedTuple):
     """The coordinates of examples in their own span.
 
@@ -42,56 +59,74 @@ class Span(NamedTuple):
     Q: Array
     x: Array
 
-    def enter(self, params: Params) -> Params:
+    def enter(self, params: Params) -> Inside:
         """The params with W' = W Q in place of W."""
-        return _at(self.place, params, lambda layer: {**layer, "W": layer["W"] @ self.Q})
+        inside = _at(self.place, params, lambda layer: {**layer, "W": layer["W"] @ self.Q})
+        return Inside(inside, jnp.ones((1, 1), self.Q.dtype))
 
-    def leave(self, params: Params, start: Params) -> Params:
+    def leave(self, inside: Inside, start: Params) -> Params:
         """The params with W back, after a descent that began at ``start``."""
-        W_start = _get(self.place, start)["W"]
-        W_moved = _get(self.place, params)["W"] - W_start @ self.Q
-        return _at(self.place, params, lambda layer: {**layer, "W": W_start + W_moved @ self.Q.T})
+        params, across = inside
+        W = across * _get(self.place, start)["W"]
+        W_moved = _get(self.place, params)["W"] - W @ self.Q
+        return _at(self.place, params, lambda layer: {**layer, "W": W + W_moved @ self.Q.T})
 
 
-def span(net: Layer, x: Array, steps: int) -> Span | None:
-    """The span of the examples, if a descent of so many steps gains from it; else None.
+def span(net: Layer, x: Array) -> Span:
+    """The span of the examples of a network.
 
     Args:
         net: the network; it has to start with a dense layer, after ``flatten`` or not.
         x: (m, n) examples, or (m, H, W, C) where the network flattens them.
-        steps: of the descent.
+
+    Raises:
+        ValueError: descent there would not be the same; says why.
 
     Example:
         >>> import jax.numpy as jnp, jaxnn
         >>> from jaxnn.span import span
         >>> x = jnp.eye(3, 8)
-        >>> span(jaxnn.serial(jaxnn.dense(2), jaxnn.tanh), x, steps=100).x.shape
+        >>> span(jaxnn.serial(jaxnn.dense(2), jaxnn.tanh), x).x.shape
         (3, 3)
-        >>> span(jaxnn.serial(jaxnn.dropout(0.1), jaxnn.dense(2)), x, steps=100) is None
-        True
+        >>> span(jaxnn.serial(jaxnn.tanh, jaxnn.dense(2)), x)
+        Traceback (most recent call last):
+        ValueError: no descent in the span of the examples: the first layer is tanh, not dense
     """
-    place = _first_dense(net)
-    if place is None or x.ndim not in (2, 4) or x.dtype.itemsize < 4:
-        return None
-    rows = x.reshape(len(x), -1)
-    examples, inputs = rows.shape
-    # The factorisation costs about as much as one step for every example.
-    if 2 * examples > inputs or steps < examples:
-        return None
-    Q, R = jnp.linalg.qr(rows.T)
-    x = R.T if x.ndim == 2 else R.T[:, None, None, :]
-    return Span(place, Q, x)
+    if reason := why_not(net, x):
+        raise ValueError(f"no descent in the span of the examples: {reason}")
+    Q, R = jnp.linalg.qr(x.reshape(len(x), -1).T)
+    return Span(_first(net)[0], Q, R.T if x.ndim == 2 else R.T[:, None, None, :])
 
 
-def _first_dense(net: Layer) -> tuple[int, ...] | None:
-    """Where the params of the layer that sees the examples stand, if it is a dense one."""
-    if isinstance(net, Dense):
-        return ()
-    if net.rebuild is serial:
-        first = 1 if net.layers[0] is flatten and len(net.layers) > 1 else 0
-        below = _first_dense(net.layers[first])
-        return None if below is None else (first, *below)
+def why_not(net: Layer, x: Array) -> str | None:
+    """Why descent in the span of the examples would not be the same; None if it is."""
+    first = _first(net)[1]
+    if not isinstance(first, Dense):
+        return f"the first layer is {first.name}, not dense"
+    if x.ndim not in (2, 4):
+        return f"examples of shape {x.shape[1:]} are not rows or pictures"
+    if x.dtype.itemsize < 4:
+        return f"{x.dtype} is too coarse to turn them in"
+    if (numbers := x[0].size) < len(x):
+        return f"{len(x)} examples of {numbers} numbers span all of their space"
     return None
+
+
+def pays(net: Layer, x: Array, steps: int) -> bool:
+    """Whether a descent of so many steps gains by going through the span.
+
+    The factorisation costs about as much as one step for every example.
+    """
+    return why_not(net, x) is None and 2 * len(x) <= x[0].size and steps >= len(x)
+
+
+def _first(net: Layer) -> tuple[tuple[int, ...], Layer]:
+    """The layer that sees the examples, flattened or not, and where its params stand."""
+    if net.rebuild is not serial or not net.layers:
+        return (), net
+    index = 1 if net.layers[0] is flatten and len(net.layers) > 1 else 0
+    place, layer = _first(net.layers[index])
+    return (index, *place), layer
 
 
 def _get(place: tuple[int, ...], params: Params) -> Params:

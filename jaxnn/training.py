@@ -1,4 +1,4 @@
-"""Descent: many steps as one compiled program."""
+"""Training with any optimizer: many steps as one compiled program."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from jax.typing import ArrayLike
 from jaxnn.backprop import ValueAndGrad, value_and_grad, value_and_grad_by_jax
 from jaxnn.layer import Array, Key, Layer, Params
 from jaxnn.losses import Loss
-from jaxnn.span import span
 
 if TYPE_CHECKING:
     import optax
@@ -34,99 +33,6 @@ class State(NamedTuple):
 
 
 Progress = Callable[[State, Array], None]
-
-
-def gradient_descent(
-    net: Layer,
-    loss: Loss,
-    params: Params,
-    x: ArrayLike,
-    y: ArrayLike,
-    *,
-    learning_rate: float,
-    steps: int,
-    gradient: Literal["hand", "jax"] = "hand",
-    key: Key | None = None,
-    state: State | None = None,
-    progress: Progress | None = None,
-    chunk: int = 100,
-) -> tuple[Params, Array]:
-    """Full-batch gradient descent, all steps in one compiled program.
-
-    The lecture's update, repeated: ``W := W − α dW,  b := b − α db``.  A network that starts
-    with a dense layer and has fewer examples than inputs is trained in the span of its
-    examples (``jaxnn.span``): the same descent with far less work.
-
-    Args:
-        net: the network; ends in logits.
-        loss: one of ``jaxnn.losses``.
-        params: where the descent starts; they are not changed.
-        x: all examples.
-        y: their targets.
-        learning_rate: the lecture's α.
-        steps: how many updates, counted from the start of the descent.
-        gradient: ``"hand"`` for the hand-written rules, ``"jax"`` for ``jax.grad``.
-        key: the randomness of layers such as dropout; None leaves them out.
-        state: what ``progress`` was given, to go on from there; ``params`` are then not used.
-        progress: called after every ``chunk`` steps with the state so far and the costs of
-            the chunk.  Python, and so Ctrl-C, gets its turn between chunks only.
-        chunk: steps between calls of ``progress``.
-
-    Returns:
-        The parameters after the last update, and the costs of the steps of this call, each
-        before its update: (steps,) in all.
-        A learning rate that is too high shows as costs of inf or NaN; nothing is raised.
-
-    Example:
-        >>> import jax.numpy as jnp, jaxnn
-        >>> x, y = jnp.array([[-1.0], [1.0]]), jnp.array([[0.0], [1.0]])
-        >>> start = {"W": jnp.zeros((1, 1)), "b": jnp.zeros(1)}
-        >>> params, costs = jaxnn.gradient_descent(
-        ...     jaxnn.dense(1), jaxnn.binary_cross_entropy, start, x, y,
-        ...     learning_rate=1.0, steps=3)
-        >>> [f"{cost:.3f}" for cost in costs.tolist()]
-        ['0.693', '0.474', '0.348']
-    """
-    _check(gradient, steps=steps, chunk=chunk)
-    params, x, y = jax.tree.map(jnp.asarray, params), jnp.asarray(x), jnp.asarray(y)
-    state = State(0, params) if state is None else state
-    begun = state.params
-    basis = span(net, x, steps - state.step)
-    params = basis.enter(begun) if basis else begun
-    x = basis.x if basis else x
-    costs = [jnp.zeros(0)]
-    for start, count in _chunks(state.step, steps, chunk if progress else steps):
-        params, chunk_costs = _descend(
-            *(net, loss, gradient, count), *(params, x, y, learning_rate, key, start)
-        )
-        state = State(start + count, basis.leave(params, begun) if basis else params)
-        costs.append(chunk_costs)
-        if progress:
-            progress(state, chunk_costs)
-    return state.params, jnp.concatenate(costs)
-
-
-@functools.partial(jax.jit, static_argnums=range(4))
-def _descend(
-    net: Layer,
-    loss: Loss,
-    gradient: str,
-    steps: int,
-    params: Params,
-    x: Array,
-    y: Array,
-    learning_rate: Array,
-    key: Key | None,
-    start: Array,
-) -> tuple[Params, Array]:
-    cost_and_grads = GRADIENTS[gradient](net, loss)
-
-    def step(params: Params, i: Array) -> tuple[Params, Array]:
-        cost, grads = cost_and_grads(params, x, y, _fold_in(key, i))
-        down = jax.tree.map(lambda p, dp: (p - learning_rate * dp).astype(p.dtype), params, grads)
-        return down, cost
-
-    return jax.lax.scan(step, params, start + jnp.arange(steps))
 
 
 def fit(
@@ -184,7 +90,7 @@ def fit(
         >>> round(params["W"].item(), 1), round(params["b"].item(), 1)
         (3.0, 1.0)
     """
-    _check(gradient, steps=steps, chunk=chunk, batch_size=batch_size)
+    check(gradient, steps=steps, chunk=chunk, batch_size=batch_size)
     params, x, y = jax.tree.map(jnp.asarray, params), jnp.asarray(x), jnp.asarray(y)
     if len(x) != len(y):
         raise ValueError(f"expected as many targets as examples, got {len(y)} for {len(x)}")
@@ -194,7 +100,7 @@ def fit(
         state = State(0, params, optimizer.init(params))
     key_of_order, key_of_steps = jax.random.split(key)
     costs = [jnp.zeros(0)]
-    for start, count in _chunks(state.step, steps, chunk):
+    for start, count in chunks(state.step, steps, chunk):
         batches = _batches(key_of_order, len(x), batch_size, start, count)
         params, opt_state, chunk_costs = _fit(
             *(net, loss, gradient, optimizer),
@@ -228,7 +134,7 @@ def _fit(
     def step(carry: tuple[Params, Any], of_step: tuple[Array, Array]) -> tuple[Any, Array]:
         params, opt_state = carry
         i, batch = of_step
-        cost, grads = cost_and_grads(params, x[batch], y[batch], _fold_in(key, i))
+        cost, grads = cost_and_grads(params, x[batch], y[batch], fold_in(key, i))
         updates, opt_state = optimizer.update(grads, opt_state, params)
         return (optax.apply_updates(params, updates), opt_state), cost
 
@@ -252,17 +158,17 @@ def _batches(key: Key, examples: int, batch_size: int, start: int, steps: int) -
     return np.concatenate(orders)[first - offset : last - offset].reshape(steps, batch_size)
 
 
-def _chunks(start: int, steps: int, chunk: int) -> Iterator[tuple[int, int]]:
+def chunks(start: int, steps: int, chunk: int) -> Iterator[tuple[int, int]]:
     """Start and length of every chunk."""
     for i in range(start, steps, chunk):
         yield i, min(chunk, steps - i)
 
 
-def _fold_in(key: Key | None, i: Array) -> Key | None:
+def fold_in(key: Key | None, i: Array) -> Key | None:
     return None if key is None else jax.random.fold_in(key, i)
 
 
-def _check(gradient: str, **counts: int) -> None:
+def check(gradient: str, **counts: int) -> None:
     if gradient not in GRADIENTS:
         raise ValueError(f"expected gradient to be 'hand' or 'jax', got {gradient!r}")
     for name, count in counts.items():

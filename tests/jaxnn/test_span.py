@@ -5,11 +5,11 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import jaxnn
-from jaxnn.span import span
-from jaxnn.training import _descend
+from jaxnn.span import pays, span
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(9, 4, 5, 2))
@@ -23,51 +23,109 @@ NETS = {
 }
 
 
+RULES = {
+    "plain": {},
+    "momentum": {"momentum": 0.9},
+    "decay": {"weight_decay": 0.2},
+    "both": {"momentum": 0.8, "weight_decay": 0.1},
+}
+
+
+def close(a, b, rtol=1e-9) -> None:
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-12), a, b)
+
+
+def examples(name):
+    return jnp.asarray(X if name in ("pictures", "nested") else X.reshape(9, -1))
+
+
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("gradient", ["hand", "jax"])
 @pytest.mark.parametrize("name", NETS)
-def test_same_costs_and_same_parameters_as_in_all_coordinates(name, gradient, x64) -> None:
-    net = NETS[name]
-    x = jnp.asarray(X if name in ("pictures", "nested") else X.reshape(9, -1))
+def test_same_costs_and_same_parameters_as_in_all_coordinates(name, gradient, rule, x64) -> None:
+    net, x = NETS[name], examples(name)
     start = net.init(jax.random.key(0), x)
-    assert span(net, x, 60) is not None
+    how = {"learning_rate": 0.1, "steps": 60, "gradient": gradient, **RULES[rule]}
     loss = jaxnn.binary_cross_entropy
-    params, costs = jaxnn.gradient_descent(
-        net, loss, start, x, Y, learning_rate=0.3, steps=60, gradient=gradient
-    )
-    whole, whole_costs = _descend(net, loss, gradient, 60, start, x, jnp.asarray(Y), 0.3, None, 0)
-    np.testing.assert_allclose(costs, whole_costs, rtol=1e-12)
-    assert jax.tree.structure(params) == jax.tree.structure(whole)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12), params, whole
-    )
+    assert pays(net, x, 60)
+    params, costs = jaxnn.gradient_descent(net, loss, start, x, Y, **how)
+    whole, whole_costs = jaxnn.gradient_descent(net, loss, start, x, Y, **how, in_span=False)
+    np.testing.assert_allclose(costs, whole_costs, rtol=1e-11)
+    close(params, whole)
 
 
-def test_progress_sees_parameters_of_the_network_itself(x64) -> None:
-    net, x = NETS["pictures"], jnp.asarray(X)
+@pytest.mark.parametrize("rule", RULES)
+def test_the_update_is_that_of_numpy(rule, x64) -> None:
+    x, y = X.reshape(9, -1), Y
+    W, b = RNG.normal(size=(1, 40)), np.zeros(1)
+    beta, decay = (RULES[rule].get(key, 0) for key in ("momentum", "weight_decay"))
+    V, v = np.zeros_like(W), np.zeros_like(b)
+    params, _ = jaxnn.gradient_descent(
+        *(jaxnn.dense(1), jaxnn.binary_cross_entropy, {"W": W, "b": b}, x, y),
+        **{"learning_rate": 0.1, "steps": 30, "in_span": True, **RULES[rule]},
+    )
+    for _ in range(30):
+        dZ = (1 / (1 + np.exp(-(x @ W.T + b))) - y) / len(x)
+        V, v = beta * V + dZ.T @ x + decay * W, beta * v + dZ.sum(axis=0)
+        W, b = W - 0.1 * V, b - 0.1 * v
+    close(params, {"W": W, "b": b})
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_going_on_is_the_same_to_the_last_bit(rule, x64) -> None:
+    net, x = NETS["pictures"], examples("pictures")
     start = net.init(jax.random.key(0), x)
     states = []
-    how = {"learning_rate": 0.3, "steps": 60, "chunk": 20}
+    how = {"learning_rate": 0.1, "steps": 60, "chunk": 20, **RULES[rule]}
     loss = jaxnn.binary_cross_entropy
     params, costs = jaxnn.gradient_descent(
         net, loss, start, x, Y, **how, progress=lambda state, _: states.append(state)
     )
     assert states[0].params[1]["W"].shape == (6, 40)
     assert loss(net.apply(states[0].params, x), Y) == pytest.approx(float(costs[20]), rel=1e-12)
-    rest, _ = jaxnn.gradient_descent(net, loss, start, x, Y, **how, state=states[1])
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9), rest, params)
+    for state in states[:2]:
+        rest, _ = jaxnn.gradient_descent(
+            net, loss, start, x, Y, **how, state=state, progress=lambda *_: None
+        )
+        jax.tree.map(np.testing.assert_array_equal, rest, params)
+
+
+def test_adam_is_another_descent_in_turned_coordinates(x64) -> None:
+    """Why ``fit`` never goes through the span."""
+    net, x = NETS["vectors"], examples("vectors")
+    start = net.init(jax.random.key(0), x)
+    basis = span(net, x)
+    how = {"optimizer": optax.adam(0.01), "batch_size": 9, "steps": 60, "key": jax.random.key(0)}
+    loss = jaxnn.binary_cross_entropy
+    _, costs = jaxnn.fit(net, loss, start, x, Y, **how)
+    _, turned = jaxnn.fit(net, loss, basis.enter(start).params, basis.x, Y, **how)
+    np.testing.assert_allclose(costs[0], turned[0], rtol=1e-12)
+    assert abs(costs[-1] - turned[-1]) > 0.01 * costs[-1]
 
 
 @pytest.mark.parametrize(
-    ("net", "x", "steps"),
+    ("net", "x", "reason"),
     [
-        (jaxnn.serial(jaxnn.dropout(0.1), jaxnn.dense(1)), jnp.ones((3, 20)), 50),
-        (jaxnn.serial(jaxnn.tanh, jaxnn.dense(1)), jnp.ones((3, 20)), 50),
-        (jaxnn.residual(jaxnn.dense(20)), jnp.ones((3, 20)), 50),
-        (jaxnn.dense(1), jnp.ones((15, 20)), 50),
-        (jaxnn.dense(1), jnp.ones((3, 20)), 2),
-        (jaxnn.dense(1), jnp.ones((3, 20), jnp.bfloat16), 50),
+        (jaxnn.serial(jaxnn.dropout(0.1), jaxnn.dense(1)), jnp.ones((3, 20)), "dropout"),
+        (jaxnn.serial(jaxnn.tanh, jaxnn.dense(1)), jnp.ones((3, 20)), "tanh, not dense"),
+        (jaxnn.residual(jaxnn.dense(20)), jnp.ones((3, 20)), "residual"),
+        (jaxnn.dense(1), jnp.ones((25, 20)), "25 examples of 20 numbers"),
+        (jaxnn.dense(1), jnp.ones((3, 20), jnp.bfloat16), "bfloat16 is too coarse"),
+        (jaxnn.dense(1), jnp.ones((3, 4, 20)), r"\(4, 20\)"),
     ],
-    ids=["dropout", "tanh", "residual", "many examples", "few steps", "bfloat16"],
+    ids=["dropout", "tanh", "residual", "many examples", "bfloat16", "axes"],
 )
-def test_not_used_where_it_is_not_exact_or_does_not_pay(net, x, steps) -> None:
-    assert span(net, x, steps) is None
+def test_refused_with_the_reason_where_it_is_not_exact(net, x, reason) -> None:
+    assert not pays(net, x, 1000)
+    with pytest.raises(ValueError, match=reason):
+        jaxnn.gradient_descent(
+            *(net, jaxnn.mean_squared_error, net.init(jax.random.key(0), x), x, x[..., :1]),
+            **{"learning_rate": 0.1, "steps": 2, "in_span": True},
+        )
+
+
+def test_not_used_by_itself_where_it_does_not_pay() -> None:
+    assert pays(jaxnn.dense(1), jnp.ones((3, 20)), 3)
+    assert not pays(jaxnn.dense(1), jnp.ones((3, 20)), 2)
+    assert not pays(jaxnn.dense(1), jnp.ones((15, 20)), 50)

@@ -1,0 +1,169 @@
+"""Gradient descent on all examples at once: many steps as one compiled program."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from jaxnn.layer import Array, Key, Layer, Params
+from jaxnn.losses import Loss
+from jaxnn.span import Inside, Span, pays, span
+from jaxnn.training import GRADIENTS, Progress, State, check, chunks, fold_in
+
+
+def gradient_descent(
+    net: Layer,
+    loss: Loss,
+    params: Params,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    learning_rate: ArrayLike,
+    steps: int,
+    momentum: ArrayLike = 0.0,
+    weight_decay: ArrayLike = 0.0,
+    gradient: Literal["hand", "jax"] = "hand",
+    in_span: bool | None = None,
+    key: Key | None = None,
+    state: State | None = None,
+    progress: Progress | None = None,
+    chunk: int = 100,
+) -> tuple[Params, Array]:
+    """Full-batch gradient descent, all steps in one compiled program.
+
+    The lecture's update, repeated: ``W := W − α dW,  b := b − α db``; with momentum β and weight
+    decay λ (of everything but biases)::
+
+        V := β V + dW + λ W,   W := W − α V
+
+    A network that starts with a dense layer and has fewer examples than inputs is trained in the
+    span of its examples (``jaxnn.span``): the same descent with far less work.
+
+    Args:
+        net: the network; ends in logits.
+        loss: one of ``jaxnn.losses``.
+        params: where the descent starts; they are not changed.
+        x: all examples.
+        y: their targets.
+        learning_rate: the lecture's α.
+        steps: how many updates, counted from the start of the descent.
+        momentum: β; 0 for plain descent.
+        weight_decay: λ; 0 for none.
+        gradient: ``"hand"`` for the hand-written rules, ``"jax"`` for ``jax.grad``.
+        in_span: whether to go through the span of the examples; None: where it is exact and pays.
+        key: the randomness of layers such as dropout; None leaves them out.
+        state: what ``progress`` was given, to go on from there; ``params`` are then not used.
+        progress: called after every ``chunk`` steps with the state so far and the costs of
+            the chunk.  Python, and so Ctrl-C, gets its turn between chunks only.
+        chunk: steps between calls of ``progress``.
+
+    Returns:
+        The parameters after the last update, and the costs of the steps of this call, each
+        before its update: (steps,) in all.
+        A learning rate that is too high shows as costs of inf or NaN; nothing is raised.
+
+    Raises:
+        ValueError: ``in_span`` is True and the span would not be exact; says why.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxnn
+        >>> x, y = jnp.array([[-1.0], [1.0]]), jnp.array([[0.0], [1.0]])
+        >>> start = {"W": jnp.zeros((1, 1)), "b": jnp.zeros(1)}
+        >>> params, costs = jaxnn.gradient_descent(
+        ...     jaxnn.dense(1), jaxnn.binary_cross_entropy, start, x, y,
+        ...     learning_rate=1.0, steps=3)
+        >>> [f"{cost:.3f}" for cost in costs.tolist()]
+        ['0.693', '0.474', '0.348']
+    """
+    check(gradient, steps=steps, chunk=chunk)
+    params, x, y = jax.tree.map(jnp.asarray, params), jnp.asarray(x), jnp.asarray(y)
+    basis = _basis(net, x, steps, in_span)
+    state = begin(net, params, x, steps, momentum, in_span) if state is None else state
+    begun, moving = state.opt_state or (state.params, (state.params, ()))
+    how = (net, loss, gradient, basis is not None)
+    rates = (learning_rate, *(None if _none(rate) else rate for rate in (momentum, weight_decay)))
+    costs = [jnp.zeros(0)]
+    for start, count in chunks(state.step, steps, chunk if progress else steps):
+        moving, chunk_costs = _descend(
+            *(*how, count), *(moving, basis.x if basis else x, y, rates, key, start)
+        )
+        state = _state(start + count, basis, begun, moving)
+        costs.append(chunk_costs)
+        if progress:
+            progress(state, chunk_costs)
+    return state.params, jnp.concatenate(costs)
+
+
+def begin(
+    net: Layer,
+    params: Params,
+    x: Array,
+    steps: int,
+    momentum: ArrayLike = 0.0,
+    in_span: bool | None = None,
+) -> State:
+    """The state before the first step: of the same structure as those that ``progress`` is given.
+
+    Besides the parameters of the network itself it has what going on to the last bit takes:
+    where the descent began, and where it is in its own coordinates.
+    """
+    basis = _basis(net, x, steps, in_span)
+    inside = basis.enter(params) if basis else params
+    velocity = () if _none(momentum) else jax.tree.map(jnp.zeros_like, inside)
+    return _state(0, basis, params, (inside, velocity))
+
+
+def _basis(net: Layer, x: Array, steps: int, in_span: bool | None) -> Span | None:
+    return span(net, x) if in_span or (in_span is None and pays(net, x, steps)) else None
+
+
+def _state(step: int, basis: Span | None, begun: Params, moving: tuple[Any, Any]) -> State:
+    inside, velocity = moving
+    if basis:
+        return State(step, basis.leave(inside, begun) if step else begun, (begun, moving))
+    return State(step, inside, (begun, moving) if jax.tree.leaves(velocity) else ())
+
+
+def _none(rate: ArrayLike) -> bool:
+    """Whether a rate is the number 0, so that nothing is computed for it."""
+    return isinstance(rate, (int, float)) and rate == 0
+
+
+@functools.partial(jax.jit, static_argnums=range(5))
+def _descend(
+    net: Layer,
+    loss: Loss,
+    gradient: str,
+    in_span: bool,
+    steps: int,
+    moving: tuple[Any, Any],
+    x: Array,
+    y: Array,
+    rates: tuple[ArrayLike, ArrayLike | None, ArrayLike | None],
+    key: Key | None,
+    start: Array | int,
+) -> tuple[tuple[Any, Any], Array]:
+    """(params, velocity) after some steps; the velocity is () where there is no momentum."""
+    cost_and_grads = GRADIENTS[gradient](net, loss)
+    learning_rate, momentum, weight_decay = rates
+
+    def step(moving: tuple[Any, Any], i: Array) -> tuple[Any, Array]:
+        params, velocity = moving
+        of_net = params.params if in_span else params
+        cost, grads = cost_and_grads(of_net, x, y, fold_in(key, i))
+        if in_span:
+            grads = Inside(grads, jnp.zeros_like(params.across))
+        if weight_decay is not None:
+            grads = jax.tree.map(
+                lambda dp, p: dp + weight_decay * p if p.ndim > 1 else dp, grads, params
+            )
+        if momentum is not None:
+            grads = velocity = jax.tree.map(lambda v, dp: momentum * v + dp, velocity, grads)
+        params = jax.tree.map(lambda p, dp: (p - learning_rate * dp).astype(p.dtype), params, grads)
+        return (params, velocity), cost
+
+    return jax.lax.scan(step, moving, start + jnp.arange(steps))
