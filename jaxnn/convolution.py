@@ -20,7 +20,7 @@ from jaxnn import winograd
 from jaxnn.layer import Array
 from jaxnn.window import Pads, from_blocks, see, to_blocks
 
-LARGE_BATCH = 64  # in the forward pass fewer pictures do not repay a longer compilation
+LARGE_BATCH = 64  # fewer pictures do not repay longer compilation and more memory
 
 
 class Geometry(NamedTuple):
@@ -98,6 +98,7 @@ def _winograd_pays(x: Array, W: Array, geometry: Geometry) -> bool:
         and geometry.groups == 1
         and min(W.shape[2:]) >= 16
         and x.dtype.itemsize >= 4
+        and len(x) >= LARGE_BATCH
     )
 
 

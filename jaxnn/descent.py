@@ -81,8 +81,11 @@ def gradient_descent(
     """
     check(gradient, steps=steps, chunk=chunk)
     params, x, y = jax.tree.map(jnp.asarray, params), jnp.asarray(x), jnp.asarray(y)
-    basis = _basis(net, x, steps, in_span)
-    state = begin(net, params, x, steps, momentum, in_span) if state is None else state
+    if state is None:
+        state, basis = _begin(net, params, x, steps, momentum, in_span)
+    else:
+        inside = state.opt_state and isinstance(state.opt_state[1][0], Inside)
+        basis = span(net, x) if inside else None
     begun, moving = state.opt_state or (state.params, (state.params, ()))
     how = (net, loss, gradient, basis is not None)
     rates = (learning_rate, *(None if _none(rate) else rate for rate in (momentum, weight_decay)))
@@ -111,14 +114,16 @@ def begin(
     Besides the parameters of the network itself it has what going on to the last bit takes:
     where the descent began, and where it is in its own coordinates.
     """
-    basis = _basis(net, x, steps, in_span)
+    return _begin(net, params, x, steps, momentum, in_span)[0]
+
+
+def _begin(
+    net: Layer, params: Params, x: Array, steps: int, momentum: ArrayLike, in_span: bool | None
+) -> tuple[State, Span | None]:
+    basis = span(net, x) if in_span or (in_span is None and pays(net, x, steps)) else None
     inside = basis.enter(params) if basis else params
     velocity = () if _none(momentum) else jax.tree.map(jnp.zeros_like, inside)
-    return _state(0, basis, params, (inside, velocity))
-
-
-def _basis(net: Layer, x: Array, steps: int, in_span: bool | None) -> Span | None:
-    return span(net, x) if in_span or (in_span is None and pays(net, x, steps)) else None
+    return _state(0, basis, params, (inside, velocity)), basis
 
 
 def _state(step: int, basis: Span | None, begun: Params, moving: tuple[Any, Any]) -> State:

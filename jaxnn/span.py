@@ -27,6 +27,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 
 from jaxnn.combinators import serial
 from jaxnn.dense import Dense
@@ -94,7 +96,11 @@ def span(net: Layer, x: Array) -> Span:
     """
     if reason := why_not(net, x):
         raise ValueError(f"no descent in the span of the examples: {reason}")
-    Q, R = jnp.linalg.qr(x.reshape(len(x), -1).T)
+    columns = x.reshape(len(x), -1).T
+    if isinstance(x, Tracer):
+        Q, R = jnp.linalg.qr(columns)
+    else:  # JAX's first factorisation on a CPU waits for SciPy to be imported
+        Q, R = map(jnp.asarray, np.linalg.qr(np.asarray(columns)))
     return Span(_first(net)[0], Q, R.T if x.ndim == 2 else R.T[:, None, None, :])
 
 

@@ -1,6 +1,6 @@
 """``python -m catnet`` is ``catnet``."""
 
-from catnet.cli import main
+from catnet.cli import console
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    console()

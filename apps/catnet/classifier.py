@@ -36,6 +36,7 @@ class Prediction(NamedTuple):
         threshold: class 1 is answered from this probability on.
         model: the name of the model that answered.
         error: why there is no answer, or None.
+        unsure: whether the label is little better than a guess.
     """
 
     path: str | None
@@ -44,6 +45,7 @@ class Prediction(NamedTuple):
     threshold: float
     model: str
     error: str | None = None
+    unsure: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Classifier:
         threshold: class 1 is answered from this probability on.
         slope: probability = σ(slope · logit + offset); fitted on validation data.
         offset: see slope.
+        guess: between these two probabilities an answer counts as unsure; chosen on
+            validation data.
 
     Example:
         >>> from catnet import Classifier
@@ -76,6 +80,7 @@ class Classifier:
     threshold: float = 0.5
     slope: float = 1.0
     offset: float = 0.0
+    guess: tuple[float, float] = (0.5, 0.5)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None) -> Classifier:
@@ -99,7 +104,7 @@ class Classifier:
             fields = _checked(metadata)
             net = networks.build(fields["architecture"])
             pixels = jax.ShapeDtypeStruct((networks.SIZE, networks.SIZE, 3), "float32")
-            like = jax.eval_shape(net.init, jax.random.key(0), pixels)
+            like = jax.eval_shape(lambda: net.init(jax.random.key(0), pixels))
             params, _ = jaxnn.load(file, like)
         except OSError as error:
             raise UserError(f"model {file}: {error.strerror or error}") from None
@@ -107,11 +112,12 @@ class Classifier:
             raise UserError(f"model {error}") from None
         except UserError as error:
             raise UserError(f"model {file}: {error}") from None
-        for leaf in jax.tree.leaves(params):
-            if not np.isfinite(np.asarray(leaf, np.float32)).all():
-                raise UserError(f"model {file}: has weights that are not finite; train it again")
-        # A file may hold half precision, to be small; answers are computed in float32.
-        params = jax.tree.map(lambda leaf: leaf.astype("float32"), params)
+        # A file may hold half precision, to be small; answers are computed in float32.  In NumPy:
+        # for JAX to do it, it would compile a program for each shape.
+        params = jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float32), params)
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
+            raise UserError(f"model {file}: has weights that are not finite; train it again")
+        params = jax.device_put(params)
         return cls(params=params, **fields)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -127,6 +133,11 @@ class Classifier:
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """The probability of class 1 for pictures (n, 64, 64, 3) uint8: (n,) float64."""
+        z = self.slope * self.logits(images) + self.offset
+        return 1 / (1 + np.exp(-np.clip(z, -500, 500)))
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """What the network says of pictures (n, 64, 64, 3) uint8, uncalibrated: (n,) float64."""
         logits = _logits(json.dumps(self.architecture))
         rows = [np.zeros(0)]
         for start in range(0, len(images), BATCH):
@@ -134,8 +145,7 @@ class Classifier:
             filled = np.zeros((BATCH, *images.shape[1:]), np.uint8)
             filled[: len(part)] = part
             rows.append(np.asarray(logits(self.params, filled), np.float64)[: len(part), 0])
-        z = self.slope * np.concatenate(rows) + self.offset
-        return 1 / (1 + np.exp(-np.clip(z, -500, 500)))
+        return np.concatenate(rows)
 
     def predict(self, pictures: Any, threshold: float | None = None) -> list[Prediction]:
         """Answer for pictures given as paths or arrays, in their order.
@@ -155,8 +165,16 @@ class Classifier:
     def answers(
         self, found: Iterable[Found | np.ndarray], threshold: float | None = None
     ) -> Iterator[Prediction]:
-        """Answers one after the other, while later pictures are still being decoded."""
-        threshold = self.threshold if threshold is None else threshold
+        """Answers one after the other, while later pictures are still being decoded.
+
+        With a threshold of the caller's own nothing is called unsure.
+        """
+        return (answer for answer, _ in self.seen(found, threshold))
+
+    def seen(
+        self, found: Iterable[Found | np.ndarray], threshold: float | None = None
+    ) -> Iterator[tuple[Prediction, np.ndarray | None]]:
+        """``answers``, each with the picture (64, 64, 3) that the network saw, if there is one."""
         ahead, found = itertools.tee(found)
         decoded = decode_many(
             item.source for item in ahead if isinstance(item, Found) and item.error is None
@@ -175,17 +193,20 @@ class Classifier:
         yield from self._answer(waiting, threshold)
 
     def _answer(
-        self, items: list[tuple[str | None, np.ndarray | ImageError]], threshold: float
-    ) -> Iterator[Prediction]:
+        self, items: list[tuple[str | None, np.ndarray | ImageError]], threshold: float | None
+    ) -> Iterator[tuple[Prediction, np.ndarray | None]]:
+        low, high = self.guess if threshold is None else (1.0, 0.0)
+        threshold = self.threshold if threshold is None else threshold
         images = [image for _, image in items if isinstance(image, np.ndarray)]
         p_cats = iter(self.probabilities(np.stack(images)) if images else ())
         for path, image in items:
             if isinstance(image, ImageError):
-                yield Prediction(path, None, None, threshold, self.name, str(image))
+                yield Prediction(path, None, None, threshold, self.name, str(image)), None
             else:
                 p_cat = float(next(p_cats))
                 label = self.classes[int(p_cat >= threshold)]
-                yield Prediction(path, label, p_cat, threshold, self.name)
+                unsure = low < p_cat < high
+                yield Prediction(path, label, p_cat, threshold, self.name, None, unsure), image
 
 
 # What the numbers of a picture become before the network sees them; part of a model file.
@@ -228,11 +249,13 @@ def _checked(metadata: dict[str, Any]) -> dict[str, Any]:
     fits = (
         isinstance(fields["architecture"], dict)
         and isinstance(fields["classes"], list)
+        and isinstance(fields["guess"], (list, tuple))
         and [type(name) for name in fields["classes"]] == [str, str]
         and all(isinstance(fields[name], str) for name in ("name", "about"))
         and all(type(fields[name]) in (int, float) for name in numbers)
         and all(math.isfinite(fields[name]) for name in numbers)
+        and [type(p) for p in fields["guess"]] == [float, float]
     )
     if not fits:
         raise UserError("its metadata is not that of a catnet model; train it again")
-    return {**fields, "classes": tuple(fields["classes"])}
+    return {**fields, "classes": tuple(fields["classes"]), "guess": tuple(fields["guess"])}

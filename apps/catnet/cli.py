@@ -12,13 +12,31 @@ import os
 import sys
 from collections.abc import Sequence
 
+from catnet.compiled import keep_compiled
 from catnet.errors import UserError
-from catnet.networks import ACTIVATIONS, DEFAULT_HIDDEN, OPTIMIZERS
+from catnet.networks import ACTIVATIONS, DEFAULT_HIDDEN, OPTIMIZERS, STARTS
 
 DATA_HELP = (
     "an image folder (cat/ and non-cat/, or train/ and test/ with those inside), a zip of one, "
     "an .h5 file of the course or the folder with its two"
 )
+
+MODEL_HELP = "a model file, a run folder, or the word shipped"
+
+
+def console() -> None:
+    """``catnet`` as a process: like ``main``, without the wait for Python to take itself apart."""
+    if sys.argv[1:2] in (["predict"], ["eval"], ["explain"]):
+        keep_compiled()
+    code = main()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError as error:
+        code = 1 if isinstance(error, BrokenPipeError) else 2
+        if code == 2:
+            os.write(2, f"catnet: the answers cannot be written: {error.strerror}\n".encode())
+    os._exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,15 +48,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(options)
     except UserError as error:
-        print(f"catnet: {error}", file=sys.stderr)
+        _complain(str(error))
         return 2
     except BrokenPipeError:
         # The reader of stdout has gone; what is still buffered has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except KeyboardInterrupt:
-        print("catnet: stopped", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        _complain(str(stop) or "stopped")
         return 130
+
+
+def _complain(text: str) -> None:
+    """One line; at a terminal in the place of a line of progress that is still there."""
+    clear = "\r\x1b[K" if sys.stderr.isatty() else ""
+    print(f"{clear}catnet: {text}", file=sys.stderr, flush=True)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -60,6 +84,8 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument(
         "data", nargs="*", metavar="DATA", help=f"{DATA_HELP}; several for --model photo"
     )
+    # No option of train has a default here: what was not given is filled in by the command,
+    # from the run that goes on or from the kind of model.
     _add_network(train, (*DEFAULT_HIDDEN, "photo"))
     train.add_argument(
         "--learning-rate",
@@ -68,32 +94,84 @@ def parser() -> argparse.ArgumentParser:
         help="default 0.0075; 0.002 for logistic, 0.001 for adam, adamw, rmsprop",
     )
     train.add_argument("--steps", type=_count, help="updates (default 2500; photo 12000)")
-    train.add_argument(
-        "--optimizer", choices=OPTIMIZERS, default="gd", help="default gd: plain gradient descent"
-    )
+    train.add_argument("--optimizer", choices=OPTIMIZERS, help="default gd: plain gradient descent")
     train.add_argument(
         "--batch-size", type=_count, metavar="N", help="examples a step (default all; photo 128)"
     )
-    train.add_argument("--seed", type=int, default=1, help="of weights and order (default 1)")
+    train.add_argument("--seed", type=int, help="of weights and order (default 1)")
     train.add_argument(
-        "--gradient",
-        choices=("hand", "jax"),
-        default="hand",
-        help="backpropagation by hand, or jax.grad",
+        "--gradient", choices=("hand", "jax"), help="backpropagation by hand (default), or jax.grad"
     )
     train.add_argument(
         "--out", metavar="RUN", help="the new folder of this run (default runs/MODEL-N)"
     )
+    train.add_argument(
+        "--resume", metavar="RUN", help="go on with a run that was stopped; needs nothing else"
+    )
+    train.add_argument(
+        "--save-every",
+        type=_positive,
+        metavar="SECONDS",
+        help="between two saves of the state to resume from (default 5; photo 30)",
+    )
+    train.add_argument(
+        "--from",
+        dest="from_model",
+        metavar="MODEL",
+        help="begin with a trained model (a file, a run folder, or the word shipped) and give it "
+        "a new last layer for the two classes of DATA",
+    )
+    train.add_argument(
+        "--freeze", action="store_true", help="with --from: train the new last layer only"
+    )
     photo = train.add_argument_group("for --model photo")
-    photo.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
     photo.add_argument("--cache", metavar="FOLDER", help="where decoded pictures are kept")
+    photo.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        help="what the network computes in (default float32); its parameters stay float32",
+    )
+    photo.add_argument(
+        "--textures",
+        type=_count,
+        metavar="N",
+        help="add drawn pictures of nothing, such as noise and bricks, to the first class",
+    )
     photo.add_argument(
         "--share",
         type=_named_share,
         action="append",
-        default=[],
+        dest="shares",
         metavar="STRATUM=P",
         help="share of every batch from one kind of picture of one source",
+    )
+
+    sweep = commands.add_parser(
+        "sweep", help="train many networks at once: learning rates × starts × seeds"
+    )
+    sweep.add_argument("data", nargs="?", metavar="DATA", help=DATA_HELP)
+    _add_network(sweep, tuple(DEFAULT_HIDDEN))
+    sweep.set_defaults(model="deep", activation="relu")
+    sweep.add_argument(
+        "--learning-rate",
+        type=_positive,
+        nargs="+",
+        default=[0.001, 0.003, 0.0075, 0.02],
+        metavar="α",
+        help="default 0.001 0.003 0.0075 0.02",
+    )
+    sweep.add_argument(
+        "--start",
+        nargs="+",
+        choices=STARTS,
+        default=["lecun"],
+        metavar="W",
+        help=f"how weights begin, of {', '.join(STARTS)} (default lecun)",
+    )
+    sweep.add_argument("--seeds", type=_count, default=4, help="of each pair (default 4)")
+    sweep.add_argument("--steps", type=_count, default=2500, help="updates (default 2500)")
+    sweep.add_argument(
+        "--out", metavar="RUN", help="the new folder of this sweep (default runs/sweep-N)"
     )
 
     predict = commands.add_parser("predict", help="say what pictures show")
@@ -107,19 +185,39 @@ def parser() -> argparse.ArgumentParser:
         "--threshold", type=_share, metavar="P", help="answer cat from this probability on"
     )
     predict.add_argument("--json", action="store_true", help="one object a line")
+    predict.add_argument(
+        "--explain",
+        metavar="FOLDER",
+        help="a new folder for pictures of what the network saw and which pixels mattered",
+    )
 
     evaluate = commands.add_parser("eval", help="how good a model is on labelled pictures")
-    evaluate.add_argument("model", metavar="MODEL", help="a model file or run folder")
-    evaluate.add_argument("data", metavar="DATA", help=DATA_HELP)
+    evaluate.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+    evaluate.add_argument("data", nargs="+", metavar="DATA", help=DATA_HELP)
     evaluate.add_argument("--json", action="store_true", help="one object")
+    evaluate.add_argument(
+        "--held-out",
+        action="store_true",
+        help="only the pictures that train --model photo never learns from; DATA may be several",
+    )
+    evaluate.add_argument("--cache", metavar="FOLDER", help="where decoded pictures are kept")
+
+    explain = commands.add_parser("explain", help="draw what the first layer of a model looks for")
+    explain.add_argument(
+        "model", nargs="?", metavar="MODEL", help="a model file or run folder (default: shipped)"
+    )
+    explain.add_argument("--out", default="filters.png", metavar="FILE", help="default filters.png")
 
     gradcheck = commands.add_parser("gradcheck", help="prove the gradients of a network by hand")
     gradcheck.add_argument("data", nargs="?", metavar="DATA", help=DATA_HELP)
     _add_network(gradcheck, (*DEFAULT_HIDDEN, "FILE"))
+    gradcheck.set_defaults(model="deep", activation="relu")
     gradcheck.add_argument(
         "--examples", type=_count, default=8, metavar="N", help="pictures to check on (default 8)"
     )
     gradcheck.add_argument("--seed", type=int, default=1, help="of the weights (default 1)")
+
+    _add_data(commands.add_parser("data", help="download data sets, and look through your own"))
 
     published = commands.add_parser("published", help="the course's published costs, run again")
     published.add_argument("data", metavar="DATA", help="the folder with the course's two h5 files")
@@ -139,10 +237,25 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _add_data(data: argparse.ArgumentParser) -> None:
+    actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="which data sets there are to download")
+    get = actions.add_parser("get", help="download one; after a break, go on with it")
+    get.add_argument("name", metavar="NAME", help="as catnet data list says")
+    get.add_argument("--out", default="data", metavar="FOLDER", help="default data")
+    check = actions.add_parser(
+        "check", help="unreadable files, duplicates, class balance, sizes, doubtful labels"
+    )
+    check.add_argument("data", metavar="DATA", help=DATA_HELP)
+    check.add_argument(
+        "--model", metavar="MODEL", help="a model file or run folder, asked about the labels"
+    )
+    check.add_argument("--json", action="store_true", help="one object")
+
+
 def _add_network(command: argparse.ArgumentParser, kinds: Sequence[str]) -> None:
     command.add_argument(
         "--model",
-        default="deep",
         choices=kinds if "FILE" not in kinds else None,
         metavar="|".join(kinds),
         help="no, one or several hidden layers (default deep)"
@@ -159,7 +272,6 @@ def _add_network(command: argparse.ArgumentParser, kinds: Sequence[str]) -> None
     command.add_argument(
         "--activation",
         choices=ACTIVATIONS,
-        default="relu",
         metavar="g",
         help=f"one of {', '.join(ACTIVATIONS)} (default relu)",
     )

@@ -5,119 +5,294 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from catnet.errors import UserError
 from catnet.networks import DEFAULT_HIDDEN, LEARNING_RATES
-from catnet.text import one_line, progress_line, say
+from catnet.text import bytes_line, one_line, progress_line, say
 
 if TYPE_CHECKING:
+    from catnet.classifier import Classifier
     from catnet.datasets import Dataset
 
 
-def train(options: Namespace) -> int:
-    """Train, write the run folder, say how good it became."""
-    if options.model == "photo":
-        return _train_photo(options)
-    if len(options.data) > 1:
-        raise UserError("several DATA are for --model photo only")
-    if options.resume or options.cache or options.share:
-        raise UserError("--resume, --cache and --share are for --model photo only")
-    from catnet import networks
-    from catnet.train import Config, Diverged, Interrupted, new_run_folder, train_run
+# The options of train that are settings: for both kinds of networks, and for one of them.
+SETTINGS = ("learning_rate", "steps", "batch_size", "seed")
+LECTURE_SETTINGS = ("hidden", "activation", "optimizer", "gradient")
+PHOTO_SETTINGS = ("shares", "textures", "precision")
 
-    hidden = DEFAULT_HIDDEN[options.model] if options.hidden is None else tuple(options.hidden)
-    config = Config(
-        model=options.model,
-        hidden=hidden,
-        activation=options.activation,
-        learning_rate=options.learning_rate or default_learning_rate(options),
-        steps=options.steps or 2500,
-        optimizer=options.optimizer,
-        batch_size=options.batch_size,
-        seed=options.seed,
-        gradient=options.gradient,
-    )
+
+def train(options: Namespace) -> int:
+    """Train or go on, write the run folder, say how good it became."""
+    from catnet import runs
+
+    if options.from_model:
+        return _transfer(options)
+    if options.freeze:
+        raise UserError("--freeze is for --from MODEL only")
+    resumed = Path(options.resume) if options.resume else None
+    begun = runs.config_of(resumed) if resumed else {}
+    if begun.get("model") == "transfer":
+        raise UserError(f"--resume {resumed}: a transfer is short; begin it again")
+    model = begun.get("model") or options.model or "deep"
+    photo = model == "photo"
+    _refuse_others(options, photo)
+    names = ("model", *SETTINGS, *(PHOTO_SETTINGS if photo else LECTURE_SETTINGS))
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    if resumed:
+        _refuse_contradictions(resumed, begun, given, options.out)
+        if runs.saved(resumed)["finished"]:
+            say(f"{resumed} is finished; nothing is changed")
+            return 0
+    folder = resumed or runs.vacant(options.out, model)
+    job = _train_photo if photo else _train_lecture
+    return job(options, folder, begun, {**given, "model": model})
+
+
+def _transfer(options: Namespace) -> int:
+    """A trained model with a new last layer, for the user's own classes."""
+    from catnet import runs, transfer
+
+    for name in ("model", *LECTURE_SETTINGS, *PHOTO_SETTINGS, "cache", "resume", "save_every"):
+        if getattr(options, name) is not None:
+            raise UserError(f"{_flag(name)} is not for --from")
+    if len(options.data) != 1:
+        raise UserError("--from MODEL needs one DATA: a folder with two classes, say")
+    model = _model(options.from_model)
+    given = {name: value for name in SETTINGS if (value := getattr(options, name)) is not None}
+    config = transfer.Transfer(freeze=options.freeze, **given)
+    folder = runs.vacant(options.out, "transfer")
+    train_part, test_part, source = open_data(options.data[0])
+    say(f"from {model.name}, training on {len(train_part.labels)} pictures, {source}")
+    report = progress_line(transfer.total_steps(config))
+    result = transfer.run(folder, config, model, train_part, test_part, source, report)
+    say(f"all is in {folder}")
+    print(result)
+    return 0
+
+
+def _refuse_others(options: Namespace, photo: bool) -> None:
+    """Options that the chosen network has no use for are mistakes."""
+    for name in LECTURE_SETTINGS if photo else (*PHOTO_SETTINGS, "cache"):
+        if getattr(options, name) is not None:
+            how = "not for --model photo" if photo else "for --model photo only"
+            raise UserError(f"{_flag(name)} is {how}")
+    if not photo and len(options.data) > 1:
+        raise UserError("several DATA are for --model photo only")
+
+
+def _refuse_contradictions(
+    folder: Path, begun: dict[str, Any], given: dict[str, Any], out: str | None
+) -> None:
+    if out is not None:
+        raise UserError("--out: a run that goes on stays in its folder; leave it out")
+    for name, value in given.items():
+        its = begun.get(name)
+        if json.loads(json.dumps(value)) != its:
+            how = f"with {its}" if its else "without it"
+            raise UserError(
+                f"{_flag(name)}: {folder} was begun {how}; leave it out, or begin a new run"
+            )
+
+
+def _flag(name: str) -> str:
+    return "--share" if name == "shares" else f"--{name.replace('_', '-')}"
+
+
+def _train_lecture(
+    options: Namespace, folder: Path, begun: dict[str, Any], given: dict[str, Any]
+) -> int:
+    """One of the lecture's networks."""
+    from catnet import networks, runs
+    from catnet.train import Config, train_run
+
+    if begun:
+        config = runs.settings_of(Config, begun)
+    else:
+        usual = {
+            "hidden": DEFAULT_HIDDEN[given["model"]],
+            "activation": "relu",
+            "learning_rate": default_learning_rate(given["model"], given.get("optimizer", "gd")),
+            "steps": 2500,
+        }
+        chosen = {**usual, **given}
+        config = Config(**{**chosen, "hidden": tuple(chosen["hidden"])})
     networks.build(config.architecture)  # what does not fit is said before anything is made
-    train_part, test_part, source = open_data(options.data[0] if options.data else None)
-    folder = new_run_folder(options.out, config.model)
+    data = options.data[0] if options.data else begun.get("data")
+    train_part, test_part, source = open_data(data)
+    source = begun.get("source", source)
     say(f"training on {len(train_part.labels)} pictures, {source}")
-    try:
-        costs, result = train_run(
-            *(folder, config, train_part, test_part, source), progress_line(config.steps)
-        )
-    except Diverged as stop:
-        raise UserError(
-            f"the cost is no number any more at step {stop.step}; the parameters before it are "
-            f"in {folder}; try a smaller --learning-rate than {config.learning_rate:g}"
-        ) from None
-    except Interrupted as stop:
-        say(
-            f"\nstopped after {stop.steps} of {config.steps} steps; the model so far is in {folder}"
-        )
-        return 130
+    costs, result = train_run(
+        *(folder, config, train_part, test_part, source),
+        progress_line(config.steps, runs.saved(folder)["step"] if begun else 0),
+        data=data and str(Path(data).absolute()),
+        resume=bool(begun),
+        every=options.save_every or runs.EVERY,
+    )
     say(f"cost {costs[0]:.4f} before, {costs[-1]:.4f} after {len(costs)} steps; all is in {folder}")
     print(result)
     return 0
 
 
-def _train_photo(options: Namespace) -> int:
+def _train_photo(
+    options: Namespace, folder: Path, begun: dict[str, Any], given: dict[str, Any]
+) -> int:
     """The convolutional network, from any mixture of sources."""
-    from catnet.photo.run import run
+    from catnet import runs
+    from catnet.photo.run import EVERY, run
     from catnet.photo.train import PhotoConfig
 
-    settings = {
-        "steps": options.steps,
-        "batch_size": options.batch_size,
-        "learning_rate": options.learning_rate,
-        "seed": options.seed,
-        "shares": tuple(options.share) or None,
-    }
-    config = PhotoConfig(**{key: value for key, value in settings.items() if value is not None})
-    results = run(options.data, config, options.out, options.resume, options.cache, say)
+    if begun:
+        config = runs.settings_of(PhotoConfig, begun)
+    else:
+        settings = {name: value for name, value in given.items() if name != "model"}
+        config = PhotoConfig(**{**settings, "shares": tuple(given.get("shares", ()))})
+    results = run(
+        options.data or begun.get("data", []),
+        config,
+        folder,
+        cache_folder=options.cache or begun.get("cache"),
+        resume=bool(begun),
+        every=options.save_every or EVERY,
+        say=say,
+    )
     for name, result in results.items():
         print(f"\ntest part of {name}\n{result}")
     return 0
 
 
+def sweep(options: Namespace) -> int:
+    """Train a grid of networks at once; print and draw what became of them."""
+    import numpy as np
+
+    from catnet import figures, networks, runs
+    from catnet.sweep import Grid, table
+    from catnet.sweep import sweep as train_all
+
+    figures.check()
+    grid = Grid(
+        networks.architecture(options.model, options.hidden, options.activation),
+        tuple(dict.fromkeys(options.learning_rate)),
+        tuple(dict.fromkeys(options.start)),
+        options.seeds,
+        options.steps,
+    )
+    train_part, test_part, source = open_data(options.data)
+    folder = runs.vacant(options.out, "sweep")
+    count = len(grid.cells) * grid.seeds
+    say(f"training {count} networks on {len(train_part.labels)} pictures, {source}")
+    cells = train_all(grid, train_part, test_part, lambda done, all: say(f"{done} of {all}"))
+    runs.begin(folder, {**asdict(grid), "data": source})
+    runs.write_json(folder / "sweep.json", [cell.as_json() for cell in cells])
+    costs = {f"{cell.start} {cell.learning_rate:g}": cell.costs for cell in cells}
+    np.savez_compressed(folder / "costs.npz", **costs)  # type: ignore[arg-type]
+    figures.sweep_curves(folder / "curves.png", cells)
+    print(table(cells))
+    say(f"all is in {folder}: config.json, sweep.json, costs.npz, curves.png")
+    return 0
+
+
 def predict(options: Namespace) -> int:
     """An answer for every picture; 1 when some had none."""
-    from catnet.classifier import Classifier
     from catnet.sources import expand
 
     found = expand(options.sources)
-    classifier = Classifier.load(options.model)
+    classifier = _model(options.model)
     if not options.json:
         say(f"model: {classifier.name}, {classifier.about}")
+    explanations = _Explanations(classifier, options.explain) if options.explain else None
     failed = 0
-    for answer in classifier.answers(found, options.threshold):
+    for answer, image in classifier.seen(found, options.threshold):
         failed += answer.error is not None
+        written = {}
+        if explanations and image is not None:
+            written["explanation"] = explanations.write(answer.path, image)
         if options.json:
-            print(json.dumps(answer._asdict()))
+            print(json.dumps({**answer._asdict(), **written}))
         elif answer.error is None:
-            width = max(map(len, classifier.classes))
-            print(f"{answer.label:{width}}  {answer.p_cat:6.1%}  {one_line(answer.path)}")
+            width = max(map(len, (*classifier.classes, "unsure")))
+            label = "unsure" if answer.unsure else answer.label
+            print(f"{label:{width}}  {answer.p_cat:6.1%}  {one_line(answer.path)}")
         else:
             sys.stdout.flush()
             say(f"catnet: {one_line(answer.path)}: {answer.error}")
     return 1 if failed else 0
 
 
+class _Explanations:
+    """Writes the pictures of ``predict --explain``, numbered in the order of the answers."""
+
+    def __init__(self, classifier: Classifier, folder: str) -> None:
+        from catnet import explain
+
+        self.explain, self.classifier = explain, classifier
+        self.folder, self.count = explain.new_folder(folder), 0
+
+    def write(self, name: str | None, image: Any) -> str:
+        self.count += 1
+        strength = self.explain.saliency(self.classifier, image[None])[0]
+        picture = self.explain.draw(image, strength)
+        path = self.explain.write_explanation(self.folder, self.count, name or "", picture)
+        return str(path)
+
+
+def explain(options: Namespace) -> int:
+    """Draw what the first layer of a model looks for."""
+    from catnet import explain
+
+    classifier = _model(options.model)
+    weights = explain.filters(classifier)
+    explain.write_filters(options.out, explain.draw_filters(weights))
+    print(options.out)
+    count, height, width, _ = weights.shape
+    say(f"{count} filters of {height}×{width} pixels of {classifier.name}; grey is 0")
+    return 0
+
+
 def eval(options: Namespace) -> int:
     """How good a model is on the test part of DATA, or on all of it where it has none."""
     from catnet import datasets
-    from catnet.classifier import Classifier
     from catnet.train import evaluate_on
 
-    classifier = Classifier.load(options.model)
-    first, test = datasets.load(options.data, on_problem=say)
+    if options.held_out:
+        return _eval_held_out(options)
+    if options.cache or len(options.data) > 1:
+        raise UserError("--cache and several DATA are for --held-out only")
+    classifier = _model(options.model)
+    (data,) = options.data
+    first, test = datasets.load(data, on_problem=say)
     part = first if test is None else test
     result = evaluate_on(classifier, part)
     which = "all pictures" if test is None else "the test part"
-    say(f"model: {classifier.name}, {classifier.about}; {which} of {options.data}")
+    say(f"model: {classifier.name}, {classifier.about}; {which} of {data}")
     print(json.dumps({"model": classifier.name, **result.as_json()}) if options.json else result)
     return 0
+
+
+def _eval_held_out(options: Namespace) -> int:
+    """Every source by itself, on the pictures that a training with --model photo never sees."""
+    from catnet.photo import cache as caches
+    from catnet.photo.run import default_cache, scores
+
+    classifier = _model(options.model)
+    cache = caches.build(options.data, options.cache or default_cache())
+    say(f"model: {classifier.name}, {classifier.about}; the pictures held out of each DATA")
+    for name, result in scores(classifier, cache).items():
+        if options.json:
+            print(json.dumps({"model": classifier.name, "data": name, **result.as_json()}))
+        else:
+            print(f"held out of {name}\n{result}\n")
+    return 0
+
+
+def _model(name: str | None) -> Classifier:
+    """The model of a name on the command line: a file, a run folder, or the one shipped."""
+    from catnet.classifier import Classifier
+
+    shipped = name == "shipped" and not Path(name).exists()
+    return Classifier.load(None if shipped else name)
 
 
 def gradcheck(options: Namespace) -> int:
@@ -146,6 +321,44 @@ def gradcheck(options: Namespace) -> int:
     return 0 if check.ok else 1
 
 
+def data(options: Namespace) -> int:
+    """List the data sets, get one, or look through DATA."""
+    return {"list": _data_list, "get": _data_get, "check": _data_check}[options.action](options)
+
+
+def _data_list(options: Namespace) -> int:
+    from catnet import catalogue
+
+    print("\n\n".join(map(str, catalogue.SETS.values())))
+    return 0
+
+
+def _data_get(options: Namespace) -> int:
+    """Download a data set; where it went is printed."""
+    from catnet import catalogue
+
+    wanted = catalogue.named(options.name)
+    say(f"{wanted.name}: {wanted.about}\nlicence: {wanted.licence}; {wanted.home}")
+    try:
+        where = catalogue.get(wanted, Path(options.out), say, bytes_line)
+    except KeyboardInterrupt:
+        say("\nwhat has come is kept; the same command goes on from there")
+        raise
+    print(where)
+    return 0
+
+
+def _data_check(options: Namespace) -> int:
+    """Report on DATA; 1 when something cannot be used, or is in both parts."""
+    from catnet.check import check
+    from catnet.classifier import Classifier
+
+    classifier = Classifier.load(options.model) if options.model else None
+    found = check(options.data, classifier)
+    print(json.dumps(found.as_json()) if options.json else found)
+    return 0 if found.ok else 1
+
+
 def published(options: Namespace) -> int:
     """The course's published runs beside ours."""
     from catnet import published
@@ -161,11 +374,9 @@ def demo(options: Namespace) -> int:
     return 0
 
 
-def default_learning_rate(options: Namespace) -> float:
+def default_learning_rate(model: str, optimizer: str) -> float:
     """What usually works on pictures divided by 255."""
-    if options.optimizer in ("adam", "adamw", "rmsprop"):
-        return 0.001
-    return LEARNING_RATES[options.model]
+    return 0.001 if optimizer in ("adam", "adamw", "rmsprop") else LEARNING_RATES[model]
 
 
 def open_data(source: str | None) -> tuple[Dataset, Dataset, str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
+from catnet import layouts
 from catnet.errors import UserError
 from catnet.images import decode_many
 from catnet.sources import EXTENSIONS, ImageError, Source, pictures
@@ -69,7 +70,8 @@ def load(
 
     - a folder with one folder a class, ``cat/`` and ``non-cat/``, searched to any depth;
     - a folder with ``train/`` and ``test/`` (else ``val/``) that have those inside;
-    - a zip of either, read in memory: nothing is unpacked to disk;
+    - a zip of either, read in memory: nothing is unpacked to disk; also Tiny ImageNet's and
+      dogs-vs-cats (see :mod:`catnet.layouts`);
     - an ``.h5`` file in the course's form (``train_set_x``, ``train_set_y``, ``test_set_x``,
       ``test_set_y``, ``list_classes``; one part is enough), or a folder with two such files.
 
@@ -192,6 +194,7 @@ def _open_zip(path: str) -> zipfile.ZipFile:
 
 def _zip_entries(path: str, archive: zipfile.ZipFile) -> list[_Entry]:
     entries, lock = [], threading.Lock()
+    places = layouts.places(archive)
     names = set()
     for info in archive.infolist():
         place = PurePosixPath(info.filename)
@@ -201,9 +204,11 @@ def _zip_entries(path: str, archive: zipfile.ZipFile) -> list[_Entry]:
             raise UserError(f"{path}: not safe to read: holds {info.filename!r}")
         names.add(place)
         hidden = any(part.startswith((".", "__MACOSX")) for part in place.parts)
-        if not info.is_dir() and not hidden and place.suffix.lower() in EXTENSIONS:
+        known = place.parts if places is None else places.get(info.filename, ())
+        is_picture = known and not info.is_dir() and place.suffix.lower() in EXTENSIONS
+        if is_picture and not hidden:
             member = _Member(archive, info, lock)
-            entries.append(_Entry(place.parts, f"{path}/{info.filename}", member))
+            entries.append(_Entry(known, f"{path}/{info.filename}", member))
     total = sum(info.file_size for info in archive.infolist())
     if total > MAX_TOTAL_BYTES:
         raise UserError(f"{path}: unpacks to {total / 2**30:.1f} GB, more than is read from a zip")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from PIL import Image
 
-from catnet import sample
+from catnet import runs, sample
 from catnet.classifier import Classifier
 from catnet.networks import DEFAULT_HIDDEN, LEARNING_RATES
 from catnet.text import progress_line, say
-from catnet.train import Config, new_run_folder, train_run
+from catnet.train import Config, train_run
 
 STEPS = 2500
 SHOWN = 6  # pictures that are predicted at the end
@@ -16,7 +16,7 @@ SHOWN = 6  # pictures that are predicted at the end
 
 def main(out: str | None = None) -> None:
     """Train logistic regression, one hidden layer and L layers; print what became of them."""
-    folder = new_run_folder(out, "demo")
+    folder = runs.vacant(out, "demo")
     train_part, test_part = sample.load()
     source = "drawn for this purpose, not photographed"
     say(f"{len(train_part.labels)} pictures to train on, {len(test_part.labels)} to test, {source}")
@@ -24,7 +24,6 @@ def main(out: str | None = None) -> None:
     for model, hidden in DEFAULT_HIDDEN.items():
         say(f"{model}: hidden layers {' '.join(map(str, hidden)) or 'none'}")
         config = Config(model, hidden, "relu", LEARNING_RATES[model], STEPS)
-        (folder / model).mkdir()
         results[model] = train_run(
             *(folder / model, config, train_part, test_part, source), progress_line(STEPS)
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,13 @@ from catnet.text import one_line
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from catnet.sweep import Cell
+
 DOTS_PER_INCH = 120
 SHOWN = 24  # mistakes in one picture
 COLUMNS = 6
 CAPTION = 24  # characters of a picture's name
+MISSING = "drawing needs matplotlib: pip install 'jaxnn[apps]'"
 
 
 def cost_curve(path: str | os.PathLike[str], costs: ArrayLike, title: str) -> None:
@@ -52,6 +56,40 @@ def cost_curve(path: str | os.PathLike[str], costs: ArrayLike, title: str) -> No
     axes.set_title(one_line(title), parse_math=False)
     axes.grid(which="both", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
+    _write(path, figure)
+
+
+def sweep_curves(path: str | os.PathLike[str], cells: Sequence[Cell]) -> None:
+    """Draw the costs of a sweep: a panel for each start, a colour for each learning rate.
+
+    Args:
+        path: the PNG file.
+        cells: of ``catnet.sweep.sweep``; a thin line is one seed, the thick one their median.
+    """
+    from matplotlib import colormaps
+
+    starts = list(dict.fromkeys(cell.start for cell in cells))
+    rates = sorted({cell.learning_rate for cell in cells})
+    figure = _figure(4.2 * len(starts) + 1, 4.2)
+    panels = figure.subplots(1, len(starts), sharey=True, squeeze=False)[0]
+    for panel, start in zip(panels, starts, strict=True):
+        for cell in sorted(cells, key=lambda cell: cell.learning_rate):
+            if cell.start != start:
+                continue
+            color = colormaps["viridis"](rates.index(cell.learning_rate) / max(1, len(rates) - 1))
+            finite = np.where(np.isfinite(cell.costs), cell.costs, np.nan)
+            if len(finite) > 1:
+                panel.plot(finite.T, color=color, linewidth=0.5, alpha=0.4)
+            middle = np.median(finite, axis=0)  # NaN from where a seed has no number any more
+            panel.plot(middle, color=color, linewidth=2, label=f"{cell.learning_rate:g}")
+        panel.set_yscale("log")
+        panel.set_ylim(top=2.0)  # what starts or strays far above a coin's cost, log 2, is cut
+        panel.set_xlabel("step")
+        panel.set_title(start, parse_math=False)
+        panel.grid(which="both", alpha=0.3)
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("cost")
+    panels[-1].legend(title="learning rate", frameon=False)
     _write(path, figure)
 
 
@@ -118,12 +156,22 @@ def mistakes(
     _write(path, figure)
 
 
+def check() -> None:
+    """Whether anything can be drawn, without the time to import what draws.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UserError(MISSING)
+
+
 def _figure(width: float, height: float) -> Figure:
     """An empty figure, in inches; of no window system, and of no global state."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise UserError("drawing needs matplotlib: pip install 'jaxnn[apps]'") from None
+        raise UserError(MISSING) from None
     return Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
 
 

@@ -27,7 +27,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, _imaging
 
 from catnet.sources import MAX_BYTES, ImageError, Source, read
 
-__all__ = ["ImageError", "decode", "decode_many", "from_array"]
+__all__ = ["ImageError", "decode", "decode_many", "dimensions", "from_array"]
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
 # The limits keep one file under 2 s and 500 MB (measured on noise, the worst of contents).
@@ -116,6 +116,26 @@ def from_array(pixels: np.ndarray, size: int = 64) -> np.ndarray:
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
         raise ImageError(f"expected (H, W, 3) of uint8, got {pixels.shape} of {pixels.dtype}")
     return np.asarray(_squash(Image.fromarray(pixels), size))
+
+
+def dimensions(source: Source) -> tuple[int, int]:
+    """Width and height of a picture in its file, in pixels: what the header says, before turning.
+
+    Raises:
+        ImageError: there is no picture, or its header is damaged.
+
+    Example:
+        >>> dimensions(b"P3 2 1 255  255 0 0  255 0 0")
+        (2, 1)
+    """
+    data = source if isinstance(source, bytes) else read(source)
+    try:
+        with _pillow_warnings_raise(), _open(_Bounded(data)) as im:
+            return im.size
+    except ImageError:
+        raise
+    except _DAMAGE as error:
+        raise ImageError(f"damaged or unsupported: {type(error).__name__}") from None
 
 
 def decode_many(

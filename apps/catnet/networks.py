@@ -15,6 +15,7 @@ DEFAULT_HIDDEN = {"logistic": (), "shallow": (7,), "deep": (20, 7, 5)}
 # The lecture's for its L layers; logistic regression oscillates unless it goes slower.
 LEARNING_RATES = {"logistic": 0.002, "shallow": 0.0075, "deep": 0.0075}
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "identity", "gelu", "silu", "softplus")
+STARTS = ("lecun", "he", "xavier", "large", "zeros")  # the ways weights may begin
 OPTIMIZERS = ("gd", "momentum", "adam", "adamw", "rmsprop")
 
 
@@ -51,17 +52,19 @@ def architecture(
     return {"model": model, "hidden": hidden, "activation": activation}
 
 
-def build(described: dict[str, Any]) -> Layer:
+def build(described: dict[str, Any], start: str = "lecun") -> Layer:
     """The network of a description: pictures (..., 64, 64, 3) in [0, 1] to logits (..., 1).
 
-    As in the lecture's L-layer network, W starts with the variance 1 / n[l−1].
+    Args:
+        described: what ``architecture`` returns.
+        start: how the weights of the lecture's networks begin, one of ``STARTS``: normal with
+            the variance 1 / n[l−1] as in the lecture's L-layer network (lecun), 2 / n[l−1]
+            (he), 2 / (n[l−1] + n[l]) (xavier) or 1 (large), or all at zero.
 
     Example:
         >>> build(architecture("deep"))
         serial(flatten, dense(20), relu, dense(7), relu, dense(5), relu, dense(1))
     """
-    from jax.nn import initializers
-
     import jaxnn
 
     if described.get("model") == "photo":
@@ -73,13 +76,25 @@ def build(described: dict[str, Any]) -> Layer:
     except TypeError:
         raise UserError(f"its architecture is not one of this catnet: {described}") from None
     activation = getattr(jaxnn, described["activation"])
-    W_init = initializers.lecun_normal()
+    W_init = _initializer(start)
     hidden = [
         layer
         for n_out in described["hidden"]
         for layer in (jaxnn.dense(n_out, W_init=W_init), activation)
     ]
     return jaxnn.serial(jaxnn.flatten, *hidden, jaxnn.dense(1, W_init=W_init))
+
+
+def _initializer(start: str) -> Any:
+    from jax.nn import initializers
+
+    return {
+        "lecun": initializers.lecun_normal(),
+        "he": initializers.he_normal(),
+        "xavier": initializers.glorot_normal(),
+        "large": initializers.normal(1.0),
+        "zeros": initializers.zeros,
+    }[start]
 
 
 def _words(numbers: Sequence[Any]) -> str:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from catnet import networks
+from catnet import networks, runs
 from catnet.classifier import Classifier
 from catnet.datasets import Dataset
 from catnet.errors import UserError
 from catnet.evaluate import Evaluation, evaluate
+from catnet.runs import Checkpoint, Stopped, write_json
 from jaxnn.serialization import write_whole
 
-CHUNK = 100  # steps between two lines of progress
+DESCENT = {"gd": 0.0, "momentum": 0.9}  # on all examples at once: the momentum of each
+CHUNK = 100  # steps between two lines of progress, and at least between two saved states
 
 
 @dataclass(frozen=True)
@@ -55,56 +54,64 @@ class Config:
         return networks.architecture(self.model, self.hidden, self.activation)
 
 
-class Diverged(Exception):
-    """The cost stopped being a number; ``params`` are the last good ones."""
+class Outcome(NamedTuple):
+    """What a training came to.
 
-    def __init__(self, step: int, params: Any, costs: np.ndarray) -> None:
-        super().__init__(f"the cost is no number any more at step {step}")
-        self.step, self.params, self.costs = step, params, costs
+    Attributes:
+        params: the last good parameters.
+        costs: the cost before every update that led to them, and theirs if it is known.
+        stopped: why it ended before its last step, if it did.
+    """
 
-
-class Interrupted(Exception):
-    """Ctrl-C; ``params`` are those after the last finished chunk."""
-
-    def __init__(self, params: Any, costs: np.ndarray) -> None:
-        super().__init__(f"stopped after {len(costs)} steps")
-        self.steps, self.params, self.costs = len(costs), params, costs
+    params: Any
+    costs: np.ndarray
+    stopped: UserError | Stopped | None = None
 
 
 Report = Callable[[int, float], None]  # (steps done, last cost)
 
 
-def train(config: Config, data: Dataset, report: Report | None = None) -> tuple[Any, np.ndarray]:
-    """Train the network of ``config`` on a dataset.
-
-    Returns:
-        The parameters, and the cost before every update.
+def train(
+    config: Config, data: Dataset, checkpoint: Checkpoint, report: Report | None = None
+) -> Outcome:
+    """Train the network of ``config`` on a dataset, from the saved state on if there is one.
 
     Raises:
-        Diverged: with the last good parameters.
-        Interrupted: with the last parameters, when somebody pressed Ctrl-C.
+        UserError: the cost is no number from the beginning.
     """
     import jax
+    import jax.numpy as jnp
 
     import jaxnn
+    from jaxnn.descent import begin
 
     net = networks.build(config.architecture)
     loss = jaxnn.binary_cross_entropy
-    x = data.images.astype(np.float32) / 255
+    x = jnp.asarray(data.images.astype(np.float32) / 255)
     y = data.labels.astype(np.float32)[:, None]
     key_of_init, key_of_steps = jax.random.split(jax.random.key(config.seed))
-    # The states after the last two chunks: from one of them any good step can be reached again.
-    reached = deque([jaxnn.State(0, net.init(key_of_init, x))], maxlen=2)
+    params = net.init(key_of_init, x)
+    descent = config.optimizer in DESCENT and config.batch_size is None
+    if descent:
+        start = begin(net, params, x, config.steps, DESCENT[config.optimizer])
+    else:
+        start = jaxnn.State(0, params, _optimizer(config).init(params))
+    # From one of the last two states any good step can be reached again, or else from the start.
+    reached = deque([start], maxlen=2)
     costs: list[float] = []
+    if found := checkpoint.load((start.params, start.opt_state, np.zeros(0))):
+        (params, opt_state, known), about = found
+        costs = np.asarray(known).tolist()
+        reached.append(jaxnn.State(about["step"], params, opt_state))
 
     def advance(state: jaxnn.State, steps: int, progress: Any) -> Any:
         how: dict[str, Any] = {"gradient": config.gradient, "chunk": CHUNK, "progress": progress}
-        if config.optimizer == "gd" and config.batch_size is None:
-            how |= {"learning_rate": config.learning_rate, "state": state}
-            return jaxnn.gradient_descent(net, loss, state.params, x, y, steps=steps, **how)[0]
+        how |= {"steps": steps, "state": state}
+        if descent:
+            how |= {"learning_rate": config.learning_rate, "momentum": DESCENT[config.optimizer]}
+            return jaxnn.gradient_descent(net, loss, state.params, x, y, **how)[0]
         how |= {"optimizer": _optimizer(config), "batch_size": config.batch_size or len(x)}
-        how |= {"key": key_of_steps, "state": state if state.step else None}
-        return jaxnn.fit(net, loss, state.params, x, y, steps=steps, **how)[0]
+        return jaxnn.fit(net, loss, state.params, x, y, key=key_of_steps, **how)[0]
 
     def watch(state: jaxnn.State, of_chunk: jax.Array) -> None:
         costs.extend(np.asarray(of_chunk).tolist())
@@ -114,21 +121,30 @@ def train(config: Config, data: Dataset, report: Report | None = None) -> tuple[
         if report:
             report(state.step, costs[-1])
 
+        def so_far() -> tuple[Any, dict[str, Any]]:
+            return (state.params, state.opt_state, np.array(costs, np.float32)), {}
+
+        checkpoint.after(state.step, config.steps, so_far)
+
     try:
-        params = advance(reached[0], config.steps, watch)
-    except KeyboardInterrupt:
-        raise Interrupted(reached[-1].params, np.array(costs)) from None
+        params = advance(reached[-1], config.steps, watch)
+    except Stopped as stop:
+        return Outcome(reached[-1].params, np.array(costs), stop)
     except FloatingPointError:
         bad = int(np.argmin(np.isfinite(costs)))
         if bad == 0:
             raise UserError("the cost is no number before the first step; see the data") from None
         # The cost of a step is that of the parameters before it: those of bad - 1 are good.
-        from_here = max((s for s in reached if s.step < bad), key=lambda s: s.step)
-        params = from_here.params
-        if from_here.step < bad - 1:
-            params = advance(from_here, bad - 1, None)
-        raise Diverged(bad, params, np.array(costs[:bad])) from None
-    return params, np.array(costs)
+        near = max((s for s in (start, *reached) if s.step < bad), key=lambda s: s.step)
+        params = near.params
+        if near.step < bad - 1:
+            params = advance(near, bad - 1, lambda *_: None)
+        why = UserError(
+            f"the cost is no number any more at step {bad}; the parameters before it are in "
+            f"{checkpoint.folder}; try a smaller --learning-rate than {config.learning_rate:g}"
+        )
+        return Outcome(params, np.array(costs[:bad]), why)
+    return Outcome(params, np.array(costs))
 
 
 def _optimizer(config: Config) -> Any:
@@ -144,19 +160,6 @@ def _optimizer(config: Config) -> Any:
     return made[config.optimizer](config.learning_rate)
 
 
-def new_run_folder(out: str | None, model: str) -> Path:
-    """Make the folder of a run: the one named, which must not be there, or runs/MODEL-N."""
-    numbered = (Path("runs") / f"{model}-{n}" for n in itertools.count(1))
-    folder = Path(out) if out else next(path for path in numbered if not path.exists())
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError:
-        raise UserError(f"{folder} is there already; choose another --out") from None
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be made ({error.strerror})") from None
-    return folder
-
-
 def train_run(
     folder: Path,
     config: Config,
@@ -164,64 +167,93 @@ def train_run(
     test_part: Dataset,
     source: str,
     report: Report | None = None,
+    *,
+    data: str | None = None,
+    resume: bool = False,
+    every: float = runs.EVERY,
 ) -> tuple[np.ndarray, Evaluation]:
     """Train and fill the run folder: config.json, metrics.csv, model.safetensors, pictures.
+
+    Args:
+        folder: a new one, or to resume one that ``train_run`` made.
+        config: the settings.
+        train_part: learnt from.
+        test_part: what the model is evaluated on.
+        source: where the data are from, in words.
+        report: told of every chunk of steps.
+        data: where to find the data again; None for the drawn sample.
+        resume: go on from the state in the folder.
+        every: seconds between two saves of the state.
 
     Returns:
         The costs, and what the network does on the test part.
 
     Raises:
-        Diverged, Interrupted: after the folder has been filled with what there is.
+        UserError: also when the cost is no number any more, and KeyboardInterrupt: both after
+            the folder has been filled with what there is.
     """
-    described = {
-        **asdict(config),
-        "data": source,
-        "classes": list(train_part.classes),
-        "train_examples": len(train_part.labels),
-        "test_examples": len(test_part.labels),
-        "versions": {name: version(name) for name in ("jaxnn", "jax", "numpy")},
-    }
-    write_json(folder / "config.json", described)
-    stopped: Diverged | Interrupted | None = None
-    try:
-        params, costs = train(config, train_part, report)
-    except (Diverged, Interrupted) as stop:
-        stopped, params, costs = stop, stop.params, stop.costs
-    classifier = Classifier(
-        architecture=config.architecture,
-        params=params,
-        classes=train_part.classes,
-        name=folder.name,
-        about=f"trained on {len(train_part.labels)} pictures {source}",
-    )
-    classifier.save(folder / "model.safetensors")
-    rows = "".join(f"{step},{cost!r}\n" for step, cost in enumerate(costs.tolist()))
-    write_whole(folder / "metrics.csv", f"step,cost\n{rows}".encode())
-    result = evaluate_on(classifier, test_part)
-    write_json(folder / "evaluation.json", result.as_json())
-    _draw(folder, config, costs, result, test_part)
-    if stopped:
-        raise stopped
+    from catnet import figures
+
+    figures.check()
+    if (config.batch_size or 1) > len(train_part.labels):
+        raise UserError(
+            f"--batch-size {config.batch_size}: there are {len(train_part.labels)} pictures only"
+        )
+    arrays = (train_part.images, train_part.labels, test_part.images, test_part.labels)
+    content = runs.digest(*arrays, train_part.classes)
+    if resume:
+        runs.same_data(folder, data or "the drawn sample", content)
+    else:
+        described = {
+            **asdict(config),
+            "data": data,
+            "source": source,
+            "content": content,
+            "classes": list(train_part.classes),
+            "train_examples": len(train_part.labels),
+            "test_examples": len(test_part.labels),
+        }
+        runs.begin(folder, described)
+    with runs.training_in(folder):
+        with Checkpoint(folder, every) as checkpoint:
+            params, costs, stopped = train(config, train_part, checkpoint, report)
+        classifier = Classifier(
+            architecture=config.architecture,
+            params=params,
+            classes=train_part.classes,
+            name=folder.resolve().name,
+            about=f"trained on {len(train_part.labels)} pictures {source}",
+        )
+        title = f"{config.model}, learning rate {config.learning_rate:g}"
+        result = fill(folder, classifier, costs, test_part, title)
+        if stopped:
+            raise stopped
+        runs.finish(folder)
     return costs, result
 
 
-def _draw(
-    folder: Path, config: Config, costs: np.ndarray, result: Evaluation, part: Dataset
-) -> None:
+def fill(
+    folder: Path, classifier: Classifier, costs: np.ndarray, part: Dataset, title: str
+) -> Evaluation:
+    """Write what a training came to: the model, its costs, what it does on a test part, pictures.
+
+    Returns:
+        What it does on the test part.
+    """
     from catnet import figures
 
+    classifier.save(folder / "model.safetensors")
+    rows = "".join(f"{step},{cost!r}\n" for step, cost in enumerate(costs.tolist()))
+    write_whole(folder / "metrics.csv", f"step,cost\n{rows}".encode())
+    result = evaluate_on(classifier, part)
+    write_json(folder / "evaluation.json", result.as_json())
     if len(costs):
-        title = f"{config.model}, learning rate {config.learning_rate:g}"
         figures.cost_curve(folder / "cost.png", costs, title)
     figures.confusion_matrix(folder / "confusion.png", result.confusion, part.classes)
     figures.mistakes(
         folder / "mistakes.png", dict(zip(part.names, part.images, strict=True)), result
     )
-
-
-def write_json(path: Path, described: dict[str, Any]) -> None:
-    """A JSON file that people can read, too."""
-    write_whole(path, (json.dumps(described, indent=2) + "\n").encode())
+    return result
 
 
 def evaluate_on(classifier: Classifier, part: Dataset) -> Evaluation:

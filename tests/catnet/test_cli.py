@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import subprocess
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import redblue
 from PIL import Image
 
-from catnet import cli
+from catnet import Classifier, cli
 
 
 @pytest.fixture
@@ -141,12 +143,47 @@ def test_predict_json_has_the_promised_keys(run_folder, pictures: Path, tmp_path
     model = ["--model", str(run_folder), "--json"]
     assert cli.main(["predict", str(pictures / "test/cat/0.png"), "missing.png", *model]) == 1
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    keys = ["path", "label", "p_cat", "threshold", "model", "error"]
+    keys = ["path", "label", "p_cat", "threshold", "model", "error", "unsure"]
     assert [list(answer) for answer in answers] == [keys, keys]
     assert answers[0]["label"] == "cat"
     assert answers[0]["error"] is None
     assert answers[1]["label"] is None
     assert answers[1]["error"]
+
+
+def test_a_guess_is_printed_as_unsure_unless_the_user_sets_the_threshold(
+    run_folder: Path, pictures: Path, tmp_path: Path, capsys
+) -> None:
+    picture = str(pictures / "test/cat/0.png")
+    never = Classifier.load(run_folder)
+    dataclasses.replace(never, guess=(0.0, 1.0)).save(tmp_path / "model.safetensors")
+    capsys.readouterr()
+    model = ["--model", str(tmp_path)]
+    assert cli.main(["predict", picture, *model]) == 0
+    assert capsys.readouterr().out.startswith("unsure  ")
+    assert cli.main(["predict", picture, *model, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["label"], answer["unsure"]) == ("cat", True)
+    assert cli.main(["predict", picture, *model, "--threshold", "0.5"]) == 0
+    assert capsys.readouterr().out.startswith("cat  ")
+
+
+def test_held_out_pictures_are_those_that_no_photo_training_sees(
+    run_folder: Path, tmp_path: Path, capsys
+) -> None:
+    from catnet.photo import cache as caches
+    from catnet.photo.split import TEST, split
+
+    data = redblue.write(tmp_path / "mine", 60)
+    held = split(caches.build([data], tmp_path / "cache").table) == TEST
+    capsys.readouterr()
+    arguments = ["eval", str(run_folder), str(data), "--held-out", "--json"]
+    assert cli.main([*arguments, "--cache", str(tmp_path / "cache")]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["data"] == "mine"
+    assert 0 < result["examples"] == held.sum() < 60
+    assert cli.main(["eval", str(run_folder), str(data), str(data)]) == 2
+    assert "are for --held-out only" in capsys.readouterr().err
 
 
 def test_the_threshold_decides_from_itself_on(run_folder: Path, pictures, capsys) -> None:

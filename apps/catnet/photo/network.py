@@ -56,9 +56,40 @@ def build_photo(described: dict[str, Any]) -> Layer:
         widths, blocks = ([int(n) for n in described[key]] for key in ("widths", "blocks"))
         if not 0 < len(cats) < classes or len(widths) != len(blocks):
             raise ValueError
-        return serial(trunk(widths, blocks), dense(classes), log_odds(cats, classes))
+        net = serial(trunk(widths, blocks), dense(classes), log_odds(cats, classes))
+        return mirrored(net) if described.get("mirrored") else net
     except (KeyError, TypeError, ValueError):
         raise UserError(f"its architecture is not one of this catnet: {described}") from None
+
+
+def mirrored(net: Layer) -> Layer:
+    """The mean of what a network says of pictures and of their mirror images.
+
+    ::
+
+        forward    y = (f(x) + f(x̄)) / 2            x̄ is x with its columns turned round
+        backward   dparams, dx = those of f at x, plus those at x̄ (dx turned back), for dy / 2
+
+    Args:
+        net: a layer of pictures (..., H, W, C).
+
+    Returns:
+        A layer with the same params, input and output.
+    """
+
+    def turned(x: Array) -> Array:
+        return x[..., ::-1, :]
+
+    def forward(params: Any, x: Array, key: Key | None = None) -> tuple[Array, Any]:
+        y, cache = net.forward(params, x, key)
+        y_turned, cache_turned = net.forward(params, turned(x), key)
+        return (y + y_turned) / 2, (cache, cache_turned)
+
+    def backward(params: Any, caches: Any, dy: Array) -> tuple[Any, Array]:
+        (dparams, dx), (more, dx_turned) = (net.backward(params, cache, dy / 2) for cache in caches)
+        return jax.tree.map(jnp.add, dparams, more), dx + turned(dx_turned)
+
+    return Layer(f"mirrored({net.name})", net.init, forward, backward)
 
 
 class Targets(NamedTuple):
@@ -137,14 +168,18 @@ def photo_loss(cats: Sequence[int], classes: int, fine_weight: float) -> Loss:
     """
     odds = log_odds(cats, classes)
 
+    # Costs are computed in float32, whatever the network computes in.
     def value(z: Array, y: Targets) -> Array:
+        z = z.astype(jnp.promote_types(z.dtype, jnp.float32))
         s = odds.apply((), z)
         return binary_cross_entropy(s, y.cat) + fine_weight * softmax_cross_entropy(z, y.fine)
 
     def gradient(z: Array, y: Targets) -> Array:
+        given = z.dtype
+        z = z.astype(jnp.promote_types(given, jnp.float32))
         s, cache = odds.forward((), z)
         _, dz = odds.backward((), cache, binary_cross_entropy.gradient(s, y.cat))
-        return dz + fine_weight * softmax_cross_entropy.gradient(z, y.fine)
+        return (dz + fine_weight * softmax_cross_entropy.gradient(z, y.fine)).astype(given)
 
     return Loss("photo_loss", value, gradient)
 

@@ -18,8 +18,8 @@ import numpy as np
 from catnet import datasets
 from catnet.errors import UserError
 from catnet.images import ImageError, decode_many
+from catnet.layouts import TINY_IMAGENET_CATS
 
-TINY_IMAGENET_CATS = ("n02123045", "n02123394", "n02124075")  # tabby, Persian, Egyptian
 TINY_IMAGENET_DOGS = (
     *("n02085620", "n02094433", "n02099601"),  # Chihuahua, Yorkshire terrier, golden retriever
     *("n02099712", "n02106662", "n02113799"),  # Labrador, German shepherd, standard poodle

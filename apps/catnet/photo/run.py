@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -12,24 +13,34 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from catnet import runs
 from catnet.classifier import Classifier
 from catnet.errors import UserError
 from catnet.evaluate import Evaluation, evaluate
+from catnet.features import divided, features
 from catnet.photo import cache as caches
 from catnet.photo.cache import Cache
-from catnet.photo.split import TEST, split
-from catnet.photo.train import Classes, PhotoConfig, calibrate, train
-from catnet.train import new_run_folder, write_json
+from catnet.photo.calibration import calibrate
+from catnet.photo.probe import source_auc
+from catnet.photo.split import TEST, VALIDATION, split
+from catnet.photo.textures import with_textures
+from catnet.photo.train import Classes, PhotoConfig, divide, train
+from catnet.runs import Checkpoint, write_json
 
 Say = Callable[[str], None]
+
+MIN_PROBED = 50  # pictures of each source, to tell whether they can be told apart
+EVERY = 30.0  # seconds between two saves of the state, which is some 20 MB
 
 
 def run(
     sources: Sequence[str],
     config: PhotoConfig,
-    out: str | None,
-    resume: str | None,
+    folder: Path,
+    *,
     cache_folder: str | None,
+    resume: bool,
+    every: float,
     say: Say,
 ) -> dict[str, Evaluation]:
     """Train on sources, or go on in a run folder; write the model and its scores.
@@ -37,42 +48,83 @@ def run(
     The run folder has config.json, validation.jsonl, state.safetensors (to go on from),
     best.safetensors, and at the end model.safetensors and evaluation.json.
 
+    Args:
+        sources: zips, folders or h5 files.
+        config: the settings.
+        folder: a new one, or to resume one that ``run`` made.
+        cache_folder: where decoded pictures are kept.
+        resume: go on from the state in the folder.
+        every: seconds between two saves of the state.
+        say: told of the progress.
+
     Returns:
         What the model does on the test part of every source, by name of the source.
     """
     if not sources:
         raise UserError("--model photo needs DATA: zips, folders or h5 files of photographs")
-    cache = caches.build(sources, cache_folder or default_cache(), _told(say))
+    place = Path(cache_folder or default_cache()).absolute()
+    cache = caches.build(sources, place, _told(say))
+    cache = with_textures(cache, config.textures)
     for line in cache.skipped:
         say(f"left out: {line}")
-    folder = Path(resume) if resume else new_run_folder(out, "photo")
-    if resume and not (folder / "config.json").is_file():
-        raise UserError(f"--resume {folder}: is not a run folder")
-    write_json(folder / "config.json", {**asdict(config), "sources": list(cache.sources)})
+    parts = divide(config, cache)
+    columns = (getattr(cache.table, name) for name in HASHED)
+    content = runs.digest(cache.sources, cache.strata, cache.fine_names, cache.fine_cats, *columns)
+    if resume:
+        runs.same_data(folder, ", ".join(sources), content)
+    else:
+        described = {
+            "model": "photo",
+            **asdict(config),
+            "data": [str(Path(source).absolute()) for source in sources],
+            "cache": str(place),
+            "content": content,
+            "sources": list(cache.sources),
+        }
+        runs.begin(folder, described)
     say(f"{len(cache)} pictures from {', '.join(cache.sources)}; the run is in {folder}")
-    params, validation = train(config, cache, folder, say)
-    slope, offset = calibrate(validation)
+    with runs.training_in(folder):
+        with Checkpoint(folder, every) as checkpoint:
+            params = train(config, cache, parts, checkpoint, say)
+        classifier = calibrated(_classifier(config, cache, params, folder.resolve().name), cache)
+        classifier.save(folder / "model.safetensors")
+        results = scores(Classifier.load(folder), cache)
+        described = {name: result.as_json() for name, result in results.items()}
+        write_json(folder / "evaluation.json", {**described, **checks(classifier, cache)})
+        runs.finish(folder)
+    return results
+
+
+# What of the table a training depends on: ``content`` is a hash of every picture's pixels.
+HASHED = ("content", "labels", "fine", "sources", "strata", "held_out")
+
+
+def _classifier(config: PhotoConfig, cache: Cache, params: Any, name: str) -> Classifier:
+    """The model of some weights, which are rounded to half precision: half the size."""
     classes = Classes.of(cache)
-    half = jax.tree.map(lambda leaf: leaf.astype(jnp.float16), params)  # half the size
-    classifier = Classifier(
+    half = jax.tree.map(lambda leaf: leaf.astype(jnp.float16), params)
+    return Classifier(
         architecture={
             "model": "photo",
             "widths": list(config.widths),
             "blocks": list(config.blocks),
             "classes": len(classes.names),
             "cats": list(classes.cats),
+            "mirrored": True,
         },
         params=(*half, ()),
         classes=("non-cat", "cat"),
-        name=folder.name,
+        name=name,
         about=f"trained on {', '.join(cache.sources)}",
-        slope=slope,
-        offset=offset,
     )
-    classifier.save(folder / "model.safetensors")
-    results = scores(Classifier.load(folder), cache)
-    write_json(folder / "evaluation.json", {name: r.as_json() for name, r in results.items()})
-    return results
+
+
+def calibrated(classifier: Classifier, cache: Cache) -> Classifier:
+    """The model with the calibration that the validation part asks for."""
+    numbers = np.flatnonzero(split(cache.table) == VALIDATION)
+    z = classifier.logits(cache.take(numbers))
+    found = calibrate(z, cache.table.labels[numbers], cache.table.sources[numbers])
+    return dataclasses.replace(classifier, **found._asdict())
 
 
 def scores(classifier: Classifier, cache: Cache) -> dict[str, Evaluation]:
@@ -87,6 +139,35 @@ def scores(classifier: Classifier, cache: Cache) -> dict[str, Evaluation]:
             names = [cache.table.names[i] for i in numbers]
             results[name] = evaluate(labels, p, names, classifier.classes, classifier.threshold)
     return results
+
+
+def checks(classifier: Classifier, cache: Cache) -> dict[str, Any]:
+    """False cats where there are no cats at all, and whether sources can be told apart.
+
+    Returns:
+        ``false_cats``: of every source without cats, the share of its test part that the model
+        calls one.  ``source_auc``: how well its features tell the two largest sources apart
+        among the non-cats of the test part; 0.5 is not at all.
+    """
+    held = split(cache.table) == TEST
+    false_cats, others = {}, {}
+    for source, name in enumerate(cache.sources):
+        here = cache.table.sources == source
+        numbers = np.flatnonzero(held & here & (cache.table.labels == 0))
+        if not cache.table.labels[here].any() and len(numbers):
+            p = classifier.probabilities(cache.take(numbers))
+            false_cats[name] = float(np.mean(p >= classifier.threshold))
+        elif len(numbers):
+            others[name] = numbers
+    largest = sorted(others, key=lambda name: -len(others[name]))[:2]
+    found: dict[str, Any] = {"false_cats": false_cats}
+    if len(largest) == 2 and min(len(others[name]) for name in largest) >= MIN_PROBED:
+        count = min(len(others[name]) for name in largest)
+        numbers = np.concatenate([others[name][:count] for name in largest])
+        body, kept, *_ = divided(classifier.architecture, classifier.params)
+        seen = features(body, kept, cache.take(numbers))
+        found["source_auc"] = source_auc(seen, np.repeat([0, 1], count))
+    return found
 
 
 def default_cache() -> Path:

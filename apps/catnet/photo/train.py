@@ -6,10 +6,10 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -26,6 +26,8 @@ from catnet.photo.cache import Cache
 from catnet.photo.network import log_odds, photo_loss, targets, trunk
 from catnet.photo.sampling import Sampler, make_sampler
 from catnet.photo.split import TRAIN, VALIDATION, split
+from catnet.runs import Checkpoint
+from jaxnn.serialization import write_whole
 
 CHUNK = 8  # steps in one compiled program: between them nothing waits for Python
 BATCH = 256  # pictures at a time where nothing is learnt
@@ -48,22 +50,27 @@ class PhotoConfig:
         smoothing: share of a label that is given to the others.
         average: decay of the moving average of the weights.
         validate_every: steps.
+        precision: what the network computes in, "float32" or "bfloat16"; its parameters, their
+            gradients and the cost are float32 in any case.
+        textures: how many drawn pictures of nothing are added, as non-cats.
         shares: of every batch that come from a stratum, by name; see ``sampling.shares``.
         seed: of all randomness.
     """
 
-    widths: tuple[int, ...] = (48, 96, 192)
-    blocks: tuple[int, ...] = (2, 2, 2)
+    widths: tuple[int, ...] = (32, 96, 192)
+    blocks: tuple[int, ...] = (1, 2, 2)
     steps: int = 12000
     batch_size: int = 128
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
     warm_up: float = 0.03
-    light: float = 0.1
+    light: float = 0.04
     fine_weight: float = 0.5
     smoothing: float = 0.1
     average: float = 0.998
     validate_every: int = 800
+    precision: str = "float32"
+    textures: int = 0
     shares: tuple[tuple[str, float], ...] = ()
     seed: int = 1
 
@@ -145,7 +152,7 @@ def compiled_steps(config: PhotoConfig, classes: Classes) -> Callable[..., Any]:
             *(key_of_step, images),
         )
         y = targets(cat, fine, count, config.smoothing)
-        cost, grads = cost_and_grads(state.params, x, y)
+        cost, grads = cost_and_grads(state.params, x.astype(config.precision), y)
         updates, opt_state = descent.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         # The average forgets its random start: at first it moves faster.
@@ -158,31 +165,44 @@ def compiled_steps(config: PhotoConfig, classes: Classes) -> Callable[..., Any]:
 
 def batches(
     cache: Cache, sampler: Sampler, fine: np.ndarray, first: int, steps: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """The chunks of a training from a step on, gathered while the step before is computed."""
+) -> Generator[tuple[np.ndarray, np.ndarray, np.ndarray], None, None]:
+    """The chunks of a training from a step on, gathered while the step before is computed.
+
+    What goes wrong while they are gathered is raised where they are used.
+    """
     ahead: queue.Queue[Any] = queue.Queue(maxsize=2)
     stop = threading.Event()
 
+    def hand_over(item: Any) -> None:
+        while not stop.is_set():
+            try:
+                return ahead.put(item, timeout=0.2)
+            except queue.Full:
+                continue
+
     def gather() -> None:
-        for at in range(first, steps, CHUNK):
-            chosen = np.stack([sampler.batch(i) for i in range(at, min(at + CHUNK, steps))])
-            images = cache.take(chosen.ravel()).reshape(*chosen.shape, *cache.images[0].shape[1:])
-            item = (images, cache.table.labels[chosen], fine[chosen])
-            while not stop.is_set():
-                try:
-                    ahead.put(item, timeout=0.2)
-                    break
-                except queue.Full:
-                    continue
-        ahead.put(None)
+        try:
+            for at in range(first, steps, CHUNK):
+                if stop.is_set():
+                    return
+                chosen = np.stack([sampler.batch(i) for i in range(at, min(at + CHUNK, steps))])
+                images = cache.take(chosen.ravel())
+                images = images.reshape(*chosen.shape, *images.shape[1:])
+                hand_over((images, cache.table.labels[chosen], fine[chosen]))
+            hand_over(None)
+        except BaseException as error:
+            hand_over(error)
 
     worker = threading.Thread(target=gather, daemon=True)
     worker.start()
     try:
         while (item := ahead.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
             yield item
     finally:
         stop.set()
+        worker.join()
 
 
 class Validation(NamedTuple):
@@ -228,88 +248,94 @@ def answers(
     return run
 
 
-def train(
-    config: PhotoConfig, cache: Cache, folder: Path, say: Callable[[str], None]
-) -> tuple[Any, Validation]:
-    """Train, or go on where an interrupted training in this folder stopped.
+def divide(config: PhotoConfig, cache: Cache) -> tuple[Sampler, np.ndarray]:
+    """What draws from the training part, and the numbers of the validation pictures.
 
-    Writes ``state.safetensors`` (all that is needed to go on), ``best.safetensors`` (the
-    averaged weights with the best validation score) and ``validation.jsonl`` into the folder.
+    Raises:
+        UserError: the shares do not fit, or there are too few pictures to validate on.
+    """
+    parts = split(cache.table)
+    shares = dict(config.shares)
+    sampler = make_sampler(cache, parts == TRAIN, config.batch_size, shares, config.seed)
+    held = np.flatnonzero(parts == VALIDATION)
+    nothing = Validation(np.zeros(len(held)), cache.table.labels[held], cache.table.sources[held])
+    if not nothing.scores(cache.sources):
+        raise UserError(
+            f"{len(cache)} pictures are too few: among the {len(held)} set aside for validation "
+            "no source has both classes"
+        )
+    return sampler, held
+
+
+def train(
+    config: PhotoConfig,
+    cache: Cache,
+    parts: tuple[Sampler, np.ndarray],
+    checkpoint: Checkpoint,
+    say: Callable[[str], None],
+) -> Any:
+    """Train, or go on from the saved state.
+
+    Writes the state, ``best.safetensors`` (the averaged weights with the best validation score)
+    and ``validation.jsonl`` (made from the state) into the run folder.
 
     Returns:
-        The best weights, and their answers on the validation part.
+        The best weights.
     """
     classes = Classes.of(cache)
-    parts = split(cache.table)
-    sampler = make_sampler(
-        cache, parts == TRAIN, config.batch_size, dict(config.shares), config.seed
-    )
-    held = np.flatnonzero(parts == VALIDATION)
-    state, best = start(config, len(classes.names)), -1.0
-    state_file, best_file = folder / "state.safetensors", folder / "best.safetensors"
-    if state_file.exists():
-        leaves, metadata = jaxnn.load(state_file)
-        if metadata["config"] != json.loads(json.dumps(asdict(config))):
-            raise UserError(f"{folder}: was begun with other settings; use another folder")
-        state = jax.tree.unflatten(jax.tree.structure(state), leaves)
-        best = metadata["best"]
-        say(f"going on at step {int(state.step)}")
+    sampler, held = parts
+    best_file = checkpoint.folder / "best.safetensors"
+    state = start(config, len(classes.names))
+    lines: list[dict[str, Any]] = []  # one a validation
+    if found := checkpoint.load(state):
+        state, lines = found[0], found[1]["validations"]
+        _write_lines(checkpoint, lines)
     run = compiled_steps(config, classes)
     answer = answers(config, classes)
+
+    def validate(params: Any) -> Validation:
+        z = answer(params, cache, held)
+        return Validation(z, cache.table.labels[held], cache.table.sources[held])
+
     first, began = int(state.step), time.monotonic()
     told = began
-    for batch in batches(cache, sampler, classes.fine, first, config.steps):
-        before = int(state.step)
-        state, costs = run(state, *batch)
-        done = int(state.step)
-        if not np.isfinite(np.asarray(costs)).all():
-            raise UserError(
-                f"the cost is no number any more at step {done}; try a smaller learning rate; "
-                f"the best weights so far are in {best_file}"
-            )
-        now = time.monotonic()
-        if now - told > 10 or done == config.steps:
-            told = now
-            speed = (done - first) / (now - began)
-            say(
-                f"step {done}/{config.steps}  cost {float(costs[-1]):.3f}  "
-                f"{speed * config.batch_size:.0f} pictures/s  "
-                f"{(config.steps - done) / speed / 60:.0f} min left"
-            )
-        every = config.validate_every
-        if done // every == before // every and done < config.steps:
-            continue
-        z = answer(state.average, cache, held)
-        validation = Validation(z, cache.table.labels[held], cache.table.sources[held])
-        score = validation.score(cache.sources)
-        line = {"step": done, "score": score, **validation.scores(cache.sources)}
-        say(json.dumps(line))
-        with (folder / "validation.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        if score > best:
-            best = score
-            jaxnn.save(best_file, state.average, {"step": done, "score": score})
-        jaxnn.save(state_file, jax.tree.leaves(state), {"config": asdict(config), "best": best})
-    params, _ = jaxnn.load(best_file)
-    z = answer(params, cache, held)
-    return params, Validation(z, cache.table.labels[held], cache.table.sources[held])
+    with closing(batches(cache, sampler, classes.fine, first, config.steps)) as chunks:
+        for batch in chunks:
+            before = int(state.step)
+            state, costs = run(state, *batch)
+            done = int(state.step)
+            if not np.isfinite(np.asarray(costs)).all():
+                raise UserError(
+                    f"the cost is no number any more at step {done}; try a smaller learning rate; "
+                    f"the best weights so far are in {best_file}"
+                )
+            now = time.monotonic()
+            if now - told > 10 or done == config.steps:
+                told = now
+                speed = (done - first) / (now - began)
+                say(
+                    f"step {done}/{config.steps}  cost {float(costs[-1]):.3f}  "
+                    f"{speed * config.batch_size:.0f} pictures/s  "
+                    f"{(config.steps - done) / speed / 60:.0f} min left"
+                )
+            every = config.validate_every
+            if done // every > before // every or done == config.steps:
+                validation = validate(state.average)
+                score = validation.score(cache.sources)
+                if score > max((line["score"] for line in lines), default=-1.0):
+                    jaxnn.save(best_file, state.average, {"step": done, "score": score})
+                scores = validation.scores(cache.sources)
+                lines.append({"step": done, "score": score, **scores})
+                say(json.dumps(lines[-1]))
+                _write_lines(checkpoint, lines)
+            checkpoint.after(done, config.steps, partial(_saved, state, lines))
+    return jaxnn.load(best_file)[0]
 
 
-def calibrate(validation: Validation, rounds: int = 50) -> tuple[float, float]:
-    """Slope and offset that make σ(slope · z + offset) a probability (Platt 1999).
+def _saved(state: TrainState, lines: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
+    return state, {"validations": lines}
 
-    Logistic regression by Newton's method on the validation part, every label of every source
-    counting the same.
-    """
-    z, y = validation.z.astype(np.float64), validation.labels.astype(np.float64)
-    strata = validation.sources.astype(int) * 2 + validation.labels
-    weight = 1.0 / np.bincount(strata)[strata]
-    weight /= weight.sum()
-    x = np.stack([z, np.ones_like(z)], axis=1)
-    theta = np.array([1.0, 0.0])
-    for _ in range(rounds):
-        p = 1 / (1 + np.exp(-x @ theta))
-        gradient = x.T @ (weight * (p - y))
-        curvature = (x.T * (weight * p * (1 - p))) @ x + 1e-9 * np.eye(2)
-        theta = theta - np.linalg.solve(curvature, gradient)
-    return float(theta[0]), float(theta[1])
+
+def _write_lines(checkpoint: Checkpoint, lines: list[dict[str, Any]]) -> None:
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    write_whole(checkpoint.folder / "validation.jsonl", text.encode())

@@ -1,0 +1,257 @@
+"""What is wrong with DATA before anything is learnt from it; it is read, and never changed."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from catnet import datasets
+from catnet.datasets import Dataset
+from catnet.errors import UserError
+from catnet.images import ImageError, dimensions
+from catnet.photo.fingerprint import fingerprints, near_duplicates
+from catnet.text import one_line
+
+if TYPE_CHECKING:
+    from catnet.classifier import Classifier
+
+SHOWN = 20  # rows of a printed table
+CHUNK = 4096  # pictures whose fingerprints are taken at a time
+# Root mean square of 255 at 64×64.  Copies in other sizes and JPEG qualities differ by at most 13,
+# drawings that only look alike by 20 or more; no pair of 23,000 photographs is between 7 and 33.
+MAX_DISTANCE = 16.0
+
+
+class Pair(NamedTuple):
+    """Two pictures that are one.
+
+    Attributes:
+        first: its name.
+        second: its name.
+        exact: whether all pixels are equal, at 64×64.
+        across: whether one is in the training part, the other in the test part.
+        same_label: whether they are in the same class.
+    """
+
+    first: str
+    second: str
+    exact: bool
+    across: bool
+    same_label: bool
+
+
+class Suspect(NamedTuple):
+    """A picture whose label a model contradicts.
+
+    Attributes:
+        name: of the picture.
+        label: the class it is in.
+        answer: the class the model puts it in.
+        p: the probability that the model gives to that class.
+    """
+
+    name: str
+    label: str
+    answer: str
+    p: float
+
+
+@dataclass(frozen=True)
+class Check:
+    """What ``check`` finds; prints as a report.
+
+    Attributes:
+        parts: how many pictures of each class are in each part.
+        left_out: what cannot be used, one line each, with the reason.
+        pairs: pictures that are there more than once.
+        sizes: smallest and largest width, smallest and largest height, in pixels.
+        small: names of the pictures that are narrower or lower than the 64 pixels of a network.
+        model: the name of the model that was asked, if one was.
+        suspects: pictures whose label it contradicts, the surest first.
+    """
+
+    parts: dict[str, dict[str, int]]
+    left_out: list[str]
+    pairs: list[Pair]
+    sizes: tuple[int, int, int, int]
+    small: list[str]
+    model: str | None
+    suspects: list[Suspect]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything can be used, and nothing is on both sides."""
+        return not self.left_out and not any(pair.across for pair in self.pairs)
+
+    def __str__(self) -> str:
+        narrowest, widest, lowest, highest = self.sizes
+        width = f"{narrowest}" if narrowest == widest else f"{narrowest}–{widest}"
+        height = f"{lowest}" if lowest == highest else f"{lowest}–{highest}"
+        lines = [*self._counts(), "", f"sizes: {width} × {height} pixels"]
+        lines += _table(f"smaller than {datasets.SIZE} pixels", map(one_line, self.small))
+        lines += _table("cannot be used", map(one_line, self.left_out))
+        for across, where in ((True, "in both parts"), (False, "twice in one part")):
+            for exact, how in ((True, "the same"), (False, "nearly the same")):
+                found = [
+                    pair for pair in self.pairs if (pair.across, pair.exact) == (across, exact)
+                ]
+                lines += _table(f"{how}, {where}", map(_pair_line, found))
+        if self.model is not None:
+            title = f"label contradicted by {one_line(self.model)}"
+            lines += _table(title, map(_suspect_line, self.suspects))
+        return "\n".join(lines)
+
+    def _counts(self) -> Iterator[str]:
+        classes = [*next(iter(self.parts.values()))]
+        heads = [*map(one_line, classes), "all"]
+        yield "  ".join([f"{'':8}", *(f"{head:>12}" for head in heads)])
+        for part, counts in self.parts.items():
+            total = sum(counts.values())
+            cells = [f"{count} ({count / total:.0%})" for count in counts.values()]
+            yield "  ".join([f"{part:8}", *(f"{cell:>12}" for cell in (*cells, str(total)))])
+
+    def as_json(self) -> dict[str, Any]:
+        """The same in types that JSON has; nothing is cut short."""
+        return {
+            **asdict(self),
+            "ok": self.ok,
+            "sizes": list(self.sizes),
+            "pairs": [pair._asdict() for pair in self.pairs],
+            "suspects": [suspect._asdict() for suspect in self.suspects],
+        }
+
+
+def check(path: str | os.PathLike[str], classifier: Classifier | None = None) -> Check:
+    """Look through DATA.
+
+    Duplicates are found on the pictures as a network sees them, 64×64: the same again in another
+    size, format or quality; not a part of a picture, a mirrored or a retouched one.
+
+    Args:
+        path: DATA, as ``datasets.load`` takes it.
+        classifier: asked for its opinion of the labels, if there is one.
+
+    Raises:
+        UserError: it is no DATA, or the classifier tells other classes apart.
+    """
+    left_out: list[str] = []
+    loaded = datasets.load(path, on_problem=left_out.append)
+    parts = [part for part in loaded if part is not None]
+    widths, heights, small = _dimensions(path, parts, left_out)
+    return Check(
+        parts={
+            name: dict(
+                zip(part.classes, np.bincount(part.labels, minlength=2).tolist(), strict=True)
+            )
+            for name, part in zip(
+                ("train", "test") if len(parts) == 2 else ("all",), parts, strict=True
+            )
+        },
+        left_out=left_out,
+        pairs=_pairs(parts),
+        sizes=(min(widths), max(widths), min(heights), max(heights)),
+        small=small,
+        model=None if classifier is None else classifier.name,
+        suspects=[] if classifier is None else _suspects(classifier, parts),
+    )
+
+
+# ---- what is there twice
+
+
+def _pairs(parts: Sequence[Dataset]) -> list[Pair]:
+    features = [
+        fingerprints(part.images[start : start + CHUNK])
+        for part in parts
+        for start in range(0, len(part.images), CHUNK)
+    ]
+    content, perceptual, thumbs = (np.concatenate(column) for column in zip(*features, strict=True))
+    where = [(part, i) for part in parts for i in range(len(part.images))]
+    boundary = len(parts[0].images)
+    order = np.argsort(content, kind="stable")
+    equal = content[order[1:]] == content[order[:-1]]
+    chains = np.stack([order[:-1][equal], order[1:][equal]], axis=1).tolist()
+    alike = near_duplicates(perceptual, thumbs).tolist()
+    found = []
+    for (a, b), exact in [*((pair, True) for pair in chains), *((pair, False) for pair in alike)]:
+        (one, i), (other, j) = where[a], where[b]
+        if not exact and not 0 < _distance(one.images[i], other.images[j]) <= MAX_DISTANCE:
+            continue
+        across = a < boundary <= b
+        same_label = bool(one.labels[i] == other.labels[j])
+        found.append(Pair(one.names[i], other.names[j], exact, across, same_label))
+    return found
+
+
+def _distance(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((a.astype(np.float32) - b) ** 2)))
+
+
+# ---- how large the pictures are in their files
+
+
+def _dimensions(
+    path: str | os.PathLike[str], parts: Sequence[Dataset], left_out: list[str]
+) -> tuple[list[int], list[int], list[str]]:
+    sizes: dict[str, tuple[int, int]] = {}
+    names = [name for part in parts for name in part.names]
+    for name, source in _sources(os.fspath(path), names):
+        try:
+            sizes[name] = (datasets.SIZE, datasets.SIZE) if source is None else dimensions(source)
+        except ImageError as error:  # it has changed since it was decoded
+            left_out.append(f"{name}: {error}")
+    if not sizes:
+        raise UserError(f"{path}: its pictures have gone meanwhile")
+    widths, heights = (list(side) for side in zip(*sizes.values(), strict=True))
+    return widths, heights, [name for name, size in sizes.items() if min(size) < datasets.SIZE]
+
+
+def _sources(path: str, names: Sequence[str]) -> Iterator[tuple[str, str | bytes | None]]:
+    """Where the bytes of each picture are; None for one in an h5 file, which has no other size."""
+    if Path(path).suffix.lower() == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            for name in names:
+                yield name, archive.read(name.removeprefix(f"{path}/"))
+    else:
+        for name in names:
+            yield name, name if Path(name).is_file() else None
+
+
+# ---- what a model thinks of the labels
+
+
+def _suspects(classifier: Classifier, parts: Sequence[Dataset]) -> list[Suspect]:
+    from catnet.train import evaluate_on
+
+    found = []
+    for part in parts:
+        for mistake in evaluate_on(classifier, part).mistakes:
+            is_second = mistake.truth == part.classes[1]
+            answer = part.classes[0 if is_second else 1]
+            p = 1 - mistake.p_cat if is_second else mistake.p_cat
+            found.append(Suspect(mistake.name, mistake.truth, answer, p))
+    return sorted(found, key=lambda suspect: -suspect.p)
+
+
+# ---- the printed report
+
+
+def _table(title: str, rows: Iterator[str]) -> list[str]:
+    listed = list(rows)
+    more = [f"  and {len(listed) - SHOWN} more"] if len(listed) > SHOWN else []
+    return [f"{title}: {len(listed)}", *(f"  {row}" for row in listed[:SHOWN]), *more]
+
+
+def _pair_line(pair: Pair) -> str:
+    note = "" if pair.same_label else "  (in different classes)"
+    return f"{one_line(pair.first)}  =  {one_line(pair.second)}{note}"
+
+
+def _suspect_line(suspect: Suspect) -> str:
+    return f"{suspect.p:6.1%} {suspect.answer}, not {suspect.label}  {one_line(suspect.name)}"

@@ -1,0 +1,173 @@
+"""Pictures of nothing: noise, clouds, gratings, tiles, shapes and strokes, drawn from a seed.
+
+A network that has seen only photographs of things takes a grey cloud for fur.  Some of these in
+every batch, as non-cats, cure it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from catnet.photo.cache import SIZE, Cache, Table
+from catnet.photo.fingerprint import fingerprints
+
+NAME = "textures"
+LARGE = 4 * SIZE  # shapes are drawn this large, then made smaller, for smooth edges
+
+
+def with_textures(cache: Cache, count: int) -> Cache:
+    """The cache with one more source, ``textures``: that many pictures, all of them non-cats."""
+    if not count:
+        return cache
+    images = textures(count)
+    content, perceptual, thumbs = fingerprints(images)
+    more = Table(
+        labels=np.zeros(count, np.int8),
+        fine=np.full(count, -1, np.int16),
+        sources=np.full(count, len(cache.sources), np.int16),
+        strata=np.full(count, len(cache.strata), np.int16),
+        held_out=np.zeros(count, bool),
+        content=content,
+        perceptual=perceptual,
+        thumbs=thumbs,
+        names=[f"{NAME}/{i}" for i in range(count)],
+    )
+    columns = {
+        field.name: np.concatenate([getattr(cache.table, field.name), getattr(more, field.name)])
+        for field in dataclasses.fields(Table)
+        if field.name != "names"
+    }
+    return dataclasses.replace(
+        cache,
+        images=(*cache.images, images),
+        table=Table(**columns, names=[*cache.table.names, *more.names]),
+        sources=(*cache.sources, NAME),
+        strata=(*cache.strata, f"{NAME}/non-cat"),
+    )
+
+
+def textures(count: int, seed: int = 0) -> np.ndarray:
+    """Draw textures of all kinds in turn.
+
+    Args:
+        count: how many.
+        seed: the same one draws the same pictures.
+
+    Returns:
+        (count, 64, 64, 3) uint8.
+    """
+    rng = np.random.default_rng(seed)
+    kinds = (_clouds, _clouds, _gratings, _tiles, _shapes, _strokes)
+    made = np.stack([kinds[i % len(kinds)](rng) for i in range(count)])
+    return np.clip(made * 255, 0, 255).round().astype(np.uint8)
+
+
+def _clouds(rng: np.random.Generator) -> np.ndarray:
+    """Noise whose amplitudes fall with frequency, from white to smooth; grey as often as not."""
+    grey, own = _noise(rng, 1), _noise(rng, 3)
+    share = 0.0 if rng.random() < 0.5 else rng.random()
+    pattern = (1 - share) * grey + share * own
+    contrast = rng.uniform(0.05, 0.35)
+    return rng.uniform(0.2, 0.8) + contrast * pattern * _tint(rng)
+
+
+def _noise(rng: np.random.Generator, channels: int) -> np.ndarray:
+    """Noise of mean 0 and variance 1, its spectrum like 1 / f^β, perhaps stretched one way."""
+    frequency = np.fft.fftfreq(SIZE)
+    stretch = np.exp(rng.uniform(-1, 1))
+    f = np.hypot(frequency[:, None] * stretch, frequency[None] / stretch)
+    f[0, 0] = np.inf
+    white = rng.standard_normal((SIZE, SIZE, channels))
+    spectrum = np.fft.fft2(white, axes=(0, 1)) / (f ** rng.uniform(0, 2.5))[..., None]
+    noise = np.fft.ifft2(spectrum, axes=(0, 1)).real
+    return noise / noise.std()
+
+
+def _gratings(rng: np.random.Generator) -> np.ndarray:
+    """Stripes, or two sets of them across each other, waved and rough."""
+    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
+    pattern = np.zeros((SIZE, SIZE))
+    for _ in range(rng.integers(1, 3)):
+        angle, waves = rng.uniform(0, np.pi), rng.uniform(1, 24)
+        along = x * np.cos(angle) + y * np.sin(angle)
+        bend = rng.uniform(0, 0.5) * _noise(rng, 1)[..., 0] * (rng.random() < 0.5)
+        pattern += np.sin(2 * np.pi * waves * along + bend + rng.uniform(0, 6))
+    pattern = pattern * rng.uniform(0.5, 4)
+    return _rough(rng, _between_colours(rng, 1 / (1 + np.exp(-pattern))))
+
+
+def _tiles(rng: np.random.Generator) -> np.ndarray:
+    """Bricks, boards or a chess board: rows of tiles, each a little different, with joints."""
+    y, x = np.mgrid[:SIZE, :SIZE].astype(float)
+    if rng.random() < 0.5:
+        y, x = x, y
+    height, width = rng.uniform(4, 24), rng.uniform(4, 40)
+    row = np.floor((y + rng.uniform(0, height)) / height)
+    place = (x + rng.uniform(0, width) + rng.choice([0, 0.5, 0.3]) * width * row) / width
+    shade = rng.random((64, 64))[row.astype(int) % 64, np.floor(place).astype(int) % 64]
+    joint = (place % 1 * width < rng.uniform(0, 3)) | (
+        (y / height) % 1 * height < rng.uniform(0, 3)
+    )
+    pattern = np.where(joint, rng.random(), 0.5 + rng.uniform(0.1, 0.5) * (shade - 0.5))
+    return _rough(rng, _between_colours(rng, pattern))
+
+
+def _shapes(rng: np.random.Generator) -> np.ndarray:
+    """Rectangles, ellipses and triangles over each other."""
+    picture = Image.new("RGB", (LARGE, LARGE), _colour(rng))
+    draw = ImageDraw.Draw(picture)
+    for _ in range(rng.integers(2, 24)):
+        corners = rng.integers(-LARGE // 4, LARGE * 5 // 4, (3, 2))
+        low, high = corners[:2].min(axis=0), corners[:2].max(axis=0) + 1
+        box = (*low.tolist(), *high.tolist())
+        kind = rng.integers(3)
+        if kind == 0:
+            draw.rectangle(box, fill=_colour(rng))
+        elif kind == 1:
+            draw.ellipse(box, fill=_colour(rng))
+        else:
+            draw.polygon([tuple(corner) for corner in corners.tolist()], fill=_colour(rng))
+    return _rough(rng, _small(picture))
+
+
+def _strokes(rng: np.random.Generator) -> np.ndarray:
+    """Lines and curves on paper, as in a sketch or on a page."""
+    light = rng.random() < 0.8
+    picture = Image.new("RGB", (LARGE, LARGE), "white" if light else _colour(rng))
+    draw = ImageDraw.Draw(picture)
+    ink = "black" if rng.random() < 0.6 else _colour(rng)
+    for _ in range(rng.integers(3, 40)):
+        start, turns = rng.uniform(0, LARGE, 2), rng.normal(0, LARGE / 10, (rng.integers(2, 12), 2))
+        points = [tuple(p) for p in (start + np.cumsum(turns, axis=0)).tolist()]
+        draw.line(points, fill=ink, width=int(rng.integers(1, 12)), joint="curve")
+    return _rough(rng, _small(picture))
+
+
+def _small(picture: Image.Image) -> np.ndarray:
+    return np.asarray(picture.resize((SIZE, SIZE), Image.Resampling.BOX)) / 255
+
+
+def _rough(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+    """With a little noise over it, more often than not."""
+    return picture + rng.uniform(0, 0.12) * _noise(rng, 1) * (rng.random() < 0.7)
+
+
+def _between_colours(rng: np.random.Generator, pattern: np.ndarray) -> np.ndarray:
+    """0 and 1 become two colours: of one hue as often as not."""
+    first = rng.random(3)
+    second = first * rng.uniform(0.2, 1.8) if rng.random() < 0.5 else rng.random(3)
+    if rng.random() < 0.3:
+        first, second = np.full(3, first[0]), np.full(3, second[0])
+    return first + pattern[..., None] * (second - first)
+
+
+def _tint(rng: np.random.Generator) -> np.ndarray:
+    return 1 + 0.3 * rng.uniform(-1, 1, 3) * (rng.random() < 0.5)
+
+
+def _colour(rng: np.random.Generator) -> tuple[int, int, int]:
+    red, green, blue = rng.integers(0, 256, 3).tolist()
+    return (red, green, blue) if rng.random() < 0.7 else (red, red, red)

@@ -1,0 +1,46 @@
+"""Pictures of nothing: drawn again alike, all different, and non-cats."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from catnet.photo import cache as caches
+from catnet.photo.textures import textures, with_textures
+
+
+def test_the_seed_decides() -> None:
+    first, again, other = textures(12), textures(12), textures(12, seed=1)
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any(axis=(1, 2, 3)).all()
+    assert first.shape == (12, 64, 64, 3)
+    assert first.dtype == np.uint8
+    np.testing.assert_array_equal(textures(6), first[:6])
+
+
+def test_they_differ_as_photographs_do() -> None:
+    drawn = textures(120).astype(float)
+    brightness, contrast = drawn.mean(axis=(1, 2, 3)), drawn.std(axis=(1, 2, 3))
+    assert brightness.std() > 30
+    assert np.quantile(contrast, 0.9) > 3 * np.quantile(contrast, 0.1)
+    grey = (np.ptp(drawn, axis=-1) < 3).all(axis=(1, 2))
+    assert 0.1 < grey.mean() < 0.7
+
+
+def test_they_join_a_cache_as_one_more_source(tmp_path) -> None:
+    for name in ("cat", "non-cat"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        for i in range(3):
+            pixels = np.random.default_rng(i).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "mine" / name / f"{name}{i}.png")
+    cache = caches.build([tmp_path / "mine"], tmp_path / "cache")
+    assert with_textures(cache, 0) is cache
+    more = with_textures(cache, 5)
+    assert len(more) == len(cache) + 5
+    assert more.sources == (*cache.sources, "textures")
+    np.testing.assert_array_equal(more.take(np.arange(len(cache), len(more))), textures(5))
+    here = more.table.sources == 1
+    assert here.sum() == 5
+    assert not more.table.labels[here].any()
+    assert {more.strata[i] for i in more.table.strata[here]} == {"textures/non-cat"}
+    np.testing.assert_array_equal(more.take(np.arange(len(cache))), cache.take(np.arange(6)))

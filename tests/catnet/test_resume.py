@@ -1,0 +1,374 @@
+"""A training of the lecture's networks that was broken off ends as if it never had been."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redblue import contents, write
+
+from catnet import cli, commands, figures, networks, runs, train
+from catnet.train import Checkpoint
+
+SMALL = ["--model", "logistic", "--steps", "42"]
+
+build_once = functools.cache(lambda described: networks_build(json.loads(described)))
+networks_build = networks.build
+optimizer = functools.cache(train._optimizer)
+
+
+def build(described):
+    return build_once(json.dumps(described))
+
+
+class Killed(BaseException):
+    """Ends a training as ``kill -9`` does: nothing more is written."""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return write(tmp_path_factory.mktemp("pictures") / "data", 0, {"train": 9, "test": 3})
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch) -> Iterator[None]:
+    """Chunks of 7 steps, nothing compiled twice or drawn, and Ctrl-C as Python has it."""
+    monkeypatch.setattr(train, "CHUNK", 7)
+    monkeypatch.setattr(networks, "build", build)
+    monkeypatch.setattr(train, "_optimizer", optimizer)
+    for name in ("cost_curve", "confusion_matrix", "mistakes"):
+        monkeypatch.setattr(figures, name, lambda *_: None)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def at_step(monkeypatch):
+    """Have something done when a training reports a step; it is done once."""
+
+    def arrange(step: int, action) -> None:
+        waiting = [action]
+
+        def report(done: int, cost: float) -> None:
+            if done >= step and waiting:
+                waiting.pop()()
+
+        monkeypatch.setattr(commands, "progress_line", lambda *_: report)
+
+    return arrange
+
+
+def kill() -> None:
+    raise Killed
+
+
+def ctrl_c() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def begin(data: Path, out: Path, *how: str) -> int:
+    arguments = ["train", str(data), *SMALL, "--save-every", "1e-9", "--out", str(out), *how]
+    return cli.main(arguments)
+
+
+def resume(folder: Path, *how: str) -> int:
+    return cli.main(["train", "--resume", str(folder), "--save-every", "1e-9", *how])
+
+
+def broken_off(data: Path, out: Path, at_step, *how: str) -> Path:
+    at_step(25, kill)
+    with pytest.raises(Killed):
+        begin(data, out, *how)
+    return out
+
+
+def last_line(capsys) -> str:
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("batch", [[], ["--batch-size", "5"]], ids=["all", "batches"])
+@pytest.mark.parametrize("optimizer", ["gd", "momentum", "adam", "adamw", "rmsprop"])
+def test_killed_and_resumed_it_ends_to_the_last_bit_like_one_that_was_not(
+    optimizer: str, batch: list[str], data: Path, tmp_path, at_step
+) -> None:
+    how = ["--optimizer", optimizer, "--learning-rate", "0.001", *batch]
+    assert begin(data, tmp_path / "whole" / "run", *how) == 0
+    cut = tmp_path / "cut" / "run"
+    at_step(10, kill)
+    with pytest.raises(Killed):
+        begin(data, cut, *how)
+    assert runs.saved(cut) == {"run": runs.saved(cut)["run"], "step": 7, "finished": False}
+    at_step(30, kill)
+    with pytest.raises(Killed):
+        resume(cut)
+    assert runs.saved(cut)["step"] == 28
+    assert resume(cut) == 0
+    assert contents(cut) == contents(tmp_path / "whole" / "run")
+    assert json.loads((cut / "config.json").read_text())["optimizer"] == optimizer
+
+
+def test_descent_in_the_span_of_the_examples_goes_on_there(data: Path, tmp_path, at_step) -> None:
+    """18 examples and 42 steps: among what is saved are weights of 18 numbers a unit."""
+    import jaxnn
+
+    cut = broken_off(data, tmp_path / "run", at_step)
+    leaves, _ = jaxnn.load(cut / "state.safetensors")
+    assert (1, 18) in [leaf.shape for leaf in leaves]
+
+
+@pytest.mark.parametrize("chunk", [0, 5], ids=["at the edge of a chunk", "inside one"])
+def test_a_training_that_diverges_does_so_again(
+    chunk: int, data: Path, tmp_path, monkeypatch, capsys
+) -> None:
+    how = ["--optimizer", "momentum", "--model", "shallow", "--activation", "identity"]
+    how += ["--learning-rate", "1e3"]
+    whole, cut = tmp_path / "whole" / "run", tmp_path / "cut" / "run"
+    assert begin(data, whole, *how) == 2
+    first = last_line(capsys)
+    step = int(first.split("at step ")[1].split(";")[0])
+    assert len((whole / "metrics.csv").read_text().splitlines()) == step + 1
+    assert step > 5
+    monkeypatch.setattr(train, "CHUNK", chunk or step)
+    real = Checkpoint.after
+
+    def saves_and_dies(*arguments) -> None:
+        real(*arguments)
+        raise Killed
+
+    monkeypatch.setattr(Checkpoint, "after", saves_and_dies)
+    with pytest.raises(Killed):
+        begin(data, cut, *how)
+    monkeypatch.setattr(Checkpoint, "after", real)
+    assert runs.saved(cut)["step"] == (chunk or step)
+    assert resume(cut) == 2
+    assert last_line(capsys).replace(str(cut), str(whole)) == first
+    for name in ("model.safetensors", "metrics.csv", "evaluation.json"):
+        assert (cut / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_ctrl_c_is_a_clean_stop(data: Path, tmp_path, at_step, capsys) -> None:
+    whole, cut = tmp_path / "whole" / "run", tmp_path / "cut" / "the run"
+    assert begin(data, whole) == 0
+    at_step(20, ctrl_c)
+    arguments = ["train", str(data), *SMALL, "--out", str(cut)]  # saved every 5 seconds only
+    assert cli.main(arguments) == 130
+    line = "stopped after 21 of 42 steps; go on with: catnet train --resume"
+    assert last_line(capsys) == f"catnet: {line} '{cut}'"
+    assert len((cut / "metrics.csv").read_text().splitlines()) == 22
+    assert (cut / "model.safetensors").exists()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert resume(cut) == 0
+    assert "going on at step 21" in capsys.readouterr().err
+    cut = cut.rename(cut.with_name("run"))
+    for name in ("metrics.csv", "state.safetensors", "config.json"):
+        assert (cut / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_second_ctrl_c_does_not_wait(data: Path, tmp_path, at_step, capsys) -> None:
+    at_step(20, lambda: (ctrl_c(), ctrl_c()))
+    assert begin(data, tmp_path / "run") == 130
+    assert last_line(capsys).startswith("catnet: stopped; go on with: catnet train --resume")
+    assert runs.saved(tmp_path / "run")["step"] == 14
+
+
+def test_killed_while_it_writes_what_comes_after_the_training(
+    data: Path, tmp_path, monkeypatch
+) -> None:
+    whole, cut = tmp_path / "whole" / "run", tmp_path / "cut" / "run"
+    assert begin(data, whole) == 0
+    monkeypatch.setattr(train, "write_json", lambda *_: kill())
+    with pytest.raises(Killed):
+        begin(data, cut)
+    (cut / ".model.safetensors.a1b2c3d4").write_bytes(b"half of it")
+    monkeypatch.undo()
+    for name in ("cost_curve", "confusion_matrix", "mistakes"):
+        monkeypatch.setattr(figures, name, lambda *_: None)
+    assert resume(cut) == 0
+    assert contents(cut) == contents(whole)
+
+
+def test_a_run_folder_is_never_without_its_config(data: Path, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(runs, "write_whole", lambda *_: kill())
+    with pytest.raises(Killed):
+        begin(data, tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_killed_before_the_first_state_it_begins_at_the_beginning(
+    data: Path, tmp_path, monkeypatch
+) -> None:
+    whole, cut = tmp_path / "whole" / "run", tmp_path / "cut" / "run"
+    assert begin(data, whole) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "train", lambda *_: kill())
+        with pytest.raises(Killed):
+            begin(data, cut)
+    assert sorted(contents(cut)) == ["config.json"]
+    assert resume(cut) == 0
+    assert contents(cut) == contents(whole)
+
+
+def test_a_finished_run_says_so_and_stays_as_it_is(data: Path, tmp_path, capsys) -> None:
+    assert begin(data, tmp_path / "run") == 0
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tmp_path.rglob("*.*")}
+    capsys.readouterr()
+    assert resume(tmp_path / "run") == 0
+    assert capsys.readouterr() == ("", f"{tmp_path / 'run'} is finished; nothing is changed\n")
+    assert before == {
+        path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tmp_path.rglob("*.*")
+    }
+
+
+def test_what_contradicts_the_beginning_is_refused(data: Path, tmp_path, at_step, capsys) -> None:
+    cut = broken_off(data, tmp_path / "run", at_step)
+    before = contents(cut)
+    for how, line in [
+        (["--steps", "50"], f"--steps: {cut} was begun with 42"),
+        (["--model", "deep"], f"--model: {cut} was begun with logistic"),
+        (["--optimizer", "adam"], f"--optimizer: {cut} was begun with gd"),
+        (["--batch-size", "3"], f"--batch-size: {cut} was begun without it"),
+        (["--learning-rate", "0.1"], f"--learning-rate: {cut} was begun with 0.002"),
+        (["--hidden", "3"], f"--hidden: {cut} was begun without it"),
+        (["--seed", "2"], f"--seed: {cut} was begun with 1"),
+        (["--gradient", "jax"], f"--gradient: {cut} was begun with hand"),
+        (["--activation", "tanh"], f"--activation: {cut} was begun with relu"),
+        (["--out", "elsewhere"], "--out: a run that goes on stays in its folder"),
+        (["--cache", "c"], "--cache is for --model photo only"),
+    ]:
+        assert resume(cut, *how) == 2
+        assert last_line(capsys).startswith(f"catnet: {line}")
+        assert contents(cut) == before
+    assert resume(cut, *SMALL, "--optimizer", "gd", "--seed", "1") == 0
+
+
+def test_other_data_are_refused_and_moved_ones_are_not(data, tmp_path, at_step, capsys) -> None:
+    mine = shutil.copytree(data, tmp_path / "mine")
+    cut = broken_off(mine, tmp_path / "run", at_step)
+    before = contents(cut)
+    (mine / "train" / "cat" / "0.png").rename(tmp_path / "0.png")
+    assert resume(cut) == 2
+    assert last_line(capsys).startswith(f"catnet: {mine}: not, or no longer, the data that {cut}")
+    (tmp_path / "0.png").rename(mine / "train" / "cat" / "0.png")
+    moved = mine.rename(tmp_path / "moved")
+    assert resume(cut) == 2
+    assert last_line(capsys) == f"catnet: {mine}: No such file or directory"
+    assert contents(cut) == before
+    assert resume(cut, str(moved)) == 0
+
+
+def test_a_second_training_in_the_same_folder_is_refused(
+    data: Path, tmp_path, at_step, capsys
+) -> None:
+    refused = []
+    at_step(20, lambda: refused.append(resume(tmp_path / "run")))
+    assert begin(data, tmp_path / "run") == 0
+    assert refused == [2]
+    assert f"{tmp_path / 'run'}: another training is running in it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EROFS, errno.EIO])
+def test_what_cannot_be_written_is_one_line_and_the_state_before_is_intact(
+    reason: int, data: Path, tmp_path, monkeypatch, capsys
+) -> None:
+    whole, cut = tmp_path / "whole" / "run", tmp_path / "cut" / "run"
+    assert begin(data, whole) == 0
+    syncs, real = [], os.fsync
+
+    def fails(descriptor: int) -> None:
+        syncs.append(descriptor)
+        if len(syncs) > 3:  # config.json, then the states of steps 7 and 14
+            raise OSError(reason, os.strerror(reason))
+        real(descriptor)
+
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fails)
+        assert begin(data, cut) == 2
+    err = capsys.readouterr().err
+    assert err.splitlines()[-1] == (
+        f"catnet: {cut}: {os.strerror(reason)}; what was saved before is intact: "
+        f"mend this, then catnet train --resume {cut}"
+    )
+    assert "Traceback" not in err
+    assert sorted(contents(cut)) == ["config.json", "state.safetensors"]
+    assert runs.saved(cut)["step"] == 14
+    assert resume(cut) == 0
+    assert contents(cut) == contents(whole)
+
+
+def test_a_folder_that_cannot_be_made_or_written(data, tmp_path, at_step, monkeypatch, capsys):
+    (tmp_path / "file").write_text("no folder")
+    out = tmp_path / "file" / "below" / "run"
+    assert begin(data, out) == 2
+    assert last_line(capsys) == f"catnet: {out}: cannot be made (Not a directory)"
+    cut = broken_off(data, tmp_path / "run", at_step)
+    before, real = contents(cut), Path.open
+
+    def read_only(path: Path, mode: str = "r", *how, **more):
+        if path.name == runs.LOCK:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path, mode, *how, **more)
+
+    monkeypatch.setattr(Path, "open", read_only)
+    assert resume(cut) == 2
+    assert last_line(capsys).startswith(f"catnet: {cut}: Permission denied; what was saved")
+    assert contents(cut) == before
+
+
+def test_a_platform_without_locks_is_told_so(data: Path, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    assert begin(data, tmp_path / "run") == 0
+    assert f"{tmp_path / 'run'}: cannot be locked here" in capsys.readouterr().err
+
+
+def test_files_that_were_changed_are_refused(data: Path, tmp_path, at_step, capsys) -> None:
+    cut = broken_off(data, tmp_path / "run", at_step)
+    other = broken_off(data, tmp_path / "other", at_step, "--seed", "2")
+    config, state = (cut / name for name in ("config.json", "state.safetensors"))
+    for path, change, line in [
+        (config, lambda old: old.replace(b'"steps": 42', b'"steps": 43'), "is not as this catnet"),
+        (config, lambda _: b"[1]", "is not as this catnet wrote it"),
+        (config, lambda _: b"\xff", "is not as this catnet wrote it"),
+        (state, lambda old: old[:-1] + bytes([old[-1] ^ 1]), "damaged"),
+        (state, lambda old: old[:100], "cut short"),
+        (state, lambda _: (other / "state.safetensors").read_bytes(), "is not of the run in"),
+    ]:
+        before = path.read_bytes()
+        path.write_bytes(change(before))
+        assert resume(cut) == 2
+        err = last_line(capsys)
+        assert err.startswith(f"catnet: {path}: ")
+        assert line in err
+        path.write_bytes(before)
+    assert resume(cut) == 0
+    assert cli.main(["train", "--resume", str(tmp_path / "nowhere")]) == 2
+    assert "nowhere: is not a run folder" in last_line(capsys)
+
+
+def test_other_versions_are_mentioned(data: Path, tmp_path, at_step, monkeypatch, capsys) -> None:
+    cut = broken_off(data, tmp_path / "run", at_step)
+    monkeypatch.setattr(runs, "version", lambda name: "999")
+    assert resume(cut) == 0
+    assert "last digits may differ" in capsys.readouterr().err
+
+
+def test_what_is_needed_is_asked_for_before_the_training(
+    data: Path, tmp_path, monkeypatch, capsys
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib.util, "find_spec", lambda name: None)
+        assert begin(data, tmp_path / "run") == 2
+    assert last_line(capsys) == "catnet: drawing needs matplotlib: pip install 'jaxnn[apps]'"
+    assert begin(data, tmp_path / "run", "--batch-size", "500") == 2
+    assert last_line(capsys) == "catnet: --batch-size 500: there are 18 pictures only"
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,27 @@
+"""Small folders of pictures to train on: cats are red, the others blue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def write(folder: Path, count: int, parts: dict[str, int] | None = None, seed: int = 0) -> Path:
+    """``count`` pictures a class in ``cat/`` and ``non-cat/``; or in those of several parts."""
+    rng = np.random.default_rng(seed)
+    for part, n in (parts or {".": count}).items():
+        for name, colour in (("cat", (250, 60, 60)), ("non-cat", (60, 60, 250))):
+            place = folder / part / name
+            place.mkdir(parents=True)
+            for i in range(n):
+                pixels = rng.integers(0, colour, (16, 16, 3)).astype(np.uint8)
+                big = np.repeat(np.repeat(pixels, 4, axis=0), 4, axis=1)
+                Image.fromarray(big).save(place / f"{i}.png")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of a run folder with its bytes, besides the empty one that is its lock."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
