@@ -23,6 +23,7 @@ weights changes them.  ``jaxnn.fit``, which takes any optimizer, therefore never
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -96,11 +97,10 @@ def span(net: Layer, x: Array) -> Span:
     """
     if reason := why_not(net, x):
         raise ValueError(f"no descent in the span of the examples: {reason}")
-    columns = x.reshape(len(x), -1).T
     if isinstance(x, Tracer):
-        Q, R = jnp.linalg.qr(columns)
+        Q, R = jnp.linalg.qr(x.reshape(len(x), -1).T)
     else:  # JAX's first factorisation on a CPU waits for SciPy to be imported
-        Q, R = map(jnp.asarray, np.linalg.qr(np.asarray(columns)))
+        Q, R = map(jnp.asarray, np.linalg.qr(np.asarray(x).reshape(len(x), -1).T))
     return Span(_first(net)[0], Q, R.T if x.ndim == 2 else R.T[:, None, None, :])
 
 
@@ -113,7 +113,7 @@ def why_not(net: Layer, x: Array) -> str | None:
         return f"examples of shape {x.shape[1:]} are not rows or pictures"
     if x.dtype.itemsize < 4:
         return f"{x.dtype} is too coarse to turn them in"
-    if (numbers := x[0].size) < len(x):
+    if (numbers := math.prod(x.shape[1:])) < len(x):
         return f"{len(x)} examples of {numbers} numbers span all of their space"
     return None
 
@@ -123,7 +123,7 @@ def pays(net: Layer, x: Array, steps: int) -> bool:
 
     The factorisation costs about as much as one step for every example.
     """
-    return why_not(net, x) is None and 2 * len(x) <= x[0].size and steps >= len(x)
+    return why_not(net, x) is None and 2 * len(x) <= math.prod(x.shape[1:]) and steps >= len(x)
 
 
 def _first(net: Layer) -> tuple[tuple[int, ...], Layer]:

@@ -119,7 +119,8 @@ def parser() -> argparse.ArgumentParser:
         dest="from_model",
         metavar="MODEL",
         help="begin with a trained model (a file, a run folder, or the word shipped) and give it "
-        "a new last layer for the two classes of DATA",
+        "a new last layer for the two classes of DATA; with --model photo, go on training all of "
+        "its weights",
     )
     train.add_argument(
         "--freeze", action="store_true", help="with --from: train the new last layer only"

@@ -28,7 +28,7 @@ def train(options: Namespace) -> int:
     """Train or go on, write the run folder, say how good it became."""
     from catnet import runs
 
-    if options.from_model:
+    if options.from_model and options.model != "photo":
         return _transfer(options)
     if options.freeze:
         raise UserError("--freeze is for --from MODEL only")
@@ -41,6 +41,9 @@ def train(options: Namespace) -> int:
     _refuse_others(options, photo)
     names = ("model", *SETTINGS, *(PHOTO_SETTINGS if photo else LECTURE_SETTINGS))
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    if options.from_model:
+        _model(options.from_model)  # what is wrong with it is said before anything is made
+        given["begin_with"] = str(_model_file(options.from_model).absolute())
     if resumed:
         _refuse_contradictions(resumed, begun, given, options.out)
         if runs.saved(resumed)["finished"]:
@@ -291,8 +294,13 @@ def _model(name: str | None) -> Classifier:
     """The model of a name on the command line: a file, a run folder, or the one shipped."""
     from catnet.classifier import Classifier
 
-    shipped = name == "shipped" and not Path(name).exists()
-    return Classifier.load(None if shipped else name)
+    return Classifier.load(name and _model_file(name))
+
+
+def _model_file(name: str) -> Path:
+    from catnet.classifier import SHIPPED
+
+    return SHIPPED if name == "shipped" and not Path(name).exists() else Path(name)
 
 
 def gradcheck(options: Namespace) -> int:

@@ -32,9 +32,9 @@ sys.exit(cli.main(sys.argv[1:]))
 """
 
 HOW = {
-    "descent": "--model shallow --steps 20000 --learning-rate 0.001",
-    "adam": "--model shallow --hidden 3 --optimizer adam --batch-size 7 --steps 3000",
-    "photo": "--model photo --batch-size 8 --steps 120",
+    "descent": "--model shallow --steps 8000 --learning-rate 0.001",
+    "adam": "--model shallow --hidden 3 --optimizer adam --batch-size 7 --steps 1500",
+    "photo": "--model photo --batch-size 8 --steps 64",
 }
 
 

@@ -19,6 +19,7 @@ import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
 import jaxnn
+from catnet.classifier import Classifier
 from catnet.errors import UserError
 from catnet.evaluate import auc, balanced_accuracy
 from catnet.photo.augment import FULL, LIGHT, augment, prepare
@@ -50,6 +51,7 @@ class PhotoConfig:
         smoothing: share of a label that is given to the others.
         average: decay of the moving average of the weights.
         validate_every: steps.
+        begin_with: a photo model whose weights are gone on from; "" for new ones.
         precision: what the network computes in, "float32" or "bfloat16"; its parameters, their
             gradients and the cost are float32 in any case.
         textures: how many drawn pictures of nothing are added, as non-cats.
@@ -57,8 +59,8 @@ class PhotoConfig:
         seed: of all randomness.
     """
 
-    widths: tuple[int, ...] = (32, 96, 192)
-    blocks: tuple[int, ...] = (1, 2, 2)
+    widths: tuple[int, ...] = (48, 96, 192)
+    blocks: tuple[int, ...] = (2, 2, 2)
     steps: int = 12000
     batch_size: int = 128
     learning_rate: float = 3e-3
@@ -69,6 +71,7 @@ class PhotoConfig:
     smoothing: float = 0.1
     average: float = 0.998
     validate_every: int = 800
+    begin_with: str = ""
     precision: str = "float32"
     textures: int = 0
     shares: tuple[tuple[str, float], ...] = ()
@@ -130,6 +133,15 @@ def start(config: PhotoConfig, classes: int) -> TrainState:
     params = jax.jit(lambda key: net.init(key, pixels))(jax.random.key(config.seed))
     average = jax.tree.map(jnp.copy, params)  # buffers of its own: those of a state are given away
     return TrainState(np.zeros((), np.int32), params, average, optimizer(config).init(params))
+
+
+def _with_weights(state: TrainState, model: Classifier) -> TrainState:
+    """The same state with the weights of a model of the same network in it."""
+    params = tuple(model.params[: len(state.params)])
+    shapes = (jax.tree.map(jnp.shape, tree) for tree in (params, state.params))
+    if len(set(map(str, shapes))) > 1:
+        raise UserError(f"{model.name}: is another network than this training's")
+    return state._replace(params=params, average=jax.tree.map(jnp.copy, params))
 
 
 def compiled_steps(config: PhotoConfig, classes: Classes) -> Callable[..., Any]:
@@ -286,6 +298,8 @@ def train(
     sampler, held = parts
     best_file = checkpoint.folder / "best.safetensors"
     state = start(config, len(classes.names))
+    if config.begin_with:
+        state = _with_weights(state, Classifier.load(config.begin_with))
     lines: list[dict[str, Any]] = []  # one a validation
     if found := checkpoint.load(state):
         state, lines = found[0], found[1]["validations"]
