@@ -10,7 +10,9 @@ from catnet.networks import DEFAULT_HIDDEN, LEARNING_RATES
 from catnet.text import progress_line, say
 from catnet.train import Config, train_run
 
-STEPS = 2500
+STEPS = 6000
+# The lecture's 0.0075 oscillates on these pictures, and rounding decides where it ends.
+FASTEST = 0.003
 SHOWN = 6  # pictures that are predicted at the end
 
 
@@ -23,7 +25,7 @@ def main(out: str | None = None) -> None:
     results = {}
     for model, hidden in DEFAULT_HIDDEN.items():
         say(f"{model}: hidden layers {' '.join(map(str, hidden)) or 'none'}")
-        config = Config(model, hidden, "relu", LEARNING_RATES[model], STEPS)
+        config = Config(model, hidden, "relu", min(LEARNING_RATES[model], FASTEST), STEPS)
         results[model] = train_run(
             *(folder / model, config, train_part, test_part, source), progress_line(STEPS)
         )
