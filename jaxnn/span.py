@@ -113,8 +113,6 @@ def why_not(net: Layer, x: Array) -> str | None:
         return f"examples of shape {x.shape[1:]} are not rows or pictures"
     if x.dtype.itemsize < 4:
         return f"{x.dtype} is too coarse to turn them in"
-    if (numbers := math.prod(x.shape[1:])) < len(x):
-        return f"{len(x)} examples of {numbers} numbers span all of their space"
     return None
 
 

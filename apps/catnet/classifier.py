@@ -138,14 +138,10 @@ class Classifier:
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """What the network says of pictures (n, 64, 64, 3) uint8, uncalibrated: (n,) float64."""
+        if not len(images):
+            return np.zeros(0)
         logits = _logits(json.dumps(self.architecture))
-        rows = [np.zeros(0)]
-        for start in range(0, len(images), BATCH):
-            part = images[start : start + BATCH]
-            filled = np.zeros((BATCH, *images.shape[1:]), np.uint8)
-            filled[: len(part)] = part
-            rows.append(np.asarray(logits(self.params, filled), np.float64)[: len(part), 0])
-        return np.concatenate(rows)
+        return in_batches(lambda part: logits(self.params, part), images)[:, 0].astype(np.float64)
 
     def predict(self, pictures: Any, threshold: float | None = None) -> list[Prediction]:
         """Answer for pictures given as paths or arrays, in their order.
@@ -207,6 +203,17 @@ class Classifier:
                 label = self.classes[int(p_cat >= threshold)]
                 unsure = low < p_cat < high
                 yield Prediction(path, label, p_cat, threshold, self.name, None, unsure), image
+
+
+def in_batches(work: Callable[[np.ndarray], Any], images: np.ndarray) -> np.ndarray:
+    """What ``work`` makes of pictures (n, 64, 64, 3), at least one, given as many at a time."""
+    rows = []
+    for start in range(0, len(images), BATCH):
+        part = images[start : start + BATCH]
+        filled = np.zeros((BATCH, *images.shape[1:]), images.dtype)
+        filled[: len(part)] = part
+        rows.append(np.asarray(work(filled))[: len(part)])
+    return np.concatenate(rows)
 
 
 # What the numbers of a picture become before the network sees them; part of a model file.

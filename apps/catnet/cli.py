@@ -29,13 +29,7 @@ def console() -> None:
     if sys.argv[1:2] in (["predict"], ["eval"], ["explain"]):
         keep_compiled()
     code = main()
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except OSError as error:
-        code = 1 if isinstance(error, BrokenPipeError) else 2
-        if code == 2:
-            os.write(2, f"catnet: the answers cannot be written: {error.strerror}\n".encode())
+    sys.stderr.flush()
     os._exit(code)
 
 
@@ -46,17 +40,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     options = parser().parse_args(arguments)
     try:
-        return run(options)
+        code = run(options)
+        sys.stdout.flush()
+        return code
     except UserError as error:
         _complain(str(error))
         return 2
     except BrokenPipeError:
-        # The reader of stdout has gone; what is still buffered has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_stdout()  # its reader has gone
         return 1
+    except OSError as error:
+        if error.filename is None:
+            _forget_stdout()
+        _complain(f"{error.filename or 'the output'}: {error.strerror or error}")
+        return 2
     except KeyboardInterrupt as stop:
         _complain(str(stop) or "stopped")
         return 130
+
+
+def _forget_stdout() -> None:
+    """What is still buffered has nowhere to go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(text: str) -> None:
@@ -179,9 +184,7 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "sources", nargs="+", metavar="SOURCE", help="files, folders, patterns; - for stdin"
     )
-    predict.add_argument(
-        "--model", metavar="FILE", help="a model file or run folder (default: the one shipped)"
-    )
+    predict.add_argument("--model", metavar="FILE", help=f"{MODEL_HELP} (default shipped)")
     predict.add_argument(
         "--threshold", type=_share, metavar="P", help="answer cat from this probability on"
     )
@@ -205,7 +208,7 @@ def parser() -> argparse.ArgumentParser:
 
     explain = commands.add_parser("explain", help="draw what the first layer of a model looks for")
     explain.add_argument(
-        "model", nargs="?", metavar="MODEL", help="a model file or run folder (default: shipped)"
+        "model", nargs="?", metavar="MODEL", help=f"{MODEL_HELP} (default shipped)"
     )
     explain.add_argument("--out", default="filters.png", metavar="FILE", help="default filters.png")
 

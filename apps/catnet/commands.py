@@ -31,7 +31,7 @@ def train(options: Namespace) -> int:
     if options.from_model and options.model != "photo":
         return _transfer(options)
     if options.freeze:
-        raise UserError("--freeze is for --from MODEL only")
+        raise UserError("--freeze is for --from MODEL without --model photo")
     resumed = Path(options.resume) if options.resume else None
     begun = runs.config_of(resumed) if resumed else {}
     if begun.get("model") == "transfer":
@@ -101,7 +101,8 @@ def _refuse_contradictions(
 
 
 def _flag(name: str) -> str:
-    return "--share" if name == "shares" else f"--{name.replace('_', '-')}"
+    own = {"shares": "--share", "begin_with": "--from"}
+    return own.get(name, f"--{name.replace('_', '-')}")
 
 
 def _train_lecture(
@@ -156,7 +157,7 @@ def _train_photo(
         options.data or begun.get("data", []),
         config,
         folder,
-        cache_folder=options.cache or begun.get("cache"),
+        cache_in=options.cache or begun.get("cache"),
         resume=bool(begun),
         every=options.save_every or EVERY,
         say=say,
@@ -276,11 +277,12 @@ def eval(options: Namespace) -> int:
 
 def _eval_held_out(options: Namespace) -> int:
     """Every source by itself, on the pictures that a training with --model photo never sees."""
+    from catnet.compiled import cache_folder
     from catnet.photo import cache as caches
-    from catnet.photo.run import default_cache, scores
+    from catnet.photo.run import scores
 
     classifier = _model(options.model)
-    cache = caches.build(options.data, options.cache or default_cache())
+    cache = caches.build(options.data, options.cache or cache_folder())
     say(f"model: {classifier.name}, {classifier.about}; the pictures held out of each DATA")
     for name, result in scores(classifier, cache).items():
         if options.json:
@@ -309,7 +311,6 @@ def gradcheck(options: Namespace) -> int:
 
     import jaxnn
     from catnet import networks
-    from catnet.classifier import Classifier
 
     part, _, source = open_data(options.data)
     few = range(0, len(part.labels), max(1, len(part.labels) // options.examples))
@@ -321,7 +322,7 @@ def gradcheck(options: Namespace) -> int:
         net = networks.build(described)
         params = net.init(jax.random.key(options.seed), jax.ShapeDtypeStruct(x.shape, "float32"))
     else:
-        classifier = Classifier.load(options.model)
+        classifier = _model(options.model)
         net, params = networks.build(classifier.architecture), classifier.params
     say(f"{net} on {len(chosen)} pictures, {source}")
     check = jaxnn.check_gradients(net, params, x, y, jaxnn.binary_cross_entropy)
@@ -359,9 +360,8 @@ def _data_get(options: Namespace) -> int:
 def _data_check(options: Namespace) -> int:
     """Report on DATA; 1 when something cannot be used, or is in both parts."""
     from catnet.check import check
-    from catnet.classifier import Classifier
 
-    classifier = Classifier.load(options.model) if options.model else None
+    classifier = _model(options.model) if options.model else None
     found = check(options.data, classifier)
     print(json.dumps(found.as_json()) if options.json else found)
     return 0 if found.ok else 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from catnet import networks
-from catnet.classifier import BATCH
+from catnet.classifier import in_batches
 
 if TYPE_CHECKING:
     from jaxnn import Layer
@@ -43,10 +43,4 @@ def features(body: Layer, params: Any, images: np.ndarray) -> np.ndarray:
     import jax
 
     seen = jax.jit(lambda params, images: body.apply(params, images.astype("float32") / 255))
-    rows = []
-    for start in range(0, len(images), BATCH):
-        part = images[start : start + BATCH]
-        filled = np.zeros((BATCH, *images.shape[1:]), np.uint8)
-        filled[: len(part)] = part  # nothing is compiled for a last batch that is short
-        rows.append(np.asarray(seen(params, filled))[: len(part)])
-    return np.concatenate(rows)
+    return in_batches(lambda part: seen(params, part), images)

@@ -71,7 +71,7 @@ def run(
     source: str,
     report: Report | None = None,
 ) -> Evaluation:
-    """Train and fill a new run folder, as ``catnet.train.train_run`` does.
+    """Train, then make and fill the run folder: a transfer that is stopped leaves nothing.
 
     Returns:
         What the new model does on the test part.
@@ -79,17 +79,16 @@ def run(
     figures.check()
     transferred(model.architecture)
     described = {"model": "transfer", **asdict(config), "from": model.name, "source": source}
+    architecture, params, costs = train(config, model, train_part, report)
     runs.begin(folder, {**described, "classes": list(train_part.classes)})
-    with runs.training_in(folder):
-        architecture, params, costs = train(config, model, train_part, report)
-        classifier = Classifier(
-            architecture=architecture,
-            params=params,
-            classes=train_part.classes,
-            name=folder.resolve().name,
-            about=f"trained on {len(train_part.labels)} pictures {source}, from {model.name}",
-        )
-        return fill(folder, classifier, costs, test_part, f"transfer from {model.name}")
+    classifier = Classifier(
+        architecture=architecture,
+        params=params,
+        classes=train_part.classes,
+        name=folder.resolve().name,
+        about=f"trained on {len(train_part.labels)} pictures {source}, from {model.name}",
+    )
+    return fill(folder, classifier, costs, test_part, f"transfer from {model.name}")
 
 
 def train(

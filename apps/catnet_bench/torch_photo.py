@@ -96,9 +96,14 @@ def restore(file: str) -> tuple[nn.Module, dict[str, Any]]:
 def probabilities(net: nn.Module, saved: dict[str, Any], pictures: torch.Tensor) -> torch.Tensor:
     """Of a cat, for pictures (N, 64, 64, 3) uint8: (N,)."""
     x = pictures.permute(0, 3, 1, 2).float() / 255  # a view of pixels in rows is channels_last
+    both = [x, x.flip(3)] if saved["network"].get("mirrored") else [x]
+    odds = torch.stack([_log_odds(net, saved, seen) for seen in both]).mean(0)
+    return torch.sigmoid(saved["slope"] * odds + saved["offset"])
+
+
+def _log_odds(net: nn.Module, saved: dict[str, Any], x: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
         z = net(x)
     cats = torch.zeros(z.shape[1], dtype=torch.bool)
     cats[saved["network"]["cats"]] = True
-    odds = z[:, cats].logsumexp(1) - z[:, ~cats].logsumexp(1)
-    return torch.sigmoid(saved["slope"] * odds + saved["offset"])
+    return z[:, cats].logsumexp(1) - z[:, ~cats].logsumexp(1)

@@ -151,6 +151,17 @@ def test_predict_json_has_the_promised_keys(run_folder, pictures: Path, tmp_path
     assert answers[1]["error"]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, of Linux")
+def test_an_output_that_is_full_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "catnet", "data", "list"],
+            **{"stdout": full, "stderr": subprocess.PIPE, "text": True},
+        )
+    assert done.returncode == 2
+    assert done.stderr == "catnet: the output: No space left on device\n"
+
+
 def test_a_guess_is_printed_as_unsure_unless_the_user_sets_the_threshold(
     run_folder: Path, pictures: Path, tmp_path: Path, capsys
 ) -> None:

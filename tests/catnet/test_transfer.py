@@ -127,4 +127,4 @@ def test_one_layer_has_nothing_to_hand_on() -> None:
 
 def test_freeze_alone_is_refused(data: Path, capsys) -> None:
     assert cli.main(["train", str(data), "--freeze"]) == 2
-    assert "--freeze is for --from MODEL only" in capsys.readouterr().err
+    assert "--freeze is for --from MODEL without --model photo" in capsys.readouterr().err

@@ -110,11 +110,10 @@ def test_adam_is_another_descent_in_turned_coordinates(x64) -> None:
         (jaxnn.serial(jaxnn.dropout(0.1), jaxnn.dense(1)), jnp.ones((3, 20)), "dropout"),
         (jaxnn.serial(jaxnn.tanh, jaxnn.dense(1)), jnp.ones((3, 20)), "tanh, not dense"),
         (jaxnn.residual(jaxnn.dense(20)), jnp.ones((3, 20)), "residual"),
-        (jaxnn.dense(1), jnp.ones((25, 20)), "25 examples of 20 numbers"),
         (jaxnn.dense(1), jnp.ones((3, 20), jnp.bfloat16), "bfloat16 is too coarse"),
         (jaxnn.dense(1), jnp.ones((3, 4, 20)), r"\(4, 20\)"),
     ],
-    ids=["dropout", "tanh", "residual", "many examples", "bfloat16", "axes"],
+    ids=["dropout", "tanh", "residual", "bfloat16", "axes"],
 )
 def test_refused_with_the_reason_where_it_is_not_exact(net, x, reason) -> None:
     assert not pays(net, x, 1000)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from catnet import runs
 from catnet.classifier import Classifier
+from catnet.compiled import cache_folder
 from catnet.errors import UserError
 from catnet.evaluate import Evaluation, evaluate
 from catnet.features import divided, features
@@ -38,7 +38,7 @@ def run(
     config: PhotoConfig,
     folder: Path,
     *,
-    cache_folder: str | None,
+    cache_in: str | None,
     resume: bool,
     every: float,
     say: Say,
@@ -52,7 +52,7 @@ def run(
         sources: zips, folders or h5 files.
         config: the settings.
         folder: a new one, or to resume one that ``run`` made.
-        cache_folder: where decoded pictures are kept.
+        cache_in: where decoded pictures are kept.
         resume: go on from the state in the folder.
         every: seconds between two saves of the state.
         say: told of the progress.
@@ -62,7 +62,7 @@ def run(
     """
     if not sources:
         raise UserError("--model photo needs DATA: zips, folders or h5 files of photographs")
-    place = Path(cache_folder or default_cache()).absolute()
+    place = Path(cache_in or cache_folder()).absolute()
     cache = caches.build(sources, place, _told(say))
     cache = with_textures(cache, config.textures)
     for line in cache.skipped:
@@ -168,12 +168,6 @@ def checks(classifier: Classifier, cache: Cache) -> dict[str, Any]:
         seen = features(body, kept, cache.take(numbers))
         found["source_auc"] = source_auc(seen, np.repeat([0, 1], count))
     return found
-
-
-def default_cache() -> Path:
-    """Where decoded pictures are kept unless the command line says otherwise."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "catnet"
 
 
 def _told(say: Say) -> Callable[[str, int, int], None]:
