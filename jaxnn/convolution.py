@@ -8,6 +8,7 @@ Pictures are (N, H, W, C), kernels (h, w, C / groups, n).
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
@@ -18,8 +19,9 @@ from jax import lax
 
 from jaxnn import winograd
 from jaxnn.layer import Array
-from jaxnn.window import Pads, from_blocks, see, to_blocks
+from jaxnn.window import Pads, by_parts, from_blocks, see, to_blocks
 
+ROWS = 1024  # of a matrix of patches
 LARGE_BATCH = 64  # fewer pictures do not repay longer compilation and more memory
 
 
@@ -193,9 +195,15 @@ def _dW_by_patches(
     x: Array, dy: Array, shape: Sequence[int], geometry: Geometry, dtype: jnp.dtype
 ) -> Array:
     """What every output pixel sees of x, as rows of one matrix: dW = seenᵀ dy."""
-    seen = jnp.concatenate(_seen(x, dy, shape, geometry), axis=-1)
-    seen, dy = seen.reshape(-1, seen.shape[-1]), dy.reshape(-1, dy.shape[-1])
-    return jnp.matmul(seen.T, dy, preferred_element_type=dtype).reshape(shape)
+
+    def of_part(dW: Array, x: Array, dy: Array) -> tuple[Array, None]:
+        seen = jnp.concatenate(_seen(x, dy, shape, geometry), axis=-1)
+        seen, dy = seen.reshape(-1, seen.shape[-1]), dy.reshape(-1, dy.shape[-1])
+        return dW + jnp.matmul(seen.T, dy, preferred_element_type=dtype), None
+
+    start = jnp.zeros((math.prod(shape[:3]), shape[3]), dtype)
+    part = max(1, ROWS // math.prod(dy.shape[1:3]))
+    return by_parts(of_part, start, part, x, dy)[0].reshape(shape)
 
 
 def _dW_by_products(

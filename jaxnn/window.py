@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -79,3 +80,24 @@ def put(part: Array, at: Sequence[int], stride: Sequence[int], size: Sequence[in
         for i, s, n, total in zip(at, stride, part.shape[1:3], size, strict=True)
     ]
     return lax.pad(part, jnp.zeros((), part.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
+
+
+def by_parts(
+    of_part: Callable[..., tuple[Any, Any]], total: Any, part: int, *arrays: Array
+) -> tuple[Any, Any]:
+    """``total, y = of_part(total, *arrays)``, ``part`` pictures at a time.
+
+    What windows see is several times the size of the pictures: of a part, it stays in the
+    processor's cache.
+    """
+    size = len(arrays[0])
+    count = size // part * part
+    if count <= part:
+        return of_part(total, *arrays)
+    whole = tuple(a[:count].reshape(-1, part, *a.shape[1:]) for a in arrays)
+    total, y = lax.scan(lambda total, part: of_part(total, *part), total, whole)
+    y = jax.tree.map(lambda y: y.reshape(count, *y.shape[2:]), y)
+    if count == size:
+        return total, y
+    total, rest = of_part(total, *(a[count:] for a in arrays))
+    return total, jax.tree.map(lambda y, rest: jnp.concatenate([y, rest]), y, rest)

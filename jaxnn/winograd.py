@@ -19,6 +19,7 @@ arXiv:1509.09308, F(2×2, 3×3).
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 
 import jax.numpy as jnp
@@ -26,41 +27,57 @@ import numpy as np
 from jax import lax
 
 from jaxnn.layer import Array
-from jaxnn.window import Pads
+from jaxnn.window import Pads, by_parts
 
 A = np.array([[1, 0], [1, 1], [1, -1], [0, -1]])
 B = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]])
 G = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]]) / 2
 BOTH = np.kron(G, G)  # G on the rows and on the columns of a 3×3 kernel at once
 ROWS, COLUMNS = -3, -2
+TILES = 512  # at a time
 
 
 def convolve(x: Array, W: Array, pads: Pads) -> Array:
     """x (N, H, W, C) convolved with W (3, 3, C, n), stride 1 and the given padding."""
-    tiles = _tiles(x.shape, pads)
-    y = jnp.matmul(_see(x, pads), _kernels(W)).reshape(4, 4, len(x), *tiles, -1)
-    for axis in (ROWS, COLUMNS):
-        y = _interleaved(_mix(A.T, y), axis)
+    U = _kernels(W)
     height, width = _output_size(x.shape, pads)
-    return y[:, :height, :width]
+
+    def of_part(x: Array) -> Array:
+        y = jnp.matmul(_see(x, pads), U).reshape(4, 4, len(x), *_tiles(x.shape, pads), -1)
+        for axis in (ROWS, COLUMNS):
+            y = _interleaved(_mix(A.T, y), axis)
+        return y[:, :height, :width]
+
+    return by_parts(lambda _, x: (None, of_part(x)), None, _part(x.shape, pads), x)[1]
 
 
 def convolve_backward(
     x: Array, W: Array, dy: Array, pads: Pads, dtype: jnp.dtype
 ) -> tuple[Array, Array]:
     """(dW, dx) of ``convolve``; dW in ``dtype``."""
+    U = _kernels(W)
     rows, columns = tiles = _tiles(x.shape, pads)
     beyond = [(0, 2 * rows - dy.shape[1]), (0, 2 * columns - dy.shape[2])]
-    dM = jnp.pad(dy, ((0, 0), *beyond, (0, 0)))
-    for axis in (COLUMNS, ROWS):
-        dM = jnp.stack(_mix(A, [_every_second(dM, i, 2, axis) for i in range(2)]))
-    dM = dM.reshape(16, -1, dy.shape[-1])
-    dU = jnp.matmul(_see(x, pads).mT, dM, preferred_element_type=dtype)
+
+    def of_part(dU: Array, x: Array, dy: Array) -> tuple[Array, Array]:
+        dM = jnp.pad(dy, ((0, 0), *beyond, (0, 0)))
+        for axis in (COLUMNS, ROWS):
+            dM = jnp.stack(_mix(A, [_every_second(dM, i, 2, axis) for i in range(2)]))
+        dM = dM.reshape(16, -1, dy.shape[-1])
+        dU += jnp.matmul(_see(x, pads).mT, dM, preferred_element_type=dtype)
+        dx = jnp.matmul(dM, U.mT).reshape(4, 4, len(x), *tiles, -1)
+        for axis, (lo, _) in zip((ROWS, COLUMNS), pads, strict=True):
+            dx = _put(_mix(B, dx), lo, x.shape[axis], axis)
+        return dU, dx
+
+    dU, dx = by_parts(of_part, jnp.zeros(U.shape, dtype), _part(x.shape, pads), x, dy)
     dW = jnp.matmul(BOTH.T.astype(dtype), dU.reshape(16, -1)).reshape(W.shape)
-    dx = jnp.matmul(dM, _kernels(W).mT).reshape(4, 4, len(x), *tiles, -1)
-    for axis, (lo, _) in zip((ROWS, COLUMNS), pads, strict=True):
-        dx = _put(_mix(B, dx), lo, x.shape[axis], axis)
     return dW, dx
+
+
+def _part(shape: Sequence[int], pads: Pads) -> int:
+    """How many pictures have about ``TILES`` tiles."""
+    return max(1, TILES // math.prod(_tiles(shape, pads)))
 
 
 def _output_size(shape: Sequence[int], pads: Pads) -> tuple[int, int]:
