@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 from jaxnn.layer import Array, Key, Layer, Params
 from jaxnn.losses import Loss
 from jaxnn.span import Inside, Span, pays, span
-from jaxnn.training import GRADIENTS, Progress, State, check, chunks, fold_in
+from jaxnn.training import GRADIENTS, Progress, State, as_arrays, check, chunks, fold_in, joined
 
 
 def gradient_descent(
@@ -47,7 +47,7 @@ def gradient_descent(
         net: the network; ends in logits.
         loss: one of ``jaxnn.losses``.
         params: where the descent starts; they are not changed.
-        x: all examples.
+        x: all examples; on several devices if they are (see ``jaxnn.fit``).
         y: their targets.
         learning_rate: the lecture's α.
         steps: how many updates, counted from the start of the descent.
@@ -67,7 +67,8 @@ def gradient_descent(
         A learning rate that is too high shows as costs of inf or NaN; nothing is raised.
 
     Raises:
-        ValueError: ``in_span`` is True and the span would not be exact; says why.
+        ValueError: there are no examples; or ``in_span`` is True and the span would not be
+            exact, and why.
 
     Example:
         >>> import jax.numpy as jnp, jaxnn
@@ -80,7 +81,9 @@ def gradient_descent(
         ['0.693', '0.474', '0.348']
     """
     check(gradient, steps=steps, chunk=chunk)
-    params, x, y = jax.tree.map(jnp.asarray, params), jnp.asarray(x), jnp.asarray(y)
+    params, x, y = as_arrays(params, x, y)
+    if not x.size:
+        raise ValueError(f"expected at least one example, got x of shape {x.shape}")
     if state is None:
         state, basis = _begin(net, params, x, steps, momentum, in_span)
     else:
@@ -89,7 +92,7 @@ def gradient_descent(
     begun, moving = state.opt_state or (state.params, (state.params, ()))
     how = (net, loss, gradient, basis is not None)
     rates = (learning_rate, *(None if _none(rate) else rate for rate in (momentum, weight_decay)))
-    costs = [jnp.zeros(0)]
+    costs = []
     for start, count in chunks(state.step, steps, chunk if progress else steps):
         moving, chunk_costs = _descend(
             *(*how, count), *(moving, basis.x if basis else x, y, rates, key, start)
@@ -98,7 +101,7 @@ def gradient_descent(
         costs.append(chunk_costs)
         if progress:
             progress(state, chunk_costs)
-    return state.params, jnp.concatenate(costs)
+    return state.params, joined(costs)
 
 
 def begin(

@@ -27,6 +27,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -64,15 +65,16 @@ class Span(NamedTuple):
 
     def enter(self, params: Params) -> Inside:
         """The params with W' = W Q in place of W."""
-        inside = _at(self.place, params, lambda layer: {**layer, "W": layer["W"] @ self.Q})
-        return Inside(inside, jnp.ones((1, 1), self.Q.dtype))
+        inside = _at(self.place, params, lambda layer: {**layer, "W": _host(layer["W"]) @ self.Q})
+        return Inside(inside, np.ones((1, 1), self.Q.dtype))
 
     def leave(self, inside: Inside, start: Params) -> Params:
         """The params with W back, after a descent that began at ``start``."""
         params, across = inside
-        W = across * _get(self.place, start)["W"]
-        W_moved = _get(self.place, params)["W"] - W @ self.Q
-        return _at(self.place, params, lambda layer: {**layer, "W": W + W_moved @ self.Q.T})
+        W = _host(across) * _host(_get(self.place, start)["W"])
+        W_moved = _host(_get(self.place, params)["W"]) - W @ self.Q
+        W += W_moved @ self.Q.T
+        return _at(self.place, params, lambda layer: {**layer, "W": jax.device_put(W)})
 
 
 def span(net: Layer, x: Array) -> Span:
@@ -97,10 +99,8 @@ def span(net: Layer, x: Array) -> Span:
     """
     if reason := why_not(net, x):
         raise ValueError(f"no descent in the span of the examples: {reason}")
-    if isinstance(x, Tracer):
-        Q, R = jnp.linalg.qr(x.reshape(len(x), -1).T)
-    else:  # JAX's first factorisation on a CPU waits for SciPy to be imported
-        Q, R = map(jnp.asarray, np.linalg.qr(np.asarray(x).reshape(len(x), -1).T))
+    X = _host(x).reshape(len(x), -1)
+    Q, R = (jnp if isinstance(X, Tracer) else np).linalg.qr(X.T)
     return Span(_first(net)[0], Q, R.T if x.ndim == 2 else R.T[:, None, None, :])
 
 
@@ -122,6 +122,11 @@ def pays(net: Layer, x: Array, steps: int) -> bool:
     The factorisation costs about as much as one step for every example.
     """
     return why_not(net, x) is None and 2 * len(x) <= math.prod(x.shape[1:]) and steps >= len(x)
+
+
+def _host(a: Array) -> Array:
+    """For NumPy, if it is not being traced: JAX would compile a program for every small step."""
+    return a if isinstance(a, Tracer) else np.asarray(a)
 
 
 def _first(net: Layer) -> tuple[tuple[int, ...], Layer]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
+from jax.sharding import NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 
 from jaxnn.backprop import ValueAndGrad, value_and_grad, value_and_grad_by_jax
@@ -56,6 +58,12 @@ def fit(
     Every epoch goes through the examples in a new random order.  Batches are always full: the
     last one of an epoch is filled from the next.
 
+    Examples that lie on several devices are trained on by all of them, each with its part of
+    every batch.  The costs are the same but for rounding::
+
+        mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+        x, y = jax.device_put((x, y), jax.NamedSharding(mesh, jax.P("data")))
+
     Args:
         net: the network; ends in logits.
         loss: one of ``jaxnn.losses``.
@@ -78,7 +86,7 @@ def fit(
         before its update.
 
     Raises:
-        ValueError: when the batch size does not fit the examples.
+        ValueError: when the batch size does not fit the examples or their devices.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxnn, optax
@@ -91,7 +99,7 @@ def fit(
         (3.0, 1.0)
     """
     check(gradient, steps=steps, chunk=chunk, batch_size=batch_size)
-    params, x, y = jax.tree.map(jnp.asarray, params), jnp.asarray(x), jnp.asarray(y)
+    params, x, y = as_arrays(params, x, y)
     if len(x) != len(y):
         raise ValueError(f"expected as many targets as examples, got {len(y)} for {len(x)}")
     if batch_size > len(x):
@@ -99,9 +107,9 @@ def fit(
     if state is None:
         state = State(0, params, optimizer.init(params))
     key_of_order, key_of_steps = jax.random.split(key)
-    costs = [jnp.zeros(0)]
+    costs = []
     for start, count in chunks(state.step, steps, chunk):
-        batches = _batches(key_of_order, len(x), batch_size, start, count)
+        batches = _spread(_batches(key_of_order, len(x), batch_size, start, count), x)
         params, opt_state, chunk_costs = _fit(
             *(net, loss, gradient, optimizer),
             *(state.params, state.opt_state, x, y, batches, key_of_steps, start),
@@ -110,7 +118,7 @@ def fit(
         costs.append(chunk_costs)
         if progress:
             progress(state, chunk_costs)
-    return state.params, jnp.concatenate(costs)
+    return state.params, joined(costs)
 
 
 @functools.partial(jax.jit, static_argnums=range(4))
@@ -158,10 +166,29 @@ def _batches(key: Key, examples: int, batch_size: int, start: int, steps: int) -
     return np.concatenate(orders)[first - offset : last - offset].reshape(steps, batch_size)
 
 
+def _spread(batches: np.ndarray, x: Array) -> np.ndarray | Array:
+    """The indices, a part of each batch on every device that has a part of the examples."""
+    if isinstance(x, Tracer) or not isinstance(x.sharding, NamedSharding):
+        return batches
+    along = PartitionSpec(None, *x.sharding.spec[:1])
+    return jax.device_put(batches, NamedSharding(x.sharding.mesh, along))
+
+
 def chunks(start: int, steps: int, chunk: int) -> Iterator[tuple[int, int]]:
     """Start and length of every chunk."""
     for i in range(start, steps, chunk):
         yield i, min(chunk, steps - i)
+
+
+def as_arrays(params: Params, x: ArrayLike, y: ArrayLike) -> tuple[Params, Array, Array]:
+    """Params and data as JAX's arrays; unlike ``jnp.asarray``, without compiling anything."""
+    x, y = (a if isinstance(a, jax.Array) else np.asarray(a) for a in (x, y))
+    return jax.device_put((params, x, y))
+
+
+def joined(costs: list[Array]) -> Array:
+    """The costs of all chunks."""
+    return costs[0] if len(costs) == 1 else jnp.concatenate([jnp.zeros(0), *costs])
 
 
 def fold_in(key: Key | None, i: Array) -> Key | None:
