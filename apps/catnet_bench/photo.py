@@ -170,12 +170,13 @@ def our_real_steps(given: Problem) -> Callable[[], None]:
     names = tuple(map(str, range(given.classes)))
     classes = Classes(names, (0, 1, 2), np.asarray(given.labels))
     # Past the share of light augmentation, as nearly all steps are.
-    config = dataclasses.replace(given.config, light=0.0)
+    config = dataclasses.replace(given.config, light=0.0, settle=0.0)
     run = compiled_steps(config, classes)
     state = start(config, given.classes)
+    prior = np.zeros(len(given.labels), np.float32)
     stacked = [
         np.stack([part] * STEPS)
-        for part in (given.images, (given.labels < 3).astype(np.int8), given.labels)
+        for part in (given.images, (given.labels < 3).astype(np.int8), given.labels, prior)
     ]
 
     def work() -> None:

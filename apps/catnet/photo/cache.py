@@ -177,7 +177,7 @@ def _key(path: Path) -> str:
     """Changes whenever decoding the source again could give something else."""
     try:
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        seen = [(str(file), *_size_and_time(file)) for file in files]
+        seen = [(str(file.relative_to(path)), *_size_and_time(file)) for file in files]
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from None
     what = json.dumps([FORMAT, str(path.resolve()), seen, _decoder()])

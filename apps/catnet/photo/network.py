@@ -9,14 +9,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import logsumexp
+from jax.nn.initializers import Initializer, he_normal, zeros
 
 import jaxnn
 from catnet.errors import UserError
 from jaxnn import Layer, Loss, binary_cross_entropy, dense, serial, softmax_cross_entropy
 from jaxnn.layer import Array, Key, expect_input, no_params
 
+HE = he_normal()
 
-def trunk(widths: Sequence[int], blocks: Sequence[int]) -> Layer:
+
+def trunk(widths: Sequence[int], blocks: Sequence[int], W_init: Initializer = HE) -> Layer:
     """Pictures (..., 64, 64, 3) to features (..., widths[-1]).
 
     A stem of windows 8×8, four pixels apart, then a stage of residual blocks at 16×16, 8×8 and
@@ -27,26 +30,31 @@ def trunk(widths: Sequence[int], blocks: Sequence[int]) -> Layer:
     Args:
         widths: channels of each stage.
         blocks: how many blocks each stage has.
+        W_init: how the kernels begin that do not start at zero.
     """
-    layers: list[Layer] = [jaxnn.conv(widths[0], window=8, stride=4)]
+    layers: list[Layer] = [jaxnn.conv(widths[0], window=8, stride=4, W_init=W_init)]
     for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
         if stage:
-            layers += [jaxnn.rms_norm(), jaxnn.conv(width, window=2, stride=2)]
-        layers += [_block(width)] * count
+            layers += [jaxnn.rms_norm(), jaxnn.conv(width, window=2, stride=2, W_init=W_init)]
+        layers += [_block(width, W_init)] * count
     return jaxnn.serial(*layers, jaxnn.rms_norm(), jaxnn.global_average_pool)
 
 
-def _block(width: int) -> Layer:
+def _block(width: int, W_init: Initializer) -> Layer:
     return jaxnn.residual(
         jaxnn.rms_norm(),
-        jaxnn.conv(width),
+        jaxnn.conv(width, W_init=W_init),
         jaxnn.relu,
-        jaxnn.conv(width, W_init=jax.nn.initializers.zeros),
+        jaxnn.conv(width, W_init=zeros),
     )
 
 
-def build_photo(described: dict[str, Any]) -> Layer:
+def build_photo(described: dict[str, Any], W_init: Initializer = HE) -> Layer:
     """The network of a description: pictures (..., 64, 64, 3) in [0, 1] to logits (..., 1).
+
+    Args:
+        described: widths, blocks, classes, which of these are cats, and whether mirrored.
+        W_init: how weights begin.
 
     Raises:
         UserError: the description is not of such a network.
@@ -56,7 +64,8 @@ def build_photo(described: dict[str, Any]) -> Layer:
         widths, blocks = ([int(n) for n in described[key]] for key in ("widths", "blocks"))
         if not 0 < len(cats) < classes or len(widths) != len(blocks):
             raise ValueError
-        net = serial(trunk(widths, blocks), dense(classes), log_odds(cats, classes))
+        body = trunk(widths, blocks, W_init)
+        net = serial(body, dense(classes, W_init=W_init), log_odds(cats, classes))
         return mirrored(net) if described.get("mirrored") else net
     except (KeyError, TypeError, ValueError):
         raise UserError(f"its architecture is not one of this catnet: {described}") from None
@@ -81,13 +90,12 @@ def mirrored(net: Layer) -> Layer:
         return x[..., ::-1, :]
 
     def forward(params: Any, x: Array, key: Key | None = None) -> tuple[Array, Any]:
-        y, cache = net.forward(params, x, key)
-        y_turned, cache_turned = net.forward(params, turned(x), key)
-        return (y + y_turned) / 2, (cache, cache_turned)
+        y, cache = net.forward(params, jnp.stack([x, turned(x)]), key)
+        return (y[0] + y[1]) / 2, cache
 
-    def backward(params: Any, caches: Any, dy: Array) -> tuple[Any, Array]:
-        (dparams, dx), (more, dx_turned) = (net.backward(params, cache, dy / 2) for cache in caches)
-        return jax.tree.map(jnp.add, dparams, more), dx + turned(dx_turned)
+    def backward(params: Any, cache: Any, dy: Array) -> tuple[Any, Array]:
+        dparams, dx = net.backward(params, cache, jnp.stack([dy, dy]) / 2)
+        return dparams, dx[0] + turned(dx[1])
 
     return Layer(f"mirrored({net.name})", net.init, forward, backward)
 
@@ -98,10 +106,13 @@ class Targets(NamedTuple):
     Attributes:
         cat: (n, 1), 1 for a cat, 0 for anything else; in between when smoothed.
         fine: (n, classes), a distribution over the fine classes; all 0 where none is known.
+        prior: (n, 1), the log-odds of a cat before one looks, among the pictures drawn from the
+            same source.
     """
 
     cat: Array
     fine: Array
+    prior: Array
 
 
 def log_odds(group: Sequence[int], classes: int) -> Layer:
@@ -155,8 +166,13 @@ def photo_loss(cats: Sequence[int], classes: int, fine_weight: float) -> Loss:
 
     ::
 
-        cost = binary_cross_entropy(log_odds(z), y.cat)
-               + fine_weight · softmax_cross_entropy(z, y.fine)
+        z′   = z + y.prior at the cat classes
+        cost = binary_cross_entropy(log_odds(z′), y.cat)
+               + fine_weight · softmax_cross_entropy(z′, y.fine)
+
+    What is learnt about the frequency of cats in a source thus goes into the prior, which is
+    left away in prediction: z itself is for pictures that are as likely a cat as not (logit
+    adjustment, Menon et al. 2021, arXiv:2007.07314).
 
     Args:
         cats: indices of the fine classes that are cats.
@@ -168,15 +184,20 @@ def photo_loss(cats: Sequence[int], classes: int, fine_weight: float) -> Loss:
     """
     odds = log_odds(cats, classes)
 
+    is_cat = np.isin(np.arange(classes), cats)[None]
+
     # Costs are computed in float32, whatever the network computes in.
+    def shifted(z: Array, y: Targets) -> Array:
+        return z.astype(jnp.promote_types(z.dtype, jnp.float32)) + y.prior * is_cat
+
     def value(z: Array, y: Targets) -> Array:
-        z = z.astype(jnp.promote_types(z.dtype, jnp.float32))
+        z = shifted(z, y)
         s = odds.apply((), z)
         return binary_cross_entropy(s, y.cat) + fine_weight * softmax_cross_entropy(z, y.fine)
 
     def gradient(z: Array, y: Targets) -> Array:
         given = z.dtype
-        z = z.astype(jnp.promote_types(given, jnp.float32))
+        z = shifted(z, y)
         s, cache = odds.forward((), z)
         _, dz = odds.backward((), cache, binary_cross_entropy.gradient(s, y.cat))
         return (dz + fine_weight * softmax_cross_entropy.gradient(z, y.fine)).astype(given)
@@ -184,12 +205,13 @@ def photo_loss(cats: Sequence[int], classes: int, fine_weight: float) -> Loss:
     return Loss("photo_loss", value, gradient)
 
 
-def targets(cat: Any, fine: Any, classes: int, smoothing: float) -> Targets:
+def targets(cat: Any, fine: Any, prior: Any, classes: int, smoothing: float) -> Targets:
     """Labels as distributions, smoothed: a little of every other class.
 
     Args:
         cat: (n,) 0 or 1.
         fine: (n,) index of the fine class, −1 where it is not known.
+        prior: (n,) log-odds of a cat in the source; see ``Targets``.
         classes: how many fine classes there are.
         smoothing: the share that goes to the other classes.
     """
@@ -199,4 +221,6 @@ def targets(cat: Any, fine: Any, classes: int, smoothing: float) -> Targets:
     smooth = (
         one_hot * (1 - smoothing) + jnp.broadcast_to(known, one_hot.shape) * smoothing / classes
     )
-    return Targets(y * (1 - smoothing) + smoothing / 2, smooth)
+    return Targets(
+        y * (1 - smoothing) + smoothing / 2, smooth, jnp.asarray(prior, jnp.float32)[:, None]
+    )

@@ -137,6 +137,24 @@ def shares(
     return {name: share for name, share in found.items() if share > 0}
 
 
+def priors(cache: Cache, sampler: Sampler) -> np.ndarray:
+    """The log-odds of a cat among the pictures drawn from the source of each picture.
+
+    0 in a source with one label only: its label is to be learnt, source and all.
+
+    Returns:
+        (n,) float32, for all pictures of the cache.
+    """
+    drawn = Counter[tuple[int, int]]()  # (source, label): how many a batch
+    for members, count in zip(sampler.members, sampler.counts, strict=True):
+        drawn[int(cache.table.sources[members[0]]), int(cache.table.labels[members[0]])] += count
+    of_source = np.zeros(len(cache.sources), np.float32)
+    for source in range(len(cache.sources)):
+        if drawn[source, 0] and drawn[source, 1]:
+            of_source[source] = np.log(drawn[source, 1] / drawn[source, 0])
+    return of_source[cache.table.sources]
+
+
 def _counts(shares: np.ndarray, total: int) -> tuple[int, ...]:
     exact = shares * total
     counts = np.maximum(np.floor(exact), 1).astype(int)

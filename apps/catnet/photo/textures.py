@@ -1,4 +1,4 @@
-"""Pictures of nothing: noise, clouds, gratings, tiles, shapes and strokes, drawn from a seed.
+"""Pictures of nothing: drawn from a seed, or what is left of photographs taken apart.
 
 A network that has seen only photographs of things takes a grey cloud for fur.  Some of these in
 every batch, as non-cats, cure it.
@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from catnet.photo.cache import SIZE, Cache, Table
 from catnet.photo.fingerprint import fingerprints
+from catnet.photo.split import TRAIN, split
 
 NAME = "textures"
 LARGE = 4 * SIZE  # shapes are drawn this large, then made smaller, for smooth edges
@@ -22,7 +23,8 @@ def with_textures(cache: Cache, count: int) -> Cache:
     """The cache with one more source, ``textures``: that many pictures, all of them non-cats."""
     if not count:
         return cache
-    images = textures(count)
+    broken = count // 3
+    images = np.concatenate([textures(count - broken), remains(cache, broken)])
     content, perceptual, thumbs = fingerprints(images)
     more = Table(
         labels=np.zeros(count, np.int8),
@@ -49,6 +51,58 @@ def with_textures(cache: Cache, count: int) -> Cache:
     )
 
 
+def remains(cache: Cache, count: int, seed: int = 0) -> np.ndarray:
+    """Photographs that are learnt from, taken apart until they show nothing.
+
+    In turn: any picture with the phases of its waves scrambled (its spectrum stays, so it has
+    the fineness of fur and no shape), one with its blocks shuffled, and the middle of a non-cat
+    magnified.
+
+    Args:
+        cache: where the photographs are.
+        count: how many.
+        seed: the same one makes the same pictures.
+
+    Returns:
+        (count, 64, 64, 3) uint8.
+    """
+    rng = np.random.default_rng(seed)
+    learnt = split(cache.table) == TRAIN
+    non_cats = learnt & (cache.table.labels == 0)
+    kinds = ((_scrambled, learnt), (_shuffled, learnt), (_magnified, non_cats))
+    made = np.empty((count, SIZE, SIZE, 3), np.uint8)
+    for kind, (change, chosen) in enumerate(kinds):
+        numbers = rng.choice(np.flatnonzero(chosen), len(made[kind :: len(kinds)]))
+        for i, picture in enumerate(cache.take(numbers)):
+            made[kind + i * len(kinds)] = _uint8(change(rng, picture / 255))
+    return made
+
+
+def _scrambled(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+    """Every wave moved, by the same way in all channels, so that colours stay together."""
+    waves = np.fft.rfft2(picture, axes=(0, 1))
+    phase = np.fft.rfft2(rng.standard_normal((SIZE, SIZE, 1)), axes=(0, 1))
+    phase[0, 0] = 1
+    return np.fft.irfft2(waves * phase / np.abs(phase), s=(SIZE, SIZE), axes=(0, 1))
+
+
+def _shuffled(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+    """Blocks of 4×4 to 16×16 in another order."""
+    side = int(rng.choice([4, 8, 16]))
+    count = SIZE // side
+    blocks = picture.reshape(count, side, count, side, 3).swapaxes(1, 2).reshape(-1, side, side, 3)
+    blocks = rng.permutation(blocks).reshape(count, count, side, side, 3)
+    return blocks.swapaxes(1, 2).reshape(SIZE, SIZE, 3)
+
+
+def _magnified(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+    """A piece of a quarter to a half of the sides."""
+    side = int(rng.integers(SIZE // 4, SIZE // 2 + 1))
+    top, left = rng.integers(0, SIZE - side + 1, 2).tolist()
+    piece = Image.fromarray(_uint8(picture[top : top + side, left : left + side]))
+    return np.asarray(piece.resize((SIZE, SIZE), Image.Resampling.BICUBIC)) / 255
+
+
 def textures(count: int, seed: int = 0) -> np.ndarray:
     """Draw textures of all kinds in turn.
 
@@ -60,9 +114,24 @@ def textures(count: int, seed: int = 0) -> np.ndarray:
         (count, 64, 64, 3) uint8.
     """
     rng = np.random.default_rng(seed)
-    kinds = (_clouds, _clouds, _gratings, _tiles, _shapes, _strokes)
-    made = np.stack([kinds[i % len(kinds)](rng) for i in range(count)])
-    return np.clip(made * 255, 0, 255).round().astype(np.uint8)
+    kinds = (_clouds, _plain, _gratings, _clouds, _tiles, _shapes, _strokes)
+    return np.stack([_uint8(kinds[i % len(kinds)](rng)) for i in range(count)])
+
+
+def _uint8(picture: np.ndarray) -> np.ndarray:
+    return np.clip(picture * 255, 0, 255).round().astype(np.uint8)
+
+
+def _plain(rng: np.random.Generator) -> np.ndarray:
+    """One colour passing into another along a line or from a point, perhaps clouded."""
+    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
+    if rng.random() < 0.5:
+        angle = rng.uniform(0, 2 * np.pi)
+        way = x * np.cos(angle) + y * np.sin(angle)
+    else:
+        way = np.hypot(x - rng.random(), y - rng.random()) * rng.uniform(0.5, 2)
+    cloud = rng.uniform(0, 0.3) * _noise(rng, 1)[..., 0] * (rng.random() < 0.5)
+    return _rough(rng, _between_colours(rng, np.clip(way + cloud, 0, 1)))
 
 
 def _clouds(rng: np.random.Generator) -> np.ndarray:
@@ -81,7 +150,7 @@ def _noise(rng: np.random.Generator, channels: int) -> np.ndarray:
     f = np.hypot(frequency[:, None] * stretch, frequency[None] / stretch)
     f[0, 0] = np.inf
     white = rng.standard_normal((SIZE, SIZE, channels))
-    spectrum = np.fft.fft2(white, axes=(0, 1)) / (f ** rng.uniform(0, 2.5))[..., None]
+    spectrum = np.fft.fft2(white, axes=(0, 1)) / (f ** rng.uniform(0, 3))[..., None]
     noise = np.fft.ifft2(spectrum, axes=(0, 1)).real
     return noise / noise.std()
 

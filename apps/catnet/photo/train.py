@@ -6,7 +6,7 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -22,10 +22,10 @@ import jaxnn
 from catnet.classifier import Classifier
 from catnet.errors import UserError
 from catnet.evaluate import auc, balanced_accuracy
-from catnet.photo.augment import FULL, LIGHT, augment, prepare
+from catnet.photo.augment import FULL, LIGHT, augment, mix, prepare
 from catnet.photo.cache import Cache
-from catnet.photo.network import log_odds, photo_loss, targets, trunk
-from catnet.photo.sampling import Sampler, make_sampler
+from catnet.photo.network import Targets, log_odds, photo_loss, targets, trunk
+from catnet.photo.sampling import Sampler, make_sampler, priors
 from catnet.photo.split import TRAIN, VALIDATION, split
 from catnet.runs import Checkpoint
 from jaxnn.serialization import write_whole
@@ -47,6 +47,10 @@ class PhotoConfig:
         weight_decay: of kernels and matrices.
         warm_up: share of the steps in which the learning rate rises from 0; then it falls to 0.
         light: share of the steps, from the first, with light augmentation.
+        settle: share of the steps, to the last, with light augmentation again: pictures as they
+            are in prediction (Touvron et al. 2019, arXiv:1906.06423).
+        mixup: share of the pictures that are blended with another, in the steps between these.
+        cutmix: share of them into which a rectangle of another is pasted.
         fine_weight: of the cost of the fine classes.
         smoothing: share of a label that is given to the others.
         average: decay of the moving average of the weights.
@@ -64,9 +68,12 @@ class PhotoConfig:
     steps: int = 12000
     batch_size: int = 128
     learning_rate: float = 3e-3
-    weight_decay: float = 0.05
+    weight_decay: float = 0.1
     warm_up: float = 0.03
     light: float = 0.04
+    settle: float = 0.1
+    mixup: float = 0.15
+    cutmix: float = 0.15
     fine_weight: float = 0.5
     smoothing: float = 0.1
     average: float = 0.998
@@ -145,25 +152,30 @@ def _with_weights(state: TrainState, model: Classifier) -> TrainState:
 
 
 def compiled_steps(config: PhotoConfig, classes: Classes) -> Callable[..., Any]:
-    """(state, images (k, n, 64, 64, 3) uint8, cat (k, n), fine (k, n)) → (state, costs (k,))."""
+    """(state, images (k, n, 64, 64, 3) uint8, cat, fine, prior (k, n)) → (state, costs (k,))."""
     count = len(classes.names)
     net = network(config, count)
     loss = photo_loss(classes.cats, count, config.fine_weight)
     cost_and_grads = jaxnn.value_and_grad(net, loss)
     descent = optimizer(config)
     key = jax.random.key(config.seed)
-    light_steps = int(config.light * config.steps)
+    light_until = int(config.light * config.steps)
+    settle_from = config.steps - int(config.settle * config.steps)
 
-    def step(state: TrainState, batch: tuple[Any, Any, Any]) -> tuple[TrainState, Any]:
-        images, cat, fine = batch
+    def light(key: Any, images: Any, y: Targets) -> tuple[Any, Targets]:
+        return augment(key, images, LIGHT), y
+
+    def full(key: Any, images: Any, y: Targets) -> tuple[Any, Targets]:
+        augment_key, mix_key = jax.random.split(key)
+        x = augment(augment_key, images, FULL)
+        return mix(mix_key, x, y, config.mixup, config.cutmix)
+
+    def step(state: TrainState, batch: tuple[Any, ...]) -> tuple[TrainState, Any]:
+        images, cat, fine, prior = batch
+        y = targets(cat, fine, prior, count, config.smoothing)
+        is_light = (state.step < light_until) | (state.step >= settle_from)
         key_of_step = jax.random.fold_in(key, state.step)
-        x = jax.lax.cond(
-            state.step < light_steps,
-            partial(augment, strength=LIGHT),
-            partial(augment, strength=FULL),
-            *(key_of_step, images),
-        )
-        y = targets(cat, fine, count, config.smoothing)
+        x, y = jax.lax.cond(is_light, light, full, key_of_step, images, y)
         cost, grads = cost_and_grads(state.params, x.astype(config.precision), y)
         updates, opt_state = descent.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
@@ -176,11 +188,12 @@ def compiled_steps(config: PhotoConfig, classes: Classes) -> Callable[..., Any]:
 
 
 def batches(
-    cache: Cache, sampler: Sampler, fine: np.ndarray, first: int, steps: int
-) -> Generator[tuple[np.ndarray, np.ndarray, np.ndarray], None, None]:
+    cache: Cache, sampler: Sampler, columns: Sequence[np.ndarray], first: int, steps: int
+) -> Generator[tuple[np.ndarray, ...], None, None]:
     """The chunks of a training from a step on, gathered while the step before is computed.
 
-    What goes wrong while they are gathered is raised where they are used.
+    A chunk has the pictures and what the columns, (n,) each, say of them.  What goes wrong while
+    they are gathered is raised where they are used.
     """
     ahead: queue.Queue[Any] = queue.Queue(maxsize=2)
     stop = threading.Event()
@@ -200,7 +213,7 @@ def batches(
                 chosen = np.stack([sampler.batch(i) for i in range(at, min(at + CHUNK, steps))])
                 images = cache.take(chosen.ravel())
                 images = images.reshape(*chosen.shape, *images.shape[1:])
-                hand_over((images, cache.table.labels[chosen], fine[chosen]))
+                hand_over((images, *(column[chosen] for column in columns)))
             hand_over(None)
         except BaseException as error:
             hand_over(error)
@@ -237,8 +250,11 @@ class Validation(NamedTuple):
         return found
 
     def score(self, names: tuple[str, ...]) -> float:
-        """What the best weights are chosen by: the mean AUC of all sources."""
-        return float(np.mean([found["auc"] for found in self.scores(names).values()]))
+        """What the best weights are chosen by: AUC, a source counting by the root of its size."""
+        found = self.scores(names)
+        sizes = [np.count_nonzero(self.sources == names.index(name)) for name in found]
+        aucs = [of_source["auc"] for of_source in found.values()]
+        return float(np.average(aucs, weights=np.sqrt(sizes)))
 
 
 def answers(
@@ -313,7 +329,8 @@ def train(
 
     first, began = int(state.step), time.monotonic()
     told = began
-    with closing(batches(cache, sampler, classes.fine, first, config.steps)) as chunks:
+    columns = (cache.table.labels, classes.fine, priors(cache, sampler))
+    with closing(batches(cache, sampler, columns, first, config.steps)) as chunks:
         for batch in chunks:
             before = int(state.step)
             state, costs = run(state, *batch)

@@ -26,16 +26,27 @@ def test_log_odds_is_the_probability_of_the_group(x64) -> None:
 @pytest.mark.parametrize("size", [1.0, 1e4])
 def test_the_loss_by_hand_has_the_gradient_of_jax_and_is_finite(size: float, x64) -> None:
     z = size * jax.random.normal(jax.random.key(0), (6, 5))
-    y = targets(jnp.array([0, 1, 0, 1, 1, 0]), jnp.array([0, 1, -1, -1, 3, 4]), 5, 0.1)
+    cat, fine = jnp.array([0, 1, 0, 1, 1, 0]), jnp.array([0, 1, -1, -1, 3, 4])
+    y = targets(cat, fine, jnp.array([0.0, 0.0, -2.0, -2.0, 1.0, 1.0]), 5, 0.1)
     loss = photo_loss([1, 3], 5, 0.5)
     assert np.isfinite(loss(z, y))
     np.testing.assert_allclose(loss.gradient(z, y), jax.grad(loss)(z, y), rtol=1e-9, atol=1e-12)
 
 
 def test_targets_are_distributions_where_the_fine_class_is_known() -> None:
-    y = targets(np.array([1, 0]), np.array([3, -1]), 5, 0.1)
+    y = targets(np.array([1, 0]), np.array([3, -1]), np.zeros(2), 5, 0.1)
     np.testing.assert_allclose(y.fine.sum(axis=1), [1, 0], rtol=1e-6)
     np.testing.assert_allclose(y.cat[:, 0], [0.95, 0.05], rtol=1e-6)
+
+
+def test_logits_that_know_nothing_cost_least_where_the_prior_is_how_frequent_cats_are(x64) -> None:
+    """Of 4 pictures one is a cat: z without a word for or against cats is then the best."""
+    cat, nothing = jnp.array([1, 0, 0, 0]), jnp.full(4, -1)
+    y = targets(cat, nothing, jnp.full(4, jnp.log(1 / 3)), 2, 0.0)
+    loss = photo_loss([1], 2, 0.5)
+    z = jnp.zeros((4, 2))
+    assert loss(z, y) == pytest.approx(-np.log(0.25) / 4 - np.log(0.75) * 3 / 4, rel=1e-6)
+    np.testing.assert_allclose(loss.gradient(z, y).sum(axis=0), 0, atol=1e-7)
 
 
 @pytest.mark.parametrize("more", [{}, {"mirrored": True}])

@@ -7,7 +7,7 @@ import pytest
 
 from catnet.errors import UserError
 from catnet.photo.cache import Cache, Table
-from catnet.photo.sampling import make_sampler, shares
+from catnet.photo.sampling import make_sampler, priors, shares
 
 
 def cache(counts: dict[str, int]) -> Cache:
@@ -145,3 +145,12 @@ def test_too_small_a_batch_and_no_pictures_are_refused():
         make_sampler(PHOTOS, ALL, 4)
     with pytest.raises(UserError, match="no pictures"):
         make_sampler(PHOTOS, ~ALL, 32)
+
+
+def test_priors_are_the_log_odds_of_a_cat_in_what_is_drawn_of_a_source():
+    photos = cache({"a/cat": 30, "a/dog": 30, "b/cat": 9, "b/dog": 20, "b/other": 70, "c/other": 5})
+    recipe = {"a/cat": 0.25, "a/dog": 0.25, "b/cat": 0.125, "b/dog": 0.125, "b/other": 0.125}
+    sampler = make_sampler(photos, np.ones(len(photos), bool), 64, {**recipe, "c/other": 0.125})
+    found = priors(photos, sampler)
+    wanted = np.log([1.0, 8 / 16, 1.0])  # nothing is taken off where there is one label only
+    np.testing.assert_allclose(found, wanted[photos.table.sources], rtol=1e-6)

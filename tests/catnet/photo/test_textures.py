@@ -6,7 +6,14 @@ import numpy as np
 from PIL import Image
 
 from catnet.photo import cache as caches
-from catnet.photo.textures import textures, with_textures
+from catnet.photo.textures import (
+    _magnified,
+    _scrambled,
+    _shuffled,
+    remains,
+    textures,
+    with_textures,
+)
 
 
 def test_the_seed_decides() -> None:
@@ -30,7 +37,7 @@ def test_they_differ_as_photographs_do() -> None:
 def test_they_join_a_cache_as_one_more_source(tmp_path) -> None:
     for name in ("cat", "non-cat"):
         (tmp_path / "mine" / name).mkdir(parents=True)
-        for i in range(3):
+        for i in range(6):
             pixels = np.random.default_rng(i).integers(0, 256, (64, 64, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "mine" / name / f"{name}{i}.png")
     cache = caches.build([tmp_path / "mine"], tmp_path / "cache")
@@ -38,9 +45,27 @@ def test_they_join_a_cache_as_one_more_source(tmp_path) -> None:
     more = with_textures(cache, 5)
     assert len(more) == len(cache) + 5
     assert more.sources == (*cache.sources, "textures")
-    np.testing.assert_array_equal(more.take(np.arange(len(cache), len(more))), textures(5))
+    added = more.take(np.arange(len(cache), len(more)))
+    np.testing.assert_array_equal(added, np.concatenate([textures(4), remains(cache, 1)]))
     here = more.table.sources == 1
     assert here.sum() == 5
     assert not more.table.labels[here].any()
     assert {more.strata[i] for i in more.table.strata[here]} == {"textures/non-cat"}
-    np.testing.assert_array_equal(more.take(np.arange(len(cache))), cache.take(np.arange(6)))
+    np.testing.assert_array_equal(more.take(np.arange(len(cache))), cache.take(np.arange(12)))
+
+
+def test_photographs_taken_apart_keep_their_spectrum_or_their_pixels() -> None:
+    """A grey ramp with one bright square, so that each change can be told."""
+    picture = np.tile(np.linspace(0.3, 0.6, 64)[:, None, None], (1, 64, 3))
+    picture[10:20, 30:44, 0] = 0.7
+    rng = np.random.default_rng(0)
+    scrambled = _scrambled(rng, picture)
+    amplitudes = [np.abs(np.fft.rfft2(p, axes=(0, 1))) for p in (scrambled, picture)]
+    np.testing.assert_allclose(amplitudes[0][1:, 1:-1], amplitudes[1][1:, 1:-1], atol=1e-9)
+    assert abs(scrambled - picture).mean() > 0.01
+    shuffled = _shuffled(rng, picture)
+    np.testing.assert_array_equal(np.sort(shuffled, axis=None), np.sort(picture, axis=None))
+    assert (shuffled != picture).any()
+    piece = _magnified(rng, picture)
+    assert piece.shape == picture.shape
+    assert np.ptp(piece[:, :, 1]) < 0.6 * np.ptp(picture[:, :, 1])

@@ -161,9 +161,7 @@ def test_broken_off_in_every_way_it_ends_to_the_last_bit_like_one_that_was_not(
 
 def fake(take) -> Cache:
     cache = Cache.__new__(Cache)
-    table = type("Table", (), {"labels": np.zeros(4, np.int8)})
-    for name, value in (("take", take), ("table", table)):
-        object.__setattr__(cache, name, value)
+    object.__setattr__(cache, "take", take)
     return cache
 
 
@@ -175,7 +173,8 @@ class Draws:
 
 
 def gathering(take, steps: int):
-    return batches(fake(take), Draws(), np.zeros(4, np.int16), 0, steps)  # type: ignore
+    columns = (np.zeros(4, np.int8), np.zeros(4, np.int16))
+    return batches(fake(take), Draws(), columns, 0, steps)  # type: ignore
 
 
 def test_an_error_while_batches_are_gathered_comes_out_where_they_are_used() -> None:
