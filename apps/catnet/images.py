@@ -26,6 +26,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, _imaging
 
 from catnet.sources import MAX_BYTES, ImageError, Source, read
+from catnet.text import one_line
 
 __all__ = ["ImageError", "decode", "decode_many", "dimensions", "from_array"]
 
@@ -51,7 +52,10 @@ _HARMLESS = (  # warnings about what surrounds a picture that is itself whole
     r"(possibly )?corrupt EXIF|tag |metadata warning|invalid APNG|"
     r"image appears to be a malformed MPO|palette images with transparency"
 )
-
+_STARTS = {  # of the formats that can be told by a few bytes
+    **{b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"GIF8": "GIF"},
+    **{b"II*\0": "TIFF", b"MM\0*": "TIFF"},
+}
 
 AnySource = TypeVar("AnySource", bound=Source)
 
@@ -97,7 +101,7 @@ def decode(source: Source, size: int = 64) -> np.ndarray:
     except Image.DecompressionBombError:
         reason = "too many pixels: more than 120 million of a JPEG, 36 million of others"
     except _DAMAGE as error:
-        text = " ".join(str(error).split())[:200]
+        text = one_line(" ".join(str(error).split())[:200])
         reason = f"damaged or unsupported: {text or type(error).__name__}"
     raise ImageError(reason)
 
@@ -172,6 +176,9 @@ def _decode_or_reason(source: Source, size: int) -> np.ndarray | ImageError:
 
 def _what_else(data: bytes) -> str:
     """What the bytes are when they are no picture in a known format."""
+    for start, name in _STARTS.items():
+        if data.startswith(start):
+            return f"damaged or unsupported: it starts like a {name}, but cannot be read as one"
     if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
         return "a HEIC picture, which is not supported; save it as JPEG"
     if data[:1000].lstrip().lower().startswith((b"<!doctype html", b"<html")):
@@ -279,7 +286,7 @@ def _squash(im: Image.Image, size: int) -> Image.Image:
 def _averageable(im: Image.Image):
     """The function that brings bands of ``im`` to L, RGB, RGBa, CMYK, LAB, or F from 0 to 255."""
     if im.mode == "F" or im.mode.startswith("I"):
-        return functools.partial(_grey, *_range(im))
+        return functools.partial(_grey, *_range(im), im.info.get("transparency"))
     if im.has_transparency_data:  # RGBa: colours weighted by opacity
         return lambda band: band.convert("RGBA").convert("RGBa")
     mode = {"1": "L", "L": "L", "CMYK": "CMYK", "LAB": "LAB"}.get(im.mode, "RGB")
@@ -298,11 +305,14 @@ def _range(im: Image.Image) -> tuple[float, float]:
     return (high, low) if tags.get(262) == 0 else (low, high)  # WhiteIsZero
 
 
-def _grey(black: float, white: float, band: Image.Image) -> Image.Image:
+def _grey(black: float, white: float, clear: int | None, band: Image.Image) -> Image.Image:
+    """A band of deep greyscale from 0 to 255; ``clear`` is the value that stands for no colour."""
     values = np.asarray(band)
     if not np.isfinite(values).all():
         raise ImageError("holds NaN or infinite values")
     scaled = (values.astype(np.float64) - black) * (255 / ((white - black) or 1))
+    if clear is not None:
+        scaled[values == clear] = 255
     return Image.fromarray(scaled.astype(np.float32))
 
 

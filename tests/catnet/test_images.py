@@ -48,7 +48,7 @@ def reason(source, size: int = 64) -> str:
         decode(source, size)
     text = str(caught.value)
     assert text
-    assert "\n" not in text
+    assert text.isprintable()
     return text
 
 
@@ -113,6 +113,56 @@ def test_every_mode_a_format_can_hold(form, mode):
     mean = decode(encoded(im, form)).reshape(8, 8, 8, 8, 3).mean((1, 3))
     wanted = np.asarray(expected).reshape(8, 8, 8, 8, 3).mean((1, 3))
     assert abs(mean - wanted).mean() < 15
+
+
+# Colour type, channels and depths of PNG; the palette's channel is an index.
+PNG_DEPTHS = [
+    *((0, 1, depth) for depth in (1, 2, 4, 8, 16)),
+    *((2, 3, depth) for depth in (8, 16)),
+    *((3, 1, depth) for depth in (1, 2, 4, 8)),
+    *((4, 2, depth) for depth in (8, 16)),
+    *((6, 4, depth) for depth in (8, 16)),
+]
+
+
+@pytest.mark.parametrize(("colour", "channels", "depth"), PNG_DEPTHS)
+def test_every_colour_type_and_bit_depth_of_a_png(colour, channels, depth):
+    top = 2**depth - 1
+    values = np.repeat((RAMP * top // 63)[..., None], channels, axis=2)
+    if channels in (2, 4):
+        values[..., -1] = top  # opaque
+    palette = b"".join(bytes([255 * i // top] * 3) for i in range(top + 1)) if colour == 3 else b""
+    rows = [b"\0" + packed(row, depth) for row in values]
+    data = png(
+        *(64, 64),
+        *([chunk(b"PLTE", palette)] if palette else []),
+        chunk(b"IDAT", zlib.compress(b"".join(rows))),
+        kind=(depth, colour),
+    )
+    assert_ramp(decode(data), top)
+
+
+@pytest.mark.parametrize(
+    ("photometric", "channels", "depth"),
+    [*((1, 1, depth) for depth in (1, 2, 4, 8, 16, 32)), *((2, 3, depth) for depth in (8, 16))],
+)
+def test_every_bit_depth_of_a_tiff(photometric, channels, depth):
+    top = 2 ** min(depth, 16) - 1
+    values = np.repeat((RAMP * top // 63)[..., None], channels, axis=2)
+    pixels = values.astype(f"<u{depth // 8}").tobytes() if depth > 8 else packed(values, depth)
+    assert_ramp(decode(tiff({258: depth, 262: photometric, 277: channels}, pixels)), top)
+
+
+def packed(values: np.ndarray, depth: int) -> bytes:
+    """Numbers of so many bits each, one after the other, the highest bit first."""
+    bits = np.unpackbits(values.astype(">u2").reshape(-1, 1).view(np.uint8), axis=1)
+    return np.packbits(bits[:, 16 - depth :]).tobytes()
+
+
+def assert_ramp(result: np.ndarray, top: int) -> None:
+    """Black on the left, white on the right, in steps of so many values."""
+    wanted = np.repeat((RAMP * top // 63 * 255 / top)[..., None], 3, axis=2)
+    np.testing.assert_allclose(result, wanted, atol=1)
 
 
 def test_lab_colours_are_converted_not_reinterpreted():
@@ -235,6 +285,12 @@ def test_a_transparent_colour_or_palette_entry_is_white(mode):
     im = Image.new(mode, (8, 8), 0)
     data = encoded(im, "PNG", transparency=(0, 0, 0) if mode == "RGB" else 0)
     assert (decode(data) == 255).all()
+
+
+def test_a_transparent_value_of_16_bit_grey_is_white_and_its_neighbours_are_not():
+    values = (RAMP * 1040).astype(np.uint16)
+    shown = grey(values, "PNG", transparency=10 * 1040)
+    np.testing.assert_array_equal(shown, np.where(RAMP == 10, 255, np.rint(values / 257)))
 
 
 def test_palette_with_alpha_table_and_transparent_gif():
@@ -390,6 +446,12 @@ def test_not_a_picture():
     assert "known format" in reason(encoded(photo(), "EPS"))  # would start Ghostscript
 
 
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "TIFF"])
+def test_only_the_start_of_a_format_is_called_damaged(form):
+    start = encoded(photo(), form)[:8]
+    assert f"it starts like a {form}" in reason(start + b"and is something else")
+
+
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "AVIF", "TIFF"])
 def test_cut_files_are_refused_or_whole(form):
     if form == "AVIF" and not Image.registered_extensions().get(".avif"):
@@ -421,8 +483,9 @@ def test_a_flipped_bit_is_seen_where_there_are_checksums(form):
         assert reason(bytes(flipped))
 
 
-def png(width: int, height: int, *chunks: bytes) -> bytes:
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+def png(width: int, height: int, *chunks: bytes, kind: tuple[int, int] = (8, 2)) -> bytes:
+    """A PNG of these chunks; ``kind`` is bit depth and colour type."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, *kind, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IEND", b"")
 
 
@@ -520,6 +583,17 @@ def test_unreadable_file(tmp_path):
             os.seteuid(0)
 
 
+def test_a_reason_is_one_printable_line_whatever_pillow_says(monkeypatch):
+    def fail(*_):
+        raise OSError("two\nlines\x1b[2J and \0\u2028" + "x" * 999)
+
+    monkeypatch.setattr(images, "_decode", fail)
+    text = reason(b"x")
+    assert text.startswith(r"damaged or unsupported: two lines\x1b[2J and \x00 xxx")
+    assert text.isprintable()
+    assert len(text) < 300
+
+
 def test_nothing_but_the_reason_is_said(tmp_path):
     """libtiff writes to the C stderr, Pillow logs, NumPy warns: seen in a process of its own."""
     lzw = bytearray(encoded(Image.effect_noise((100, 100), 50), "TIFF", compression="tiff_lzw"))
@@ -579,7 +653,7 @@ def answer(data: bytes) -> np.ndarray | ImageError:
 
 def is_answer(result: np.ndarray | ImageError) -> bool:
     if isinstance(result, ImageError):
-        return bool(str(result)) and "\n" not in str(result)
+        return bool(str(result)) and str(result).isprintable()
     return result.shape == (64, 64, 3) and result.dtype == np.uint8
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from catnet import sources
+from catnet import Classifier, cli, sources
 from catnet.sources import Found, ImageError, expand, pictures, read
 
 
@@ -176,8 +179,123 @@ def test_a_pipe_that_trickles_is_read_to_its_end():
     assert read(Trickle()) == b"abababab"
 
 
+def test_a_stream_without_end_is_read_to_the_limit_and_no_further(monkeypatch):
+    class Endless:
+        given = 0
+
+        def read(self, size=-1, /):
+            assert size >= 0, "all of it was asked for"
+            self.given += min(size, 3)
+            return bytes(min(size, 3))
+
+    monkeypatch.setattr(sources, "MAX_BYTES", 1000)
+    stream = Endless()
+    (item,) = expand(["-"], stream)
+    assert (item.data, stream.given) == (None, 1001)
+    assert "larger than" in (item.error or "")
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs /dev/zero")
+def test_a_device_as_standard_input_is_read_to_the_limit(monkeypatch):
+    monkeypatch.setattr(sources, "MAX_BYTES", 1_000_000)
+    with Path("/dev/zero").open("rb") as zeros:
+        (item,) = expand(["-"], zeros)
+    assert "larger than" in (item.error or "")
+
+
+def test_a_folder_as_standard_input_is_one_reason():
+    class Folder:  # as `catnet predict - < folder` gives it
+        def read(self, size=-1, /):
+            raise IsADirectoryError(errno.EISDIR, "Is a directory")
+
+    (item,) = expand(["-"], Folder())
+    assert item.error == "cannot be read: Is a directory"
+
+
 def test_a_device_is_not_even_opened(monkeypatch):
     monkeypatch.setattr(os, "open", lambda *args: pytest.fail("opened"))
     with pytest.raises(ImageError, match="a device, not a file"):
         read("/dev/null")
     assert Path("/dev/null").is_char_device()
+
+
+# ---- all of them through the command line
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> str:
+    """A model whose probability is higher the redder a picture is."""
+    described = {"model": "logistic", "hidden": [], "activation": "relu"}
+    weights = np.tile(np.array([6, -3, -3], np.float32) / 4096, 64 * 64)[None]
+    params = ((), {"W": weights, "b": np.zeros(1, np.float32)})
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    Classifier(described, params, ("non-cat", "cat"), "red", "made for a test").save(path)
+    return str(path)
+
+
+STRANGE = [
+    "ü.png",
+    "e\u0301.png",
+    "new\nline.png",
+    "\x1b[2J.png",
+    "\udcff.png",
+    "-x.png",
+    "[a]*?.png",
+]
+
+
+@pytest.fixture
+def zoo(here) -> Path:
+    """A folder of pictures with strange names, and of everything that is none."""
+    (here / "zoo" / "folder.jpg").mkdir(parents=True)
+    for i, name in enumerate(STRANGE):
+        colour = (255, 0, 0) if i % 2 else (0, 0, 255 - 20 * i)
+        Image.new("RGB", (9 + i, 9), colour).save(here / "zoo" / name)
+    os.mkfifo("zoo/pipe.jpg")
+    Path("zoo/empty.jpg").touch()
+    Path("zoo/text.jpg").write_text("no picture")
+    Path("zoo/broken.jpg").symlink_to("nowhere")
+    Path("zoo/loop.jpg").symlink_to("loop.jpg")
+    Path("zoo/zero.jpg").symlink_to("/dev/zero")
+    return here / "zoo"
+
+
+REASONS = {
+    "pipe.jpg": "a pipe, not a file",
+    "empty.jpg": "empty file",
+    "text.jpg": "not a picture in a known format (JPEG, PNG, GIF, BMP, WEBP, TIFF, PPM, AVIF)",
+    "broken.jpg": "a link to nothing",
+    "loop.jpg": "a link that leads back to itself",
+    "zero.jpg": "a device, not a file",
+}
+
+
+def predicted(capsys, model: str, *names: str) -> list[dict]:
+    cli.main(["predict", "--json", "--model", model, "--", *names])
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_every_file_of_a_folder_has_an_answer_or_its_reason(zoo, model, capsys):
+    answers = {Path(answer["path"]).name: answer for answer in predicted(capsys, model, "zoo")}
+    assert {name: a["error"] for name, a in answers.items() if a["error"]} == REASONS
+    labels = [answers[name]["label"] for name in STRANGE]
+    assert labels == ["cat" if i % 2 else "non-cat" for i in range(len(STRANGE))]
+
+
+def test_each_of_them_is_one_line_that_a_terminal_can_show(zoo, model, capsys):
+    more = ["zoo/folder.jpg", "https://example.org/cat.jpg", "/dev/zero", "no\nsuch.jpg"]
+    assert cli.main(["predict", "--model", model, "zoo", *more]) == 1
+    out, err = (text.splitlines() for text in capsys.readouterr())
+    assert len(out) == len(STRANGE)
+    assert len(err) == 1 + len(REASONS) + len(more)  # the first names the model
+    assert all(line.startswith("catnet: ") for line in err[1:])
+    assert all(line.isprintable() for line in out + err)
+
+
+def test_an_answer_depends_neither_on_order_nor_on_neighbours(zoo, model, capsys):
+    names = [f"zoo/{name}" for name in [*STRANGE, *REASONS]]
+    forwards = predicted(capsys, model, *names)
+    assert [answer["path"] for answer in forwards] == names
+    assert predicted(capsys, model, *names[::-1]) == forwards[::-1]
+    for name, answer in zip(names, forwards, strict=True):
+        assert predicted(capsys, model, name) == [answer]
