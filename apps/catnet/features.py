@@ -31,8 +31,9 @@ def divided(architecture: dict[str, Any], params: Any) -> Divided:
     """
     import jaxnn
 
-    # The mean over mirror images comes after the answer: it is not one of the layers.
-    net = networks.build({key: architecture[key] for key in architecture if key != "mirrored"})
+    # The mean over views comes after the answer: it is not one of the layers.
+    seen_once = {k: v for k, v in architecture.items() if k not in ("mirrored", "views")}
+    net = networks.build(seen_once)
     last = max(i for i, layer in enumerate(net.layers) if layer.name.startswith("dense"))
     body, head = jaxnn.serial(*net.layers[:last]), jaxnn.serial(*net.layers[last:])
     return Divided(body, tuple(params[:last]), head, tuple(params[last:]))

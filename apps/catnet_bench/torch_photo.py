@@ -96,9 +96,17 @@ def restore(file: str) -> tuple[nn.Module, dict[str, Any]]:
 def probabilities(net: nn.Module, saved: dict[str, Any], pictures: torch.Tensor) -> torch.Tensor:
     """Of a cat, for pictures (N, 64, 64, 3) uint8: (N,)."""
     x = pictures.permute(0, 3, 1, 2).float() / 255  # a view of pixels in rows is channels_last
-    both = [x, x.flip(3)] if saved["network"].get("mirrored") else [x]
-    odds = torch.stack([_log_odds(net, saved, seen) for seen in both]).mean(0)
+    seen = torch.cat([view for part in saved["network"]["views"] for view in _view(x, part)])
+    odds = _log_odds(net, saved, seen).reshape(-1, len(x)).mean(0)
     return torch.sigmoid(saved["slope"] * odds + saved["offset"])
+
+
+def _view(x: torch.Tensor, part: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The middle of pictures at the whole size, and mirrored."""
+    edge, size = (x.shape[-1] - part) // 2, x.shape[-2:]
+    middle = x[:, :, edge : edge + part, edge : edge + part]
+    middle = nn.functional.interpolate(middle, size, mode="bilinear", align_corners=False)
+    return middle, middle.flip(3)
 
 
 def _log_odds(net: nn.Module, saved: dict[str, Any], x: torch.Tensor) -> torch.Tensor:

@@ -13,6 +13,7 @@ from jax.nn.initializers import Initializer, he_normal, zeros
 
 import jaxnn
 from catnet.errors import UserError
+from catnet.photo.views import SIZE, views
 from jaxnn import Layer, Loss, binary_cross_entropy, dense, serial, softmax_cross_entropy
 from jaxnn.layer import Array, Key, expect_input, no_params
 
@@ -53,7 +54,7 @@ def build_photo(described: dict[str, Any], W_init: Initializer = HE) -> Layer:
     """The network of a description: pictures (..., 64, 64, 3) in [0, 1] to logits (..., 1).
 
     Args:
-        described: widths, blocks, classes, which of these are cats, and whether mirrored.
+        described: widths, blocks, classes, which of these are cats, and its views, if it has any.
         W_init: how weights begin.
 
     Raises:
@@ -66,38 +67,10 @@ def build_photo(described: dict[str, Any], W_init: Initializer = HE) -> Layer:
             raise ValueError
         body = trunk(widths, blocks, W_init)
         net = serial(body, dense(classes, W_init=W_init), log_odds(cats, classes))
-        return mirrored(net) if described.get("mirrored") else net
+        parts = described.get("views") or [SIZE] * bool(described.get("mirrored"))
+        return views(net, parts) if parts else net
     except (KeyError, TypeError, ValueError):
         raise UserError(f"its architecture is not one of this catnet: {described}") from None
-
-
-def mirrored(net: Layer) -> Layer:
-    """The mean of what a network says of pictures and of their mirror images.
-
-    ::
-
-        forward    y = (f(x) + f(x̄)) / 2            x̄ is x with its columns turned round
-        backward   dparams, dx = those of f at x, plus those at x̄ (dx turned back), for dy / 2
-
-    Args:
-        net: a layer of pictures (..., H, W, C).
-
-    Returns:
-        A layer with the same params, input and output.
-    """
-
-    def turned(x: Array) -> Array:
-        return x[..., ::-1, :]
-
-    def forward(params: Any, x: Array, key: Key | None = None) -> tuple[Array, Any]:
-        y, cache = net.forward(params, jnp.stack([x, turned(x)]), key)
-        return (y[0] + y[1]) / 2, cache
-
-    def backward(params: Any, cache: Any, dy: Array) -> tuple[Any, Array]:
-        dparams, dx = net.backward(params, cache, jnp.stack([dy, dy]) / 2)
-        return dparams, dx[0] + turned(dx[1])
-
-    return Layer(f"mirrored({net.name})", net.init, forward, backward)
 
 
 class Targets(NamedTuple):

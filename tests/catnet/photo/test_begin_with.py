@@ -21,9 +21,9 @@ def model(**change) -> Classifier:
     return Classifier(architecture, params, ("non-cat", "cat"), "before", "made for a test")
 
 
-@pytest.mark.parametrize("mirrored", [False, True])
-def test_all_weights_and_their_average_begin_with_the_models(mirrored: bool) -> None:
-    before = model(mirrored=mirrored)
+@pytest.mark.parametrize("views", [{}, {"views": [64, 48]}])
+def test_all_weights_and_their_average_begin_with_the_models(views: dict) -> None:
+    before = model(**views)
     fresh = start(CONFIG, 5)
     state = _with_weights(fresh, before)
     for tree in (state.params, state.average):

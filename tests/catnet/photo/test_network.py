@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 import jaxnn
 from catnet import networks
 from catnet.errors import UserError
-from catnet.photo.network import build_photo, log_odds, mirrored, photo_loss, targets
+from catnet.photo.network import build_photo, log_odds, photo_loss, targets
 
 TINY = {"model": "photo", "widths": [4, 6], "blocks": [1, 0], "classes": 5, "cats": [1, 3]}
 
@@ -49,7 +50,7 @@ def test_logits_that_know_nothing_cost_least_where_the_prior_is_how_frequent_cat
     np.testing.assert_allclose(loss.gradient(z, y).sum(axis=0), 0, atol=1e-7)
 
 
-@pytest.mark.parametrize("more", [{}, {"mirrored": True}])
+@pytest.mark.parametrize("more", [{}, {"mirrored": True}, {"views": [64, 40]}])
 def test_every_rule_of_the_network_is_right(more: dict) -> None:
     net = build_photo({**TINY, **more})
     x = jax.random.uniform(jax.random.key(0), (2, 64, 64, 3))
@@ -61,16 +62,34 @@ def test_every_rule_of_the_network_is_right(more: dict) -> None:
     assert check.ok, str(check)
 
 
-def test_mirrored_answers_are_the_mean_of_both() -> None:
+def test_an_answer_is_the_mean_over_all_views_as_pillow_makes_them() -> None:
     net = build_photo(TINY)
-    x = jax.random.uniform(jax.random.key(0), (3, 64, 64, 3))
+    x = np.random.default_rng(0).random((3, 64, 64, 3), np.float32)
     params = net.init(jax.random.key(1), x)
-    both = (net.apply(params, x) + net.apply(params, x[:, :, ::-1])) / 2
-    np.testing.assert_allclose(mirrored(net).apply(params, x), both, rtol=1e-6)
-    np.testing.assert_allclose(mirrored(net).apply(params, x[:, :, ::-1]), both, rtol=1e-6)
+    closer = np.stack([middle(picture, 48) for picture in x])
+    seen = [view for picture in (x, closer) for view in (picture, picture[:, :, ::-1])]
+    mean = sum(net.apply(params, view) for view in seen) / 4
+    both = build_photo({**TINY, "views": [64, 48]})
+    np.testing.assert_allclose(both.apply(params, x), mean, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(both.apply(params, x[:, :, ::-1]), mean, rtol=1e-4, atol=1e-5)
+    mirrored = build_photo({**TINY, "mirrored": True})  # as earlier model files say it
+    once = (net.apply(params, x) + net.apply(params, x[:, :, ::-1])) / 2
+    np.testing.assert_allclose(mirrored.apply(params, x), once, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("change", [{"cats": []}, {"widths": [4]}, {"classes": "many"}])
+def middle(picture: np.ndarray, part: int) -> np.ndarray:
+    """The middle of a picture, magnified by Pillow."""
+    edge = (64 - part) // 2
+    box, bilinear = (edge, edge, 64 - edge, 64 - edge), Image.Resampling.BILINEAR
+    channels = [
+        Image.fromarray(picture[..., c]).resize((64, 64), bilinear, box=box) for c in range(3)
+    ]
+    return np.stack([np.asarray(channel) for channel in channels], axis=-1)
+
+
+@pytest.mark.parametrize(
+    "change", [{"cats": []}, {"widths": [4]}, {"classes": "many"}, {"views": [65]}]
+)
 def test_descriptions_that_are_none_are_refused(change: dict) -> None:
     with pytest.raises(UserError, match="its architecture is not one of this catnet"):
         networks.build({**TINY, **change})

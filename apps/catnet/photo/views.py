@@ -1,0 +1,76 @@
+"""Looking at a picture more than once: whole, closer, and in the mirror."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxnn.layer import Array, Key, Layer
+
+SIZE = 64  # of the pictures, in pixels a side
+
+
+def views(net: Layer, parts: Sequence[int]) -> Layer:
+    """The mean of what a network says of the middle of pictures, of several sizes and mirrored.
+
+    With Z_v the matrix that brings the middle of a row, v pixels of it, to the whole size, and
+    x̄ for x with its columns turned round::
+
+        x_v        = Z_v x Z_vᵀ                      for every channel
+        forward    y = mean over v of (f(x_v) + f(x̄_v)) / 2
+        backward   dx = Σ_v Z_vᵀ (dx_v + its turned dx̄_v) Z_v,   dparams those of all together
+
+    Pictures are learnt from in parts (``augment.random_crop``), where things are larger than in
+    whole ones: looking closer evens that out (Touvron et al. 2019, arXiv:1906.06423).
+
+    Args:
+        net: a layer of pictures (..., 64, 64, C).
+        parts: side of the middle that each view shows, in pixels; 64 is the whole.
+
+    Returns:
+        A layer with the same params, input and output.
+
+    Example:
+        A picture that is white in the middle alone is lighter from close by::
+
+            >>> import jax.numpy as jnp, jaxnn
+            >>> from catnet.photo.views import views
+            >>> x = jnp.zeros((64, 64, 1)).at[8:56, 8:56].set(1.0)
+            >>> both = views(jaxnn.global_average_pool, [64, 32])
+            >>> both.apply((), x).tolist()  # (9/16 + 1) / 2
+            [0.78125]
+    """
+    zooms = np.stack([zoom(part) for part in parts])
+
+    def turned(x: Array) -> Array:
+        return x[..., ::-1, :]
+
+    def forward(params: Any, x: Array, key: Key | None = None) -> tuple[Array, Any]:
+        Z = jnp.asarray(zooms, x.dtype)
+        seen = jnp.einsum("vph,...hwc,vqw->v...pqc", Z, x, Z)
+        y, cache = net.forward(params, jnp.concatenate([seen, turned(seen)]), key)
+        return jnp.mean(y, axis=0), cache
+
+    def backward(params: Any, cache: Any, dy: Array) -> tuple[Any, Array]:
+        count = 2 * len(zooms)
+        each = jnp.broadcast_to((dy / count)[None], (count, *dy.shape))
+        dparams, dseen = net.backward(params, cache, each)
+        dseen = dseen[: len(zooms)] + turned(dseen[len(zooms) :])
+        Z = jnp.asarray(zooms, dseen.dtype)
+        return dparams, jnp.einsum("vph,v...pqc,vqw->...hwc", Z, dseen, Z)
+
+    return Layer(f"views({net.name})", net.init, forward, backward)
+
+
+def zoom(part: int) -> np.ndarray:
+    """The matrix (64, 64) that stretches the middle ``part`` pixels of a row over all of it.
+
+    Linear interpolation: sample i lies at ``c = (64 − part) / 2 + (i + ½) part / 64``, and pixel
+    j has the weight ``max(0, 1 − |c − j − ½|)``, rows scaled to sum 1.
+    """
+    centres = (SIZE - part) / 2 + (np.arange(SIZE) + 0.5) * part / SIZE
+    weights = np.maximum(0, 1 - np.abs(centres[:, None] - np.arange(SIZE)[None] - 0.5))
+    return weights / weights.sum(axis=1, keepdims=True)
