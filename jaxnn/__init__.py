@@ -19,7 +19,7 @@ from jaxnn.losses import (
 )
 from jaxnn.norm import group_norm, layer_norm, rms_norm
 from jaxnn.pooling import average_pool, global_average_pool, max_pool, space_to_depth
-from jaxnn.serialization import ModelFileError, load, save
+from jaxnn.serialization import ModelFileError, load, load_metadata, save
 from jaxnn.training import State, fit
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "layer_norm",
     "leaky_relu",
     "load",
+    "load_metadata",
     "max_pool",
     "mean_squared_error",
     "parallel",

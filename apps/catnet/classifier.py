@@ -8,6 +8,8 @@ import itertools
 import json
 import math
 import os
+import reprlib
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +21,12 @@ from catnet import networks
 from catnet.errors import UserError
 from catnet.images import ImageError, decode_many, from_array
 from catnet.sources import Found
+from catnet.text import one_line
 
 SHIPPED = Path(__file__).with_name("model.safetensors")
 # Pictures are always answered this many at a time, the last ones filled up with black: so
 # an answer never depends on its neighbours, and nothing is compiled twice.
-BATCH = 32
+BATCH = 8
 
 
 class Prediction(NamedTuple):
@@ -100,9 +103,9 @@ class Classifier:
         if file.is_dir():
             file = file / "model.safetensors"
         try:
-            _, metadata = jaxnn.load(file)
-            fields = _checked(metadata)
-            net = networks.build(fields["architecture"])
+            fields = _checked(jaxnn.load_metadata(file))
+            # Its shapes are what counts: random weights would take longer to trace.
+            net = networks.build(fields["architecture"], start="zeros")
             pixels = jax.ShapeDtypeStruct((networks.SIZE, networks.SIZE, 3), "float32")
             like = jax.eval_shape(lambda: net.init(jax.random.key(0), pixels))
             params, _ = jaxnn.load(file, like)
@@ -114,7 +117,8 @@ class Classifier:
             raise UserError(f"model {file}: {error}") from None
         # A file may hold half precision, to be small; answers are computed in float32.  In NumPy:
         # for JAX to do it, it would compile a program for each shape.
-        params = jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float32), params)
+        with np.errstate(over="ignore"):
+            params = jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float32), params)
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
             raise UserError(f"model {file}: has weights that are not finite; train it again")
         params = jax.device_put(params)
@@ -132,8 +136,14 @@ class Classifier:
         jaxnn.save(path, self.params, {**described, **_PREPROCESSING})
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """The probability of class 1 for pictures (n, 64, 64, 3) uint8: (n,) float64."""
-        z = self.slope * self.logits(images) + self.offset
+        """The probability of class 1 for pictures (n, 64, 64, 3) uint8: (n,) float64.
+
+        NaN where the weights are so large that the logit is not finite.
+        """
+        logits = self.logits(images)
+        logits[~np.isfinite(logits)] = np.nan
+        with np.errstate(over="ignore"):
+            z = self.slope * logits + self.offset
         return 1 / (1 + np.exp(-np.clip(z, -500, 500)))
 
     def logits(self, images: np.ndarray) -> np.ndarray:
@@ -198,8 +208,10 @@ class Classifier:
         for path, image in items:
             if isinstance(image, ImageError):
                 yield Prediction(path, None, None, threshold, self.name, str(image)), None
+            elif math.isnan(p_cat := float(next(p_cats))):
+                error = "the model's answer is not a number; train it again"
+                yield Prediction(path, None, None, threshold, self.name, error), image
             else:
-                p_cat = float(next(p_cats))
                 label = self.classes[int(p_cat >= threshold)]
                 unsure = low < p_cat < high
                 yield Prediction(path, label, p_cat, threshold, self.name, None, unsure), image
@@ -246,23 +258,37 @@ def _checked(metadata: dict[str, Any]) -> dict[str, Any]:
         raise UserError("is not a catnet model; catnet train makes one")
     for key, value in _PREPROCESSING.items():
         if metadata.get(key) != value:
-            raise UserError(f"wants pictures with {key} {metadata.get(key)!r}, not {value!r}")
+            got = reprlib.repr(metadata.get(key))
+            raise UserError(f"wants pictures with {key} {got}, not {value!r}")
     fields = {
         field.name: metadata.get(field.name, field.default)
         for field in dataclasses.fields(Classifier)
         if field.name != "params"
     }
-    numbers = ("threshold", "slope", "offset")
+    if unknown := sorted(set(metadata) - set(fields) - set(_PREPROCESSING)):
+        raise UserError(f"has {reprlib.repr(unknown[0])}, which this catnet does not know; update")
+    classes, guess = fields["classes"], fields["guess"]
     fits = (
         isinstance(fields["architecture"], dict)
-        and isinstance(fields["classes"], list)
-        and isinstance(fields["guess"], (list, tuple))
-        and [type(name) for name in fields["classes"]] == [str, str]
-        and all(isinstance(fields[name], str) for name in ("name", "about"))
-        and all(type(fields[name]) in (int, float) for name in numbers)
-        and all(math.isfinite(fields[name]) for name in numbers)
-        and [type(p) for p in fields["guess"]] == [float, float]
+        and isinstance(classes, list)
+        and len(classes) == 2
+        and all(map(_is_name, (*classes, fields["name"], fields["about"])))
+        and classes[0] != classes[1]
+        and all(_is_number(fields[name]) for name in ("slope", "offset"))
+        and isinstance(guess, (list, tuple))
+        and len(guess) == 2
+        and all(_is_number(p) and 0 <= p <= 1 for p in (fields["threshold"], *guess))
     )
     if not fits:
         raise UserError("its metadata is not that of a catnet model; train it again")
-    return {**fields, "classes": tuple(fields["classes"]), "guess": tuple(fields["guess"])}
+    shown = {name: one_line(fields[name]) for name in ("name", "about")}
+    return {**fields, **shown, "classes": tuple(classes), "guess": tuple(guess)}
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= 2**16
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a number in the range of float; there is no end to the integers of JSON."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max

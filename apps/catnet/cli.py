@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from catnet.compiled import keep_compiled
 from catnet.errors import UserError
 from catnet.networks import ACTIVATIONS, DEFAULT_HIDDEN, OPTIMIZERS, STARTS
+from catnet.text import one_line
 
 DATA_HELP = (
     "an image folder (cat/ and non-cat/, or train/ and test/ with those inside), a zip of one, "
@@ -23,10 +24,13 @@ DATA_HELP = (
 
 MODEL_HELP = "a model file, a run folder, or the word shipped"
 
+# The commands whose compiled programs are kept for the next time.
+KEEPERS = ("predict", "eval", "explain", "train", "sweep")
+
 
 def console() -> None:
     """``catnet`` as a process: like ``main``, without the wait for Python to take itself apart."""
-    if sys.argv[1:2] in (["predict"], ["eval"], ["explain"]):
+    if sys.argv[1:2] in ([name] for name in KEEPERS):
         keep_compiled()
     code = main()
     sys.stderr.flush()
@@ -67,7 +71,7 @@ def _forget_stdout() -> None:
 def _complain(text: str) -> None:
     """One line; at a terminal in the place of a line of progress that is still there."""
     clear = "\r\x1b[K" if sys.stderr.isatty() else ""
-    print(f"{clear}catnet: {text}", file=sys.stderr, flush=True)
+    print(f"{clear}catnet: {one_line(text)}", file=sys.stderr, flush=True)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -216,8 +216,8 @@ def predict(options: Namespace) -> int:
         if options.json:
             print(json.dumps({**answer._asdict(), **written}))
         elif answer.error is None:
-            width = max(map(len, (*classifier.classes, "unsure")))
-            label = "unsure" if answer.unsure else answer.label
+            width = max(map(len, (*map(one_line, classifier.classes), "unsure")))
+            label = "unsure" if answer.unsure else one_line(answer.label)
             print(f"{label:{width}}  {answer.p_cat:6.1%}  {one_line(answer.path)}")
         else:
             sys.stdout.flush()

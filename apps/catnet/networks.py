@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ LEARNING_RATES = {"logistic": 0.002, "shallow": 0.0075, "deep": 0.0075}
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "identity", "gelu", "silu", "softplus")
 STARTS = ("lecun", "he", "xavier", "large", "zeros")  # the ways weights may begin
 OPTIMIZERS = ("gd", "momentum", "adam", "adamw", "rmsprop")
+UNITS, LAYERS = 100_000, 100  # what asks for more is a slip, or a file made to do harm
 
 
 def architecture(
@@ -37,12 +39,15 @@ def architecture(
         {'model': 'shallow', 'hidden': [7], 'activation': 'relu'}
     """
     if model not in DEFAULT_HIDDEN:
-        raise UserError(f"model {model!r} is not one of {', '.join(DEFAULT_HIDDEN)}")
+        raise UserError(f"model {reprlib.repr(model)} is not one of {', '.join(DEFAULT_HIDDEN)}")
     if activation not in ACTIVATIONS:
-        raise UserError(f"activation {activation!r} is not one of {', '.join(ACTIVATIONS)}")
+        got = reprlib.repr(activation)
+        raise UserError(f"activation {got} is not one of {', '.join(ACTIVATIONS)}")
     hidden = list(DEFAULT_HIDDEN[model] if hidden is None else hidden)
-    if any(not isinstance(n, int) or not 1 <= n <= 100_000 for n in hidden):
-        raise UserError(f"--hidden {_words(hidden)}: a layer has from 1 to 100000 units")
+    if not _are_whole(hidden, 1, UNITS):
+        raise UserError(f"--hidden {_words(hidden)}: a layer has from 1 to {UNITS} units")
+    if len(hidden) > LAYERS:
+        raise UserError(f"--hidden {_words(hidden)}: at most {LAYERS} layers")
     fits = {"logistic": not hidden, "shallow": len(hidden) == 1, "deep": len(hidden) > 1}
     if not fits[model]:
         wanted = {"logistic": "no", "shallow": "one", "deep": "at least two"}[model]
@@ -57,9 +62,9 @@ def build(described: dict[str, Any], start: str = "lecun") -> Layer:
 
     Args:
         described: what ``architecture`` returns.
-        start: how the weights of the lecture's networks begin, one of ``STARTS``: normal with
-            the variance 1 / n[l−1] as in the lecture's L-layer network (lecun), 2 / n[l−1]
-            (he), 2 / (n[l−1] + n[l]) (xavier) or 1 (large), or all at zero.
+        start: how the weights begin, one of ``STARTS``: normal with the variance 1 / n[l−1] as in
+            the lecture's L-layer network (lecun), 2 / n[l−1] (he), 2 / (n[l−1] + n[l]) (xavier)
+            or 1 (large), or all at zero.
 
     Example:
         >>> build(architecture("deep"))
@@ -67,14 +72,17 @@ def build(described: dict[str, Any], start: str = "lecun") -> Layer:
     """
     import jaxnn
 
+    wrong = UserError(f"its architecture is not one of this catnet: {reprlib.repr(described)}")
     if described.get("model") == "photo":
         from catnet.photo.network import build_photo
 
-        return build_photo(described)
+        if not _is_photo(described):
+            raise wrong
+        return build_photo(described, _initializer(start))
     try:
         described = architecture(**described)
     except TypeError:
-        raise UserError(f"its architecture is not one of this catnet: {described}") from None
+        raise wrong from None
     activation = getattr(jaxnn, described["activation"])
     W_init = _initializer(start)
     hidden = [
@@ -97,5 +105,31 @@ def _initializer(start: str) -> Any:
     }[start]
 
 
+def _is_photo(described: dict[str, Any]) -> bool:
+    """Whether the numbers of a photo network go together, and none of them is absurd."""
+    needed = ("classes", "cats", "widths", "blocks")
+    if not set(needed) <= set(described) <= {*needed, "model", "mirrored", "views"}:
+        return False
+    if not _are_whole(described.get("views", []), 1, SIZE):
+        return False
+    classes, cats, widths, blocks = (described[name] for name in needed)
+    return (
+        _are_whole([classes], 2, UNITS)
+        and _are_whole(cats, 0, classes - 1)
+        and _are_whole(widths, 1, UNITS)
+        and _are_whole(blocks, 0, LAYERS)
+        and 0 < len(set(cats)) == len(cats) < classes
+        and 0 < len(widths) == len(blocks)
+        and len(widths) + sum(blocks) <= LAYERS
+    )
+
+
+def _are_whole(numbers: Any, low: int, high: int) -> bool:
+    """Whether it is a list of whole numbers from low to high."""
+    return isinstance(numbers, (list, tuple)) and all(
+        type(n) is int and low <= n <= high for n in numbers
+    )
+
+
 def _words(numbers: Sequence[Any]) -> str:
-    return " ".join(map(str, numbers))
+    return " ".join([*map(reprlib.repr, numbers[:10]), *(["…"] if len(numbers) > 10 else [])])

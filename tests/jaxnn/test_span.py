@@ -40,6 +40,7 @@ def examples(name):
     return jnp.asarray(X if name in ("pictures", "nested") else X.reshape(9, -1))
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("gradient", ["hand", "jax"])
 @pytest.mark.parametrize("name", NETS)
