@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -47,7 +47,7 @@ class Inside(NamedTuple):
     """
 
     params: Params
-    across: Array
+    across: Array | np.ndarray
 
 
 class Span(NamedTuple):
@@ -60,8 +60,8 @@ class Span(NamedTuple):
     """
 
     place: tuple[int, ...]
-    Q: Array
-    x: Array
+    Q: Array | np.ndarray
+    x: Array | np.ndarray
 
     def enter(self, params: Params) -> Inside:
         """The params with W' = W Q in place of W."""
@@ -124,7 +124,7 @@ def pays(net: Layer, x: Array, steps: int) -> bool:
     return why_not(net, x) is None and 2 * len(x) <= math.prod(x.shape[1:]) and steps >= len(x)
 
 
-def _host(a: Array) -> Array:
+def _host(a: Any) -> Any:
     """For NumPy, if it is not being traced: JAX would compile a program for every small step."""
     return a if isinstance(a, Tracer) else np.asarray(a)
 
