@@ -26,7 +26,7 @@ from catnet.text import one_line
 SHIPPED = Path(__file__).with_name("model.safetensors")
 # Pictures are always answered this many at a time, the last ones filled up with black: so
 # an answer never depends on its neighbours, and nothing is compiled twice.
-BATCH = 8
+BATCH = 32
 
 
 class Prediction(NamedTuple):
@@ -151,7 +151,10 @@ class Classifier:
         if not len(images):
             return np.zeros(0)
         logits = _logits(json.dumps(self.architecture))
-        return in_batches(lambda part: logits(self.params, part), images)[:, 0].astype(np.float64)
+        views = 2 * len(self.architecture.get("views", ())) or 1  # each a picture to the network
+        size = max(1, BATCH // views)
+        z = in_batches(lambda part: logits(self.params, part), images, size)
+        return z[:, 0].astype(np.float64)
 
     def predict(self, pictures: Any, threshold: float | None = None) -> list[Prediction]:
         """Answer for pictures given as paths or arrays, in their order.
@@ -217,12 +220,14 @@ class Classifier:
                 yield Prediction(path, label, p_cat, threshold, self.name, None, unsure), image
 
 
-def in_batches(work: Callable[[np.ndarray], Any], images: np.ndarray) -> np.ndarray:
+def in_batches(
+    work: Callable[[np.ndarray], Any], images: np.ndarray, size: int = BATCH
+) -> np.ndarray:
     """What ``work`` makes of pictures (n, 64, 64, 3), at least one, given as many at a time."""
     rows = []
-    for start in range(0, len(images), BATCH):
-        part = images[start : start + BATCH]
-        filled = np.zeros((BATCH, *images.shape[1:]), images.dtype)
+    for start in range(0, len(images), size):
+        part = images[start : start + size]
+        filled = np.zeros((size, *images.shape[1:]), images.dtype)
         filled[: len(part)] = part
         rows.append(np.asarray(work(filled))[: len(part)])
     return np.concatenate(rows)
