@@ -17,9 +17,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxnn import winograd
+from jaxnn import blocks, winograd
 from jaxnn.layer import Array
-from jaxnn.window import Pads, by_parts, from_blocks, see, to_blocks
+from jaxnn.window import Pads, by_parts, output_size, places, see
 
 ROWS = 1024  # of a matrix of patches
 LARGE_BATCH = 64  # fewer pictures do not repay longer compilation and more memory
@@ -44,9 +44,7 @@ def convolve(x: Array, W: Array, geometry: Geometry) -> Array:
     elif _winograd_pays(x, W, geometry):
         on_cpu = partial(winograd.convolve, pads=geometry.pads)
     elif _in_blocks(W, geometry):
-        on_cpu = partial(_y_of_blocks, geometry=geometry)
-    elif _one_pixel(W, geometry):
-        on_cpu = _y_of_pixels
+        on_cpu = partial(blocks.convolve, stride=geometry.stride, pads=geometry.pads)
     else:
         return default(x, W)
     return lax.platform_dependent(x, W, cpu=on_cpu, default=default)
@@ -78,9 +76,9 @@ def convolve_backward(
     elif _winograd_pays(x, W, geometry):
         on_cpu = partial(winograd.convolve_backward, pads=geometry.pads, dtype=dtype)
     elif _in_blocks(W, geometry):
-        on_cpu = partial(_blocks_backward, geometry=geometry, dtype=dtype)
-    elif _one_pixel(W, geometry):
-        on_cpu = partial(_pixels_backward, dtype=dtype)
+        on_cpu = partial(
+            blocks.convolve_backward, stride=geometry.stride, pads=geometry.pads, dtype=dtype
+        )
     elif h * w <= 9 and n_in >= 16:  # larger windows make too many copies of x
         on_cpu = by_patches
     else:
@@ -105,18 +103,11 @@ def _winograd_pays(x: Array, W: Array, geometry: Geometry) -> bool:
 
 
 def _in_blocks(W: Array, geometry: Geometry) -> bool:
-    """Whether the window is a whole number of strides, so that it sees whole blocks of pixels."""
-    s, window = geometry.stride, W.shape[:2]
-    return (
-        geometry.groups == 1
-        and s != (1, 1)
-        and all(k % n == 0 for k, n in zip(window, s, strict=True))
-    )
-
-
-def _one_pixel(W: Array, geometry: Geometry) -> bool:
-    no_pads = all(pad == (0, 0) for pad in geometry.pads)
-    return W.shape[:2] == geometry.stride == (1, 1) and no_pads and geometry.groups == 1
+    """Whether the window is a whole number of strides, so that it sees a few blocks of pixels."""
+    h, w = window = W.shape[:2]
+    s = geometry.stride
+    whole = all(k % n == 0 for k, n in zip(window, s, strict=True))
+    return geometry.groups == 1 and whole and h * w <= 4 * s[0] * s[1]
 
 
 def _y(x: Array, W: Array, geometry: Geometry) -> Array:
@@ -180,15 +171,10 @@ def _dW(x: Array, dy: Array, shape: Sequence[int], geometry: Geometry) -> Array:
     )
 
 
-def _places(shape: Sequence[int]) -> list[tuple[int, int]]:
-    """The places of a window, row by row."""
-    return [(i, j) for i in range(shape[0]) for j in range(shape[1])]
-
-
 def _seen(x: Array, dy: Array, shape: Sequence[int], geometry: Geometry) -> list[Array]:
     """For every place of the window, the pixels that it shows to the outputs."""
     x = jnp.pad(x, ((0, 0), *geometry.pads, (0, 0)))
-    return [see(x, at, geometry.stride, dy.shape[1:3]) for at in _places(shape)]
+    return [see(x, at, geometry.stride, dy.shape[1:3]) for at in places(shape)]
 
 
 def _dW_by_patches(
@@ -219,52 +205,6 @@ def _dW_by_products(
     return jnp.stack([at_place(s) for s in _seen(x, dy, shape, geometry)]).reshape(shape)
 
 
-def _blocks(x: Array, W: Array, geometry: Geometry) -> tuple[Array, Array, Geometry]:
-    """The same convolution without a stride: one of blocks of pixels, each with its channels."""
-    s = geometry.stride
-    pads = [  # what no window sees is cut off
-        (lo, (size + lo + hi - k) // n * n + k - lo - size)
-        for k, n, size, (lo, hi) in zip(W.shape[:2], s, x.shape[1:3], geometry.pads, strict=True)
-    ]
-    x = _pad(x, pads)
-    kernel = to_blocks(W.transpose(3, 0, 1, 2), s).transpose(1, 2, 3, 0)
-    return to_blocks(x, s), kernel, Geometry((1, 1), ((0, 0), (0, 0)), 1)
-
-
-def _y_of_blocks(x: Array, W: Array, geometry: Geometry) -> Array:
-    return convolve(*_blocks(x, W, geometry))
-
-
-def _blocks_backward(
-    x: Array, W: Array, dy: Array, geometry: Geometry, dtype: jnp.dtype
-) -> tuple[Array, Array]:
-    blocks, kernel, plain = _blocks(x, W, geometry)
-    dW, dx = convolve_backward(blocks, kernel, dy, plain, dtype)
-    dW = from_blocks(dW.transpose(3, 0, 1, 2), geometry.stride).transpose(1, 2, 3, 0)
-    dx = from_blocks(dx, geometry.stride)
-    pads = [
-        (-lo, lo + size - total)
-        for (lo, _), size, total in zip(geometry.pads, x.shape[1:3], dx.shape[1:3], strict=True)
-    ]
-    return dW, _pad(dx, pads)
-
-
-def _pad(x: Array, pads: Pads) -> Array:
-    """Zeros around pictures; negative numbers cut pixels off."""
-    around = [(0, 0, 0), *((lo, hi, 0) for lo, hi in pads), (0, 0, 0)]
-    return lax.pad(x, jnp.zeros((), x.dtype), around)
-
-
-def _y_of_pixels(x: Array, W: Array) -> Array:
-    return jnp.matmul(x, W[0, 0])
-
-
-def _pixels_backward(x: Array, W: Array, dy: Array, dtype: jnp.dtype) -> tuple[Array, Array]:
-    rows, d_rows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
-    dW = jnp.matmul(rows.T, d_rows, preferred_element_type=dtype)
-    return dW[None, None], jnp.matmul(dy, W[0, 0].T)
-
-
 def _y_depthwise(x: Array, W: Array, geometry: Geometry) -> Array:
     """With one channel a group, a convolution is a few sums: no products of matrices."""
     x = jnp.pad(x, ((0, 0), *geometry.pads, (0, 0)))
@@ -283,7 +223,7 @@ def _depthwise_backward(
 
 
 def _sum_over_window(x: Array, W: Array, stride: tuple[int, int]) -> Array:
-    n = [(x.shape[1 + i] - W.shape[i]) // stride[i] + 1 for i in range(2)]
+    n = output_size(x.shape, W.shape, stride, ((0, 0), (0, 0)))
     w = W.reshape(*W.shape[:2], 1, 1, 1, -1)
-    parts = [see(x, at, stride, n) * w[at] for at in _places(W.shape)]
+    parts = [see(x, at, stride, n) * w[at] for at in places(W.shape)]
     return functools.reduce(jnp.add, parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -119,12 +120,11 @@ def check_gradients(
     key = jax.random.key(0) if key is None else key
     with jax.enable_x64(True):
         params, x, y = jax.tree.map(_as_float64, params), _as_float64(x), _as_float64(y)
-        z, calls = record(net, params, x, key)
+        z, given = _given(net, params, x, key)
         rows: list[Row] = []
         for path, layer in walk(net):
-            if path in calls:
-                call = calls[path]
-                rows += _check_layer(path, layer, call.params, call.x, call.key)
+            if path in given:
+                rows += _check_layer(path, layer, *given[path])
         # The loss as one more layer, whose rule is dc · dZ.
         cost = Layer(
             f"{loss.name} dZ",
@@ -136,23 +136,30 @@ def check_gradients(
     return GradientCheck(tuple(rows))
 
 
-def _as_float64(leaf: Any) -> Array:
-    leaf = jnp.asarray(leaf)
-    return leaf.astype(jnp.float64) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+def _as_float64(leaf: Any) -> np.ndarray:
+    leaf = np.asarray(leaf)
+    return leaf.astype(np.float64) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+
+@partial(jax.jit, static_argnums=0)
+def _given(
+    net: Layer, params: Params, x: Array, key: Key
+) -> tuple[Array, dict[str, tuple[Params, Array, Key | None]]]:
+    """The output, and the parameters, the input and the key that every layer is given."""
+    z, calls = record(net, params, x, key)
+    return z, {path: (call.params, call.x, call.key) for path, call in calls.items()}
 
 
 def _check_layer(path: str, layer: Layer, params: Params, x: Array, key: Key | None) -> list[Row]:
     """A row for every leaf and for the input; one for all leaves of a combinator together."""
     rule = _Rule(layer, key)
     point = (params, x)
-    rng = np.random.default_rng(0)
     y = jax.eval_shape(rule.apply, point)
     notes = _misfits(point, jax.eval_shape(rule.by_hand, point, y))
     if any(notes):
         by_jax = by_differences = np.array([np.inf if note else 0.0 for note in notes])
     else:
-        by_jax = _against_jax(rule, point, y, rng)
-        by_differences = _against_differences(rule, point, y, rng)
+        by_jax, by_differences = _errors(rule, point, y)
     rows = []
     for (where, leaf), a, b, note in zip(
         jax.tree_util.tree_leaves_with_path(point), by_jax, by_differences, notes, strict=True
@@ -203,73 +210,66 @@ def _misfits(point: Params, gradient: Params) -> list[str]:
     return notes
 
 
-def _against_jax(
-    rule: _Rule, point: Params, y: jax.ShapeDtypeStruct, rng: np.random.Generator
-) -> np.ndarray:
-    """Largest relative error of every leaf, over random dy and the basis of a tiny output."""
+def _errors(rule: _Rule, point: Params, y: jax.ShapeDtypeStruct) -> tuple[np.ndarray, np.ndarray]:
+    """Largest relative errors of every leaf: against JAX, and against differences.
 
-    @jax.jit
-    def errors(point: Params, dys: Array) -> list[Array]:
-        def of_one(dy: Array) -> list[Array]:
-            by_hand = jax.tree.leaves(rule.by_hand(point, dy))
-            by_jax = jax.tree.leaves(rule.by_jax(point, dy))
-            return [
-                jnp.max(jnp.abs(a - b), initial=0) / _scale(b, dy)
-                for a, b in zip(by_hand, by_jax, strict=True)
-            ]
-
-        return [jnp.max(error) for error in jax.lax.map(of_one, dys)]
-
-    dys = rng.standard_normal((2, *y.shape))
+    JAX is asked at the point, for random dy and the basis of a tiny output, and beside it,
+    where differences are taken of some of the entries.
+    """
+    rng = np.random.default_rng(0)
+    dys = rng.standard_normal((3, *y.shape))
     if 0 < y.size <= 8:
-        dys = np.concatenate([dys, np.eye(y.size).reshape(-1, *y.shape)])
-    return np.array(errors(point, dys))
-
-
-def _against_differences(
-    rule: _Rule, point: Params, y: jax.ShapeDtypeStruct, rng: np.random.Generator
-) -> np.ndarray:
-    """Largest relative error of every leaf, over some of its entries, beside the point."""
-    dy = rng.standard_normal(y.shape)
+        dys = np.concatenate([np.eye(y.size).reshape(-1, *y.shape), dys])
+    point = jax.tree.map(np.asarray, point)
     beside = jax.tree.map(lambda leaf: leaf + BESIDE * rng.standard_normal(leaf.shape), point)
     sizes = [leaf.size for leaf in jax.tree.leaves(point)]
     sample = [rng.permutation(size)[:ENTRIES] for size in sizes]
+    starts = np.cumsum([0, *sizes[:-1]])
+    entries = np.concatenate([start + few for start, few in zip(starts, sample, strict=True)])
+    ends = np.cumsum([few.size for few in sample])[:-1]
 
-    @jax.jit
-    def slopes(point: Params, dy: Array, entries: Array) -> list[Array]:
-        """By hand, by differences, and how far the two sides differ, at entries of the point."""
-        flat, unflatten = jax.flatten_util.ravel_pytree(point)
+    @jax.jit  # one program: the rules are compiled once
+    def compare(
+        point: Params, beside: Params, dys: Array, entries: Array
+    ) -> tuple[list[Array], Array, Array]:
+        def against_jax(at: tuple[Array, Array]) -> tuple[list[Array], Array]:
+            is_last, dy = at
+            here = jax.tree.map(lambda a, b: jnp.where(is_last, b, a), point, beside)
+            by_hand, by_jax = rule.by_hand(here, dy), rule.by_jax(here, dy)
+            errors = [
+                jnp.max(jnp.abs(a - b), initial=0) / _scale(b, dy)
+                for a, b in zip(jax.tree.leaves(by_hand), jax.tree.leaves(by_jax), strict=True)
+            ]
+            return errors, jax.flatten_util.ravel_pytree(by_hand)[0][entries]
+
+        errors, by_hand = jax.lax.map(against_jax, (jnp.arange(len(dys)) == len(dys) - 1, dys))
+        flat, unflatten = jax.flatten_util.ravel_pytree(beside)
 
         def value(entry_and_step: tuple[Array, Array]) -> Array:
             entry, step = entry_and_step
-            return jnp.sum(dy * rule.apply(unflatten(flat.at[entry].add(step))))
+            return jnp.sum(dys[-1] * rule.apply(unflatten(flat.at[entry].add(step))))
 
         steps = jnp.repeat(jnp.array([STEP, 0.0, -STEP]), entries.size)
-        up, here, down = jax.lax.map(value, (jnp.tile(entries, 3), steps)).reshape(3, -1)
-        by_hand, _ = jax.flatten_util.ravel_pytree(rule.by_hand(point, dy))
-        return [by_hand[entries], (up - down) / (2 * STEP), jnp.abs(up - 2 * here + down) / STEP]
+        values = jax.lax.map(value, (jnp.tile(entries, 3), steps)).reshape(3, -1)
+        return [jnp.max(error) for error in errors], by_hand[-1], values
 
-    starts = np.cumsum([0, *sizes[:-1]])
-    entries = np.concatenate(
-        [start + of_leaf for start, of_leaf in zip(starts, sample, strict=True)]
-    )
-    ends = np.cumsum([of_leaf.size for of_leaf in sample])[:-1]
-    errors = []
-    for hand, differences, bend in zip(
-        *(np.split(np.asarray(a), ends) for a in slopes(beside, dy, entries)), strict=True
+    against_jax, by_hand, values = jax.device_get(compare(point, beside, dys, entries))
+    up, here, down = values
+    slopes, bends = (up - down) / (2 * STEP), np.abs(up - 2 * here + down) / STEP
+    against_differences = []
+    for hand, slope, bend in zip(
+        *(np.split(a, ends) for a in (by_hand, slopes, bends)), strict=True
     ):
-        scale = _scale(hand, dy)
+        scale = _scale(hand, dys[-1])
         smooth = bend < 1e-2 * scale  # beside the point too, an entry can meet a kink
-        wrong = np.abs(hand - differences)[smooth]
-        errors.append(wrong.max() / scale if wrong.size else np.nan)
-    return np.array(errors)
+        wrong = np.abs(hand - slope)[smooth]
+        against_differences.append(wrong.max() / scale if wrong.size else np.nan)
+    return np.array(against_jax), np.array(against_differences)
 
 
-def _scale(gradient: Array, dy: Array) -> Array:
+def _scale(gradient: Array | np.ndarray, dy: Array | np.ndarray) -> Array:
     """What an error is compared with: the largest entry, or for a zero leaf a little of dy."""
-    return jnp.maximum(
-        jnp.max(jnp.abs(gradient), initial=0), 1e-6 * jnp.max(jnp.abs(dy), initial=1)
-    )
+    return jnp.maximum(abs(gradient).max(initial=0), 1e-6 * abs(dy).max(initial=1))
 
 
 def _dotted(key: Any) -> str:

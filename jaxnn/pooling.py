@@ -15,6 +15,7 @@ from jaxnn.window import (
     from_blocks,
     height_width,
     pads_in_pixels,
+    places,
     put,
     see,
     to_blocks,
@@ -85,7 +86,7 @@ def max_pool(window: Size = 2, stride: Size | None = None, padding: Padding = "V
         )
         dy = dy.reshape(y.shape)
         dx, given = jnp.zeros_like(padded), jnp.zeros(y.shape, bool)
-        for at in [(i, j) for i in range(h) for j in range(w)]:
+        for at in places((h, w)):
             here = (see(padded, at, steps, y.shape[1:3]) == y) & ~given
             given = given | here
             dx = dx + put(jnp.where(here, dy, 0), at, steps, padded.shape[1:3])
@@ -127,7 +128,7 @@ def average_pool(window: Size = 2, stride: Size | None = None) -> Layer:
     name = "average_pool"
     h, w = height_width(name, "window", window)
     steps = (h, w) if stride is None else height_width(name, "stride", stride)
-    places = [(i, j) for i in range(h) for j in range(w)]
+    where = places((h, w))
 
     def forward(params: tuple[()], x: Array, key: Key | None = None) -> tuple[Array, Static]:
         expect_input(name, x, "H", "W", "C")
@@ -136,13 +137,13 @@ def average_pool(window: Size = 2, stride: Size | None = None) -> Layer:
         n = tuple(
             (size - k) // s + 1 for size, k, s in zip(x.shape[-3:-1], (h, w), steps, strict=True)
         )
-        seen = [see(pictures, at, steps, n) for at in places]
+        seen = [see(pictures, at, steps, n) for at in where]
         y = functools.reduce(jnp.add, seen) / (h * w)
         return y.reshape(*x.shape[:-3], *y.shape[1:]), Static(x.shape[-3:-1])
 
     def backward(params: tuple[()], size: Static, dy: Array) -> tuple[tuple[()], Array]:
         parts = dy.reshape(-1, *dy.shape[-3:]) / (h * w)
-        dx = functools.reduce(jnp.add, [put(parts, at, steps, size.value) for at in places])
+        dx = functools.reduce(jnp.add, [put(parts, at, steps, size.value) for at in where])
         return (), dx.reshape(*dy.shape[:-3], *dx.shape[1:])
 
     return Layer(name, no_params, forward, backward)

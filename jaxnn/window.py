@@ -67,6 +67,19 @@ def from_blocks(x: Array, block: Sequence[int]) -> Array:
     return x.reshape(n, rows * h, columns * w, -1)
 
 
+def output_size(
+    shape: Sequence[int], window: Sequence[int], stride: Sequence[int], pads: Pads
+) -> tuple[int, int]:
+    """How many windows lie one below the other, and how many side by side."""
+    rows, columns = ((shape[1 + i] + sum(pads[i]) - window[i]) // stride[i] + 1 for i in range(2))
+    return rows, columns
+
+
+def places(window: Sequence[int]) -> list[tuple[int, int]]:
+    """The places of a window, row by row."""
+    return [(i, j) for i in range(window[0]) for j in range(window[1])]
+
+
 def see(x: Array, at: Sequence[int], stride: Sequence[int], n: Sequence[int]) -> Array:
     """The pixels that place ``at`` of each window shows: (N, H, W, C) → (N, *n, C)."""
     (i, j), (sh, sw), (rows, columns) = at, stride, n

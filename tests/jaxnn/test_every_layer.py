@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from layers import LAYERS, Case
+from numpy.typing import DTypeLike
 
 import jaxnn
 from jaxnn import Layer, LayerError
@@ -18,17 +19,13 @@ pytestmark = pytest.mark.usefixtures("compiled_quickly")
 every_layer = pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS.keys())
 
 
-def prepared(case: Case, *batch: int, dtype: jnp.dtype = jnp.float32):
-    """Parameters that are nowhere zero, and an input."""
-    x = jax.random.normal(jax.random.key(1), (*batch, *case.shape), dtype)
-    params = case.layer.init(jax.random.key(0), x)
-    leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(2), len(leaves) + 1)
-    leaves = [
-        p + 0.1 * jax.random.normal(k, p.shape, p.dtype)
-        for p, k in zip(leaves, keys[1:], strict=True)
-    ]
-    return jax.tree.unflatten(tree, leaves), x
+def prepared(case: Case, *batch: int, dtype: DTypeLike = np.float32):
+    """Parameters that are nowhere zero, and an input; NumPy's, which compiles nothing."""
+    draw = np.random.default_rng(1)
+    x = draw.standard_normal((*batch, *case.shape)).astype(dtype)
+    like = jax.eval_shape(case.layer.init, jax.random.key(0), jax.ShapeDtypeStruct(x.shape, dtype))
+    params = jax.tree.map(lambda p: (0.5 * draw.standard_normal(p.shape)).astype(p.dtype), like)
+    return jax.tree.map(jnp.asarray, (params, x))
 
 
 def assert_close(actual, expected, tolerance: float = 1e-5) -> None:
@@ -40,7 +37,7 @@ def assert_close(actual, expected, tolerance: float = 1e-5) -> None:
 @every_layer
 def test_backward_by_hand_equals_jax_and_differences(case: Case) -> None:
     params, x = prepared(case, 2)
-    y = jnp.ones(case.layer.apply(params, x).shape)
+    y = jnp.ones(jax.eval_shape(case.layer.apply, params, x).shape)
     check = jaxnn.check_gradients(case.layer, params, x, y, jaxnn.mean_squared_error)
     assert check.ok, str(check)
 
@@ -121,7 +118,7 @@ def test_bfloat16_in_bfloat16_out_and_float32_gradients_of_parameters(case: Case
 
 @every_layer
 def test_float64_where_x64_is_on(case: Case, x64: None) -> None:
-    params, x = prepared(case, 2, dtype=jnp.float64)
+    params, x = prepared(case, 2, dtype=np.float64)
     y, cache = case.layer.forward(params, x)
     gradients = case.layer.backward(params, cache, jnp.ones_like(y))
     assert all(leaf.dtype == jnp.float64 for leaf in jax.tree.leaves((params, y, gradients)))
@@ -196,9 +193,8 @@ def with_mistake(layer: Layer, leaf: str) -> Layer:
 def test_a_planted_mistake_is_found_and_named(case: Case, leaf: str) -> None:
     """The layer with the mistake stands in the middle of a network of right ones."""
     net = jaxnn.serial(jaxnn.tanh, with_mistake(case.layer, leaf), jaxnn.tanh)
-    x = jax.random.normal(jax.random.key(1), (3, *case.shape))
-    params = net.init(jax.random.key(0), x)
-    y = jnp.ones(net.apply(params, x).shape)
+    params, x = prepared(Case(net, case.shape), 3)
+    y = jnp.ones(jax.eval_shape(net.apply, params, x).shape)
     check = jaxnn.check_gradients(net, params, x, y, jaxnn.mean_squared_error)
     assert not check.ok
     assert check.culprit is not None
