@@ -45,7 +45,7 @@ def test_backward_by_hand_equals_jax_and_differences(case: Case) -> None:
 @every_layer
 def test_one_example_a_stack_and_vmap_agree(case: Case) -> None:
     params, x = prepared(case, 2, 3)
-    apply = case.layer.apply
+    apply = jax.jit(case.layer.apply)
     stacked = apply(params, x)
     each = [[apply(params, example) for example in row] for row in x]
     assert_close(stacked, jnp.array(each))
@@ -56,6 +56,7 @@ def test_one_example_a_stack_and_vmap_agree(case: Case) -> None:
 def test_backward_of_one_example_and_under_vmap_add_up_to_the_stack(case: Case) -> None:
     params, x = prepared(case, 3)
 
+    @jax.jit
     def gradients(x):
         y, cache = case.layer.forward(params, x)
         return case.layer.backward(params, cache, jnp.cos(y))
