@@ -17,6 +17,7 @@ import numpy as np
 from catnet import layouts
 from catnet.errors import UserError
 from catnet.images import decode_many
+from catnet.networks import SIZE
 from catnet.sources import EXTENSIONS, ImageError, Source, pictures
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 TRAIN = ("train", "training")
 TEST = ("test", "testing", "val", "valid", "validation")  # the first that is there
 CATS = ("cat", "cats")
-SIZE = 64  # pixels, of every picture
 MAX_TOTAL_BYTES = 4 * 2**30  # unpacked, of a zip or of the pictures in an h5 file
 LAYOUT = "expected cat/ and non-cat/ with pictures inside, or train/ and test/ with those inside"
 

@@ -16,12 +16,11 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from catnet.networks import SIZE
 from catnet.photo.jpeg import GREY, across_channels, recompress
 
 Array: TypeAlias = jax.Array
 Range: TypeAlias = tuple[float, float]
-
-SIZE = 64  # the network's input, in pixels a side
 
 
 @dataclass(frozen=True)

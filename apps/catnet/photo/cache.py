@@ -25,12 +25,12 @@ from PIL import Image
 
 from catnet.errors import UserError
 from catnet.images import decode
+from catnet.networks import SIZE
 from catnet.photo.fingerprint import fingerprints
 from catnet.photo.reading import Row, reading
 
 Progress: TypeAlias = Callable[[str, int, int], None]  # source, pictures done, pictures in all
 
-SIZE = 64
 FORMAT = 1  # of the files below; raised when they change
 _CHUNK = 256  # pictures between two reports of progress
 _STALE = 86_400  # seconds after which what an interrupted build left behind is removed

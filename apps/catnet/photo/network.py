@@ -13,7 +13,8 @@ from jax.nn.initializers import Initializer, he_normal, zeros
 
 import jaxnn
 from catnet.errors import UserError
-from catnet.photo.views import SIZE, views
+from catnet.networks import SIZE
+from catnet.photo.views import views
 from jaxnn import Layer, Loss, binary_cross_entropy, dense, serial, softmax_cross_entropy
 from jaxnn.layer import Array, Key, expect_input, no_params
 

@@ -11,7 +11,8 @@ import dataclasses
 import numpy as np
 from PIL import Image, ImageDraw
 
-from catnet.photo.cache import SIZE, Cache, Table
+from catnet.networks import SIZE
+from catnet.photo.cache import Cache, Table
 from catnet.photo.fingerprint import fingerprints
 from catnet.photo.split import TRAIN, split
 

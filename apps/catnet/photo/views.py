@@ -8,9 +8,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from catnet.networks import SIZE
 from jaxnn.layer import Array, Key, Layer
-
-SIZE = 64  # of the pictures, in pixels a side
 
 
 def views(net: Layer, parts: Sequence[int]) -> Layer:
