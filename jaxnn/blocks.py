@@ -11,14 +11,23 @@ This pays where products of matrices are faster than convolutions: on a CPU, wit
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Sequence
 
 import jax.numpy as jnp
 from jax import lax
 
 from jaxnn.layer import Array
-from jaxnn.window import Pads, by_parts, from_blocks, output_size, places, put, see, to_blocks
+from jaxnn.window import (
+    Pads,
+    by_parts,
+    from_blocks,
+    output_size,
+    pictures_of,
+    places,
+    put,
+    see,
+    to_blocks,
+)
 
 BLOCKS = 4096  # at a time
 Stride = tuple[int, int]
@@ -34,7 +43,7 @@ def convolve(x: Array, W: Array, stride: Stride, pads: Pads) -> Array:
         seen = [(see(blocks, at, (1, 1), size), kernel[at]) for at in places(kernel.shape)]
         return functools.reduce(jnp.add, [jnp.matmul(pixels, K) for pixels, K in seen])
 
-    return by_parts(lambda _, x: (None, of_part(x)), None, _part(size), x)[1]
+    return by_parts(lambda _, x: (None, of_part(x)), None, pictures_of(BLOCKS, size), x)[1]
 
 
 def convolve_backward(
@@ -55,13 +64,9 @@ def convolve_backward(
         shown = [put(jnp.matmul(dy, kernel[at].T), at, (1, 1), blocks.shape[1:3]) for at in where]
         return dK, _pad(from_blocks(functools.reduce(jnp.add, shown), stride), back)
 
-    dK, dx = by_parts(of_part, jnp.zeros(kernel.shape, dtype), _part(size), x, dy)
+    start = jnp.zeros(kernel.shape, dtype)
+    dK, dx = by_parts(of_part, start, pictures_of(BLOCKS, size), x, dy)
     return from_blocks(dK.transpose(3, 0, 1, 2), stride).transpose(1, 2, 3, 0), dx
-
-
-def _part(size: Sequence[int]) -> int:
-    """How many pictures have about ``BLOCKS`` blocks."""
-    return max(1, BLOCKS // math.prod(size))
 
 
 def _kernel(W: Array, stride: Stride) -> Array:

@@ -19,9 +19,9 @@ from jax import lax
 
 from jaxnn import blocks, winograd
 from jaxnn.layer import Array
-from jaxnn.window import Pads, by_parts, output_size, places, see
+from jaxnn.window import Pads, by_parts, output_size, pictures_of, places, see
 
-ROWS = 1024  # of a matrix of patches
+ROWS = 1024  # output pixels at a time
 LARGE_BATCH = 64  # fewer pictures do not repay longer compilation and more memory
 
 
@@ -188,8 +188,7 @@ def _dW_by_patches(
         return dW + jnp.matmul(seen.T, dy, preferred_element_type=dtype), None
 
     start = jnp.zeros((math.prod(shape[:3]), shape[3]), dtype)
-    part = max(1, ROWS // math.prod(dy.shape[1:3]))
-    return by_parts(of_part, start, part, x, dy)[0].reshape(shape)
+    return by_parts(of_part, start, pictures_of(ROWS, dy.shape[1:3]), x, dy)[0].reshape(shape)
 
 
 def _dW_by_products(
@@ -214,12 +213,19 @@ def _y_depthwise(x: Array, W: Array, geometry: Geometry) -> Array:
 def _depthwise_backward(
     x: Array, W: Array, dy: Array, geometry: Geometry, dtype: jnp.dtype
 ) -> tuple[Array, Array]:
-    seen = _seen(x, dy, W.shape, geometry)
-    dW = jnp.stack([jnp.sum(s * dy, axis=(0, 1, 2), dtype=dtype) for s in seen])
     pads = _pads_around_dy(W.shape[:2], dy.shape, x.shape, geometry)
     spread = [(lo, hi, s - 1) for (lo, hi), s in zip(pads, geometry.stride, strict=True)]
-    dy = lax.pad(dy, jnp.zeros((), dy.dtype), [(0, 0, 0), *spread, (0, 0, 0)])
-    return dW.reshape(W.shape), _sum_over_window(dy, jnp.flip(W, (0, 1)), (1, 1))
+    turned = jnp.flip(W, (0, 1))
+
+    def of_part(dW: Array, x: Array, dy: Array) -> tuple[Array, Array]:
+        seen = _seen(x, dy, W.shape, geometry)
+        dW += jnp.stack([jnp.sum(s * dy, axis=(0, 1, 2), dtype=dtype) for s in seen])
+        dy = lax.pad(dy, jnp.zeros((), dy.dtype), [(0, 0, 0), *spread, (0, 0, 0)])
+        return dW, _sum_over_window(dy, turned, (1, 1))
+
+    start = jnp.zeros((W.shape[0] * W.shape[1], W.shape[3]), dtype)
+    dW, dx = by_parts(of_part, start, pictures_of(ROWS, dy.shape[1:3]), x, dy)
+    return dW.reshape(W.shape), dx
 
 
 def _sum_over_window(x: Array, W: Array, stride: tuple[int, int]) -> Array:

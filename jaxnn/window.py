@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -93,6 +94,11 @@ def put(part: Array, at: Sequence[int], stride: Sequence[int], size: Sequence[in
         for i, s, n, total in zip(at, stride, part.shape[1:3], size, strict=True)
     ]
     return lax.pad(part, jnp.zeros((), part.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
+
+
+def pictures_of(pixels: int, size: Sequence[int]) -> int:
+    """How many pictures of this size have about so many pixels."""
+    return max(1, pixels // math.prod(size))
 
 
 def by_parts(

@@ -19,7 +19,6 @@ arXiv:1509.09308, F(2×2, 3×3).
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Sequence
 
 import jax.numpy as jnp
@@ -27,7 +26,7 @@ import numpy as np
 from jax import lax
 
 from jaxnn.layer import Array
-from jaxnn.window import Pads, by_parts
+from jaxnn.window import Pads, by_parts, pictures_of
 
 A = np.array([[1, 0], [1, 1], [1, -1], [0, -1]])
 B = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]])
@@ -48,7 +47,8 @@ def convolve(x: Array, W: Array, pads: Pads) -> Array:
             y = _interleaved(_mix(A.T, y), axis)
         return y[:, :height, :width]
 
-    return by_parts(lambda _, x: (None, of_part(x)), None, _part(x.shape, pads), x)[1]
+    part = pictures_of(TILES, _tiles(x.shape, pads))
+    return by_parts(lambda _, x: (None, of_part(x)), None, part, x)[1]
 
 
 def convolve_backward(
@@ -70,14 +70,10 @@ def convolve_backward(
             dx = _put(_mix(B, dx), lo, x.shape[axis], axis)
         return dU, dx
 
-    dU, dx = by_parts(of_part, jnp.zeros(U.shape, dtype), _part(x.shape, pads), x, dy)
+    start = jnp.zeros(U.shape, dtype)
+    dU, dx = by_parts(of_part, start, pictures_of(TILES, tiles), x, dy)
     dW = jnp.matmul(BOTH.T.astype(dtype), dU.reshape(16, -1)).reshape(W.shape)
     return dW, dx
-
-
-def _part(shape: Sequence[int], pads: Pads) -> int:
-    """How many pictures have about ``TILES`` tiles."""
-    return max(1, TILES // math.prod(_tiles(shape, pads)))
 
 
 def _output_size(shape: Sequence[int], pads: Pads) -> tuple[int, int]:

@@ -16,15 +16,31 @@ Forward = Callable[[Any, Any], Any]
 EPSILON = 1e-5
 
 
-def conv(stride: int = 1) -> Forward:
+def conv(stride: int = 1, groups: int = 1, standardize: bool = False) -> Forward:
     """Convolution with padding "SAME"."""
 
     def forward(params: Any, x: Any) -> Any:
+        W = params["W"]
+        if standardize:
+            W = W - jnp.mean(W, axis=(0, 1, 2), keepdims=True)
+            W = W * lax.rsqrt(jnp.sum(W * W, axis=(0, 1, 2), keepdims=True) + 1e-8)
         y = lax.conv_general_dilated(
-            *(x, params["W"], (stride, stride), "SAME"),
+            *(x, W, (stride, stride), "SAME"),
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=groups,
         )
         return y + params["b"].reshape(1, 1, 1, -1)
+
+    return forward
+
+
+def space_to_depth(block: int) -> Forward:
+    """The pixels of a block as channels of one pixel."""
+
+    def forward(params: Any, x: Any) -> Any:
+        n, h, w, c = x.shape
+        cut = x.reshape(n, h // block, block, w // block, block, c)
+        return cut.transpose(0, 1, 3, 2, 4, 5).reshape(n, h // block, w // block, -1)
 
     return forward
 

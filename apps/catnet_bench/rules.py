@@ -39,14 +39,14 @@ class Rule(NamedTuple):
 
 
 def rows(options: Options) -> list[Row]:
-    """Forward and backward of every layer of the photo network, of pooling and of norms."""
+    """Forward and backward of every layer of the photo network, and of all others for pictures."""
     examples = 16 if options.quick else 128
     rules = rules_of(PhotoConfig().widths)
     return [row for rule in rules for row in compare(rule, examples, options)]
 
 
 def rules_of(widths: tuple[int, ...], size: int = 64) -> list[Rule]:
-    """Convolutions as the photo network has them at these widths; all pooling and norms."""
+    """Convolutions as the photo network has them at these widths, and in other forms; the rest."""
     first, pixels = widths[0], size // 4
     found = [Rule("conv 8×8, stride 4", jaxnn.conv(first, 8, 4), plain.conv(4), (size, size, 3))]
     for stage, width in enumerate(widths):
@@ -58,8 +58,14 @@ def rules_of(widths: tuple[int, ...], size: int = 64) -> list[Rule]:
         found.append(Rule("conv 3×3", jaxnn.conv(width), plain.conv(), shape))
         found.append(Rule("rms_norm", jaxnn.rms_norm(), plain.rms_norm, shape))
     shape = (size // 4, size // 4, first)
+    depthwise, standardized = jaxnn.conv(first, groups=first), jaxnn.conv(first, standardize=True)
     return [
         *found,
+        Rule("conv 1×1", jaxnn.conv(first, 1), plain.conv(), shape),
+        Rule("conv 3×3 in 2 groups", jaxnn.conv(first, groups=2), plain.conv(groups=2), shape),
+        Rule("conv 3×3, depthwise", depthwise, plain.conv(groups=first), shape),
+        Rule("conv 3×3, standardized", standardized, plain.conv(standardize=True), shape),
+        Rule("space_to_depth(2)", jaxnn.space_to_depth(2), plain.space_to_depth(2), shape),
         Rule("layer_norm", jaxnn.layer_norm(), plain.layer_norm, shape),
         Rule("group_norm(4)", jaxnn.group_norm(4), plain.group_norm(4), shape),
         Rule("max_pool", jaxnn.max_pool(), plain.max_pool, shape),

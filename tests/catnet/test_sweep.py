@@ -17,6 +17,7 @@ import redblue
 import jaxnn
 from catnet import cli, datasets, networks, sweep
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 GRID = sweep.Grid(networks.architecture("shallow", (3,)), (0.003, 0.01), ("lecun", "he"), 2, 30)
 
 

@@ -381,7 +381,7 @@ def test_values_that_differ_are_refused() -> None:
 
 def test_every_rule_is_compared_with_the_same_mathematics() -> None:
     each = rules.rules_of((4, 8), size=16)
-    assert len({rule.name for rule in each}) == 9
+    assert len({rule.name for rule in each}) == 14
 
     xs = [np.random.default_rng(0).random((2, *rule.shape), np.float32) for rule in each]
     params = [photo.drawn(rule.layer, x) for rule, x in zip(each, xs, strict=True)]

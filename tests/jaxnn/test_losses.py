@@ -9,6 +9,7 @@ import pytest
 
 import jaxnn
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 RNG = np.random.default_rng(0)
 Z = RNG.normal(size=(6, 3))
 DISTRIBUTIONS = RNG.dirichlet(np.ones(3), size=6)

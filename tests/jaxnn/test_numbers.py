@@ -13,6 +13,7 @@ from layers import LAYERS, Case
 
 import jaxnn
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 PATTERN = np.array([1.0, -1.0, -1.0, 1.0, -1.0], np.float32)
 FILLS = {
     "all 0": 0 * PATTERN,

@@ -15,6 +15,7 @@ from catnet.photo import augment as augmentation
 from catnet.photo.augment import FULL, LIGHT, Strength, augment, mix, prepare, to_rows
 from catnet.photo.jpeg import GREY, TABLES, recompress
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 NOTHING = Strength(
     area=(1.0, 1.0),
     aspect=(1.0, 1.0),

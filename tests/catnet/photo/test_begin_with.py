@@ -10,6 +10,7 @@ from catnet import Classifier, cli, networks
 from catnet.errors import UserError
 from catnet.photo.train import PhotoConfig, _with_weights, start
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 CONFIG = PhotoConfig((4, 6), (1, 0))
 ARCHITECTURE = {"model": "photo", "widths": [4, 6], "blocks": [1, 0], "classes": 5, "cats": [1]}
 

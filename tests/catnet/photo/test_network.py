@@ -13,6 +13,7 @@ from catnet import networks
 from catnet.errors import UserError
 from catnet.photo.network import build_photo, log_odds, photo_loss, targets
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 TINY = {"model": "photo", "widths": [4, 6], "blocks": [1, 0], "classes": 5, "cats": [1, 3]}
 
 
