@@ -56,6 +56,40 @@ def test_same_costs_and_same_parameters_as_in_all_coordinates(name, gradient, ru
     close(params, whole)
 
 
+@pytest.mark.parametrize(
+    ("examples", "directions"),
+    [
+        (X.reshape(9, -1), 8),
+        (X.reshape(9, -1)[:1], 1),
+        (np.ones((3, 20)), 1),
+        (np.zeros((3, 20)), 3),
+    ],
+    ids=["two alike", "one", "all alike", "all 0"],
+)
+def test_float32_examples_are_as_exact_in_their_span_as_they_are(examples, directions) -> None:
+    x = examples.astype(np.float32)
+    net = jaxnn.serial(jaxnn.dense(2), jaxnn.tanh, jaxnn.dense(1))
+    basis = span(net, x)
+    assert basis.x.dtype == np.float32
+    assert basis.x.shape == (len(x), directions)
+    tolerance = np.finfo(np.float32).eps * np.abs(x).max()
+    np.testing.assert_allclose(basis.x @ basis.Q.T, x, rtol=0, atol=10 * tolerance)
+    start = net.init(jax.random.key(0), x)
+    how = {"learning_rate": 0.1, "steps": 40}
+    params, costs = jaxnn.gradient_descent(
+        net, jaxnn.binary_cross_entropy, start, x, Y[: len(x)], **how, in_span=True
+    )
+    with jax.enable_x64(True):
+        exact, exact_costs = jaxnn.gradient_descent(
+            *(net, jaxnn.binary_cross_entropy, jax.tree.map(lambda p: p.astype("float64"), start)),
+            *(examples, Y[: len(x)]),
+            **how,
+            in_span=False,
+        )
+    np.testing.assert_allclose(costs, exact_costs, rtol=1e-5)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), params, exact)
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_the_update_is_that_of_numpy(rule, x64) -> None:
     x, y = X.reshape(9, -1), Y
