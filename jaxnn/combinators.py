@@ -177,7 +177,7 @@ def _chain(name: str, layers: tuple[Layer, ...], rebuild: Callable[..., Layer]) 
         for i, (layer, k) in enumerate(zip(layers, keys, strict=True)):
             with inside(name, i):
                 params.append(layer.init(k, x))
-                x = jax.eval_shape(layer.apply, params[-1], x)
+                x = _output(layer, params[-1], x)
         return tuple(params)
 
     def forward(params: Params, x: Array, key: Key | None = None) -> tuple[Array, Cache]:
@@ -198,6 +198,16 @@ def _chain(name: str, layers: tuple[Layer, ...], rebuild: Callable[..., Layer]) 
         return tuple(reversed(dparams)), dy
 
     return Layer(name, init, forward, backward, layers, rebuild)
+
+
+def _output(layer: Layer, params: Params, x: Shaped) -> Shaped:
+    """The shape of the output; that of a chain from its layers, which JAX has traced before."""
+    if layer.rebuild is not serial:
+        return jax.eval_shape(layer.forward, params, x)[0]
+    for i, (child, p) in enumerate(zip(layer.layers, params, strict=True)):
+        with inside(layer.name, i):
+            x = _output(child, p, x)
+    return x
 
 
 def _split(key: Key | None, layers: tuple[Layer, ...]) -> Iterable[Key | None]:

@@ -124,8 +124,8 @@ def group_norm(groups: int, *, epsilon: float = 1e-5) -> Layer:
         expect(x.shape[-1] % groups == 0, name, f"channels that {groups} groups divide", x)
         pixels, channels = x.shape[-3] * x.shape[-2], x.shape[-1]
 
-        def mean(sums: Array, weights: Array) -> Array:
-            weighted = sums * _along_last(weights, sums)
+        def mean(sums: Array, weights: Array | None = None) -> Array:
+            weighted = sums if weights is None else sums * _along_last(weights, sums)
             grouped = weighted.reshape(*sums.shape[:-1], groups, channels // groups)
             means = jnp.mean(grouped, axis=-1, keepdims=True) / pixels
             return jnp.broadcast_to(means, grouped.shape).reshape(sums.shape)
@@ -137,14 +137,16 @@ def group_norm(groups: int, *, epsilon: float = 1e-5) -> Layer:
 
 
 class _Region(NamedTuple):
-    """What is normalized together: ``mean(total(t), w)`` is the mean of w t over it."""
+    """What is normalized together: ``mean(total(t), w)`` is the mean of w t, or of t, over it."""
 
     total: Callable[[Array], Array]  # the first sums, of which every channel has its own
-    mean: Callable[[Array, Array], Array]  # from sums and (C,) to means that broadcast
+    mean: Callable[..., Array]  # from sums, and (C,), to means that broadcast
 
 
 def _over_last_axis(x: Array) -> _Region:
-    def mean(sums: Array, weights: Array) -> Array:
+    def mean(sums: Array, weights: Array | None = None) -> Array:
+        if weights is None:  # becomes one loop with what is done to x before
+            return jnp.mean(sums, axis=-1, keepdims=True)
         return _product(sums, weights[:, None] / x.shape[-1], 1)
 
     return _Region(lambda t: t, mean)
@@ -173,10 +175,9 @@ def _norm(
         expect_input(name, x, *axes[:-1], len(gamma))
         total, mean = region(x)
         z = x.astype(_precise(x))
-        ones = jnp.ones(z.shape[-1], z.dtype)
-        mu = mean(total(z), ones) if centred else None
+        mu = mean(total(z)) if centred else None
         z = z if mu is None else z - mu
-        r = lax.rsqrt(mean(total(z * z), ones) + epsilon)
+        r = lax.rsqrt(mean(total(z * z)) + epsilon)
         y = z * (r * _along_last(gamma, z))
         for b in beta:
             y = y + _along_last(b, z)

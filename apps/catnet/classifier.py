@@ -26,7 +26,7 @@ from catnet.text import one_line
 SHIPPED = Path(__file__).with_name("model.safetensors")
 # Pictures are always answered this many at a time, the last ones filled up with black: so
 # an answer never depends on its neighbours, and nothing is compiled twice.
-BATCH = 32
+BATCH = 16
 
 
 class Prediction(NamedTuple):

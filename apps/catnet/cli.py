@@ -7,6 +7,7 @@ answer, or a check failed; 2 wrong usage, data, model or configuration; 130 stop
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import os
 import sys
@@ -30,6 +31,7 @@ KEEPERS = ("predict", "eval", "explain", "train", "sweep")
 
 def console() -> None:
     """``catnet`` as a process: like ``main``, without the wait for Python to take itself apart."""
+    gc.set_threshold(100_000)  # JAX makes many objects that stay: searching them takes 0.1 s
     if sys.argv[1:2] in ([name] for name in KEEPERS):
         keep_compiled()
     code = main()
