@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import jax
@@ -114,7 +115,21 @@ def by_parts(
     if count <= part:
         return of_part(total, *arrays)
     whole = tuple(a[:count].reshape(-1, part, *a.shape[1:]) for a in arrays)
-    total, y = lax.scan(lambda total, part: of_part(total, *part), total, whole)
+    # What y begins with is overwritten.  Zeros would be the same for all loops of a network:
+    # XLA makes them once, copies them for each, and keeps all copies until their loop begins.
+    any_number = arrays[-1].ravel()[0]
+    _, like = jax.eval_shape(of_part, total, *(a[0] for a in whole))
+    begin = jax.tree.map(
+        lambda y: jnp.full((count // part, *y.shape), any_number.astype(y.dtype)), like
+    )
+
+    def step(found: tuple[Any, Any], given: tuple[Array, Any]) -> tuple[tuple[Any, Any], None]:
+        (total, y), (i, arrays) = found, given
+        total, new = of_part(total, *arrays)
+        write = partial(lax.dynamic_update_index_in_dim, index=i, axis=0)
+        return (total, jax.tree.map(write, y, new)), None
+
+    (total, y), _ = lax.scan(step, (total, begin), (jnp.arange(count // part), whole))
     y = jax.tree.map(lambda y: y.reshape(count, *y.shape[2:]), y)
     if count == size:
         return total, y
