@@ -201,7 +201,10 @@ def _chain(name: str, layers: tuple[Layer, ...], rebuild: Callable[..., Layer]) 
 
 
 def _output(layer: Layer, params: Params, x: Shaped) -> Shaped:
-    """The shape of the output; that of a chain from its layers, which JAX has traced before."""
+    """The shape of the output; that of a chain from its layers, which JAX has traced before.
+
+    JAX remembers that for a function which lives on: for ``forward``, not for ``apply``.
+    """
     if layer.rebuild is not serial:
         return jax.eval_shape(layer.forward, params, x)[0]
     for i, (child, p) in enumerate(zip(layer.layers, params, strict=True)):

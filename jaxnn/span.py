@@ -124,7 +124,7 @@ def why_not(net: Layer, x: Array) -> str | None:
 def pays(net: Layer, x: Array, steps: int) -> bool:
     """Whether a descent of so many steps gains by going through the span.
 
-    The factorisation costs about as much as one step for every example.
+    The factorisation costs less than one step for every example.
     """
     return why_not(net, x) is None and 2 * len(x) <= math.prod(x.shape[1:]) and steps >= len(x)
 

@@ -79,3 +79,16 @@ def test_params_of_another_network_are_refused() -> None:
         net.apply, params[:1], jnp.ones(3)
     )
     assert "serial[0].dense(2): expected params" in complaint(net.apply, ((), ()), jnp.ones(3))
+
+
+def test_however_deep_a_chain_lies_in_chains_init_traces_its_layers_once() -> None:
+    traced = []
+
+    def forward(params, x, key=None):
+        traced.append(x.shape)
+        return x, x
+
+    layer = jaxnn.Layer("counted", lambda key, x: (), forward, lambda params, x, dy: ((), dy))
+    net = jaxnn.serial(jaxnn.serial(jaxnn.serial(layer), jaxnn.dense(2)), jaxnn.dense(1))
+    net.init(jax.random.key(0), jnp.ones((5, 3)))
+    assert traced == [(5, 3)]
