@@ -66,11 +66,16 @@ def convolve_backward(
 
     start = jnp.zeros(kernel.shape, dtype)
     dK, dx = by_parts(of_part, start, pictures_of(BLOCKS, size), x, dy)
-    return from_blocks(dK.transpose(3, 0, 1, 2), stride).transpose(1, 2, 3, 0), dx
+    (h, w), (s, t), (n_in, n_out) = W.shape[:2], stride, W.shape[2:]
+    dW = dK.reshape(h // s, w // t, s, t, n_in, n_out).swapaxes(1, 2)
+    return dW.reshape(W.shape), dx
 
 
 def _kernel(W: Array, stride: Stride) -> Array:
-    return to_blocks(W.transpose(3, 0, 1, 2), stride).transpose(1, 2, 3, 0)
+    """W̃ (h/s, w/s, s s C, n)."""
+    (h, w), (s, t), (n_in, n_out) = W.shape[:2], stride, W.shape[2:]
+    blocks = W.reshape(h // s, s, w // t, t, n_in, n_out).swapaxes(1, 2)
+    return blocks.reshape(h // s, w // t, s * t * n_in, n_out)
 
 
 def _whole(

@@ -18,37 +18,33 @@ arXiv:1509.09308, F(2×2, 3×3).
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from jaxnn.layer import Array
+from jaxnn.sparse import along
 from jaxnn.window import Pads, by_parts, pictures_of
 
 A = np.array([[1, 0], [1, 1], [1, -1], [0, -1]])
 B = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]])
 G = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]]) / 2
 BOTH = np.kron(G, G)  # G on the rows and on the columns of a 3×3 kernel at once
-ROWS, COLUMNS = -3, -2
-TILES = 512  # at a time
+TILES = 256  # at a time
+
+Matrices = Sequence[np.ndarray]  # for the rows, and for the columns of pictures
 
 
 def convolve(x: Array, W: Array, pads: Pads) -> Array:
     """x (N, H, W, C) convolved with W (3, 3, C, n), stride 1 and the given padding."""
     U = _kernels(W)
-    height, width = _output_size(x.shape, pads)
+    As, Bs = _matrices(x.shape, pads)
 
     def of_part(x: Array) -> Array:
-        y = jnp.matmul(_see(x, pads), U).reshape(4, 4, len(x), *_tiles(x.shape, pads), -1)
-        for axis in (ROWS, COLUMNS):
-            y = _interleaved(_mix(A.T, y), axis)
-        return y[:, :height, :width]
+        return _from_tiles(As, jnp.matmul(_to_tiles(Bs, x), U))
 
-    part = pictures_of(TILES, _tiles(x.shape, pads))
-    return by_parts(lambda _, x: (None, of_part(x)), None, part, x)[1]
+    return by_parts(lambda _, x: (None, of_part(x)), None, _part(As), x)[1]
 
 
 def convolve_backward(
@@ -56,35 +52,16 @@ def convolve_backward(
 ) -> tuple[Array, Array]:
     """(dW, dx) of ``convolve``; dW in ``dtype``."""
     U = _kernels(W)
-    rows, columns = tiles = _tiles(x.shape, pads)
-    beyond = [(0, 2 * rows - dy.shape[1]), (0, 2 * columns - dy.shape[2])]
+    As, Bs = _matrices(x.shape, pads)
 
     def of_part(dU: Array, x: Array, dy: Array) -> tuple[Array, Array]:
-        dM = jnp.pad(dy, ((0, 0), *beyond, (0, 0)))
-        for axis in (COLUMNS, ROWS):
-            dM = jnp.stack(_mix(A, [_every_second(dM, i, 2, axis) for i in range(2)]))
-        dM = dM.reshape(16, -1, dy.shape[-1])
-        dU += jnp.matmul(_see(x, pads).mT, dM, preferred_element_type=dtype)
-        dx = jnp.matmul(dM, U.mT).reshape(4, 4, len(x), *tiles, -1)
-        for axis, (lo, _) in zip((ROWS, COLUMNS), pads, strict=True):
-            dx = _put(_mix(B, dx), lo, x.shape[axis], axis)
-        return dU, dx
+        dM = _to_tiles([A.T for A in As], dy)
+        dU += jnp.matmul(_to_tiles(Bs, x).mT, dM, preferred_element_type=dtype)
+        return dU, _from_tiles([B.T for B in Bs], jnp.matmul(dM, U.mT))
 
-    start = jnp.zeros(U.shape, dtype)
-    dU, dx = by_parts(of_part, start, pictures_of(TILES, tiles), x, dy)
+    dU, dx = by_parts(of_part, jnp.zeros(U.shape, dtype), _part(As), x, dy)
     dW = jnp.matmul(BOTH.T.astype(dtype), dU.reshape(16, -1)).reshape(W.shape)
     return dW, dx
-
-
-def _output_size(shape: Sequence[int], pads: Pads) -> tuple[int, int]:
-    (above, below), (left, right) = pads
-    return shape[ROWS] + above + below - 2, shape[COLUMNS] + left + right - 2
-
-
-def _tiles(shape: Sequence[int], pads: Pads) -> tuple[int, int]:
-    """Rows and columns of tiles that cover the output; the last may reach over its edge."""
-    height, width = _output_size(shape, pads)
-    return -(-height // 2), -(-width // 2)
 
 
 def _kernels(W: Array) -> Array:
@@ -92,56 +69,43 @@ def _kernels(W: Array) -> Array:
     return jnp.matmul(BOTH.astype(W.dtype), W.reshape(9, -1)).reshape(16, *W.shape[2:])
 
 
-def _see(x: Array, pads: Pads) -> Array:
-    """Bᵀ x B of every tile: (16, tiles, C)."""
-    channels = x.shape[-1]
-    around = [
-        (lo, 2 * n + 2 - lo - size)
-        for (lo, _), n, size in zip(pads, _tiles(x.shape, pads), x.shape[1:3], strict=True)
-    ]
-    x = jnp.pad(x, ((0, 0), *around, (0, 0)))
-    for axis in (COLUMNS, ROWS):
-        x = jnp.stack(_mix(B.T, [_every_second(x, i, 4, axis) for i in range(4)]))
-    return x.reshape(16, -1, channels)
+def _matrices(shape: Sequence[int], pads: Pads) -> tuple[Matrices, Matrices]:
+    """Aᵀ and Bᵀ of all tiles of an axis at once, for rows and columns.
 
-
-def _every_second(x: Array, first: int, size: int, axis: int) -> Array:
-    """Place ``first`` of tiles of that size, of which one begins at every second pixel."""
-    return lax.slice_in_dim(x, first, x.shape[axis] - size + first + 1, 2, axis)
-
-
-def _put(places: Sequence[Array], lo: int, size: int, axis: int) -> Array:
-    """The transpose of looking: what the tiles say of each of ``size`` pixels, added up.
-
-    Place i of tile t is pixel 2 t + i − lo, for every axis has ``lo`` pixels of padding.
+    Aᵀ (outputs, 4 · tiles) and Bᵀ (4 · tiles, pixels); place i of tile t is number
+    i · tiles + t, and pixel 2 t + i − lo.  The last tile may reach over the edge.
     """
-    half = -(-size // 2)
-
-    def moved(part: Array, by: int) -> Array:
-        config = [(0, 0, 0)] * part.ndim
-        config[axis] = (by, half - by - part.shape[axis], 0)
-        return lax.pad(part, jnp.zeros((), part.dtype), config)
-
-    def pixels(parity: int) -> Array:
-        parts = [moved(p, (i - lo) // 2) for i, p in enumerate(places) if (i - lo) % 2 == parity]
-        return functools.reduce(jnp.add, parts)
-
-    return lax.slice_in_dim(_interleaved([pixels(0), pixels(1)], axis), 0, size, axis=axis)
-
-
-def _interleaved(parts: Sequence[Array], axis: int) -> Array:
-    """Two arrays taken in turns along an axis, which is counted from the last."""
-    both = jnp.stack(parts, axis=axis)
-    shape = list(parts[0].shape)
-    shape[axis] *= 2
-    return both.reshape(shape)
+    As, Bs = [], []
+    for size, (lo, hi) in zip(shape[1:3], pads, strict=True):
+        n = lo + size + hi - 2
+        tiles = -(-n // 2)
+        seen = np.zeros((4, tiles, 2 * tiles + 2))
+        for t in range(tiles):
+            seen[:, t, 2 * t : 2 * t + 4] = B.T
+        Bs.append(seen[..., lo : lo + size].reshape(4 * tiles, size))
+        given = np.einsum("ir,tu->triu", A, np.eye(tiles))
+        As.append(given.reshape(2 * tiles, 4 * tiles)[:n])
+    return As, Bs
 
 
-def _mix(matrix: np.ndarray, parts: Array | Sequence[Array]) -> list[Array]:
-    """matrix · parts; written as sums, since the factors are 0, 1 and −1."""
+def _part(As: Matrices) -> int:
+    """How many pictures are worked on at a time."""
+    return pictures_of(TILES, [A.shape[1] // 4 for A in As])
 
-    def row(factors: np.ndarray) -> Array:
-        terms = [part if f > 0 else -part for f, part in zip(factors, parts, strict=True) if f]
-        return functools.reduce(jnp.add, terms)
 
-    return [row(factors) for factors in matrix]
+def _to_tiles(matrices: Matrices, x: Array) -> Array:
+    """Pictures (N, H, W, C) times a matrix on either side: (16, tiles, C)."""
+    rows, columns = matrices
+    n, channels = len(x), x.shape[-1]
+    tiles = along(2, columns, along(1, rows, x))
+    tiles = tiles.reshape(n, 4, len(rows) // 4, 4, len(columns) // 4, channels)
+    return tiles.transpose(1, 3, 0, 2, 4, 5).reshape(16, -1, channels)
+
+
+def _from_tiles(matrices: Matrices, tiles: Array) -> Array:
+    """(16, tiles, C) times a matrix on either side: pictures (N, H, W, C)."""
+    rows, columns = matrices
+    height, width, channels = rows.shape[1], columns.shape[1], tiles.shape[-1]
+    x = tiles.reshape(4, 4, -1, height // 4, width // 4, channels)
+    x = x.transpose(2, 0, 3, 1, 4, 5).reshape(-1, height, width, channels)
+    return along(2, columns, along(1, rows, x))
