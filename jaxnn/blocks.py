@@ -26,6 +26,7 @@ from jaxnn.window import (
     places,
     put,
     see,
+    shifted,
     to_blocks,
 )
 
@@ -33,15 +34,18 @@ BLOCKS = 4096  # at a time
 Stride = tuple[int, int]
 
 
-def convolve(x: Array, W: Array, stride: Stride, pads: Pads) -> Array:
-    """x (N, H, W, C) convolved with W (h, w, C, n); the stride divides the window."""
+def convolve(x: Array, W: Array, b: Array | None, stride: Stride, pads: Pads) -> Array:
+    """x (N, H, W, C) convolved with W (h, w, C, n), plus b; the stride divides the window."""
     size = output_size(x.shape, W.shape, stride, pads)
-    kernel = _kernel(W, stride)
+    kernel, where = _kernel(W, stride)
+    side_by_side = kernel.swapaxes(0, 1).reshape(kernel.shape[1], -1)
 
     def of_part(x: Array) -> Array:
         blocks = to_blocks(_pad(x, _whole(x.shape, W.shape, stride, pads)), stride)
-        seen = [(see(blocks, at, (1, 1), size), kernel[at]) for at in places(kernel.shape)]
-        return functools.reduce(jnp.add, [jnp.matmul(pixels, K) for pixels, K in seen])
+        by_place = jnp.matmul(blocks, side_by_side)
+        by_place = by_place.reshape(*blocks.shape[:3], len(where), W.shape[3])
+        seen = [see(by_place[..., k, :], at, (1, 1), size) for k, at in enumerate(where)]
+        return shifted(functools.reduce(jnp.add, seen), b)
 
     return by_parts(lambda _, x: (None, of_part(x)), None, pictures_of(BLOCKS, size), x)[1]
 
@@ -51,31 +55,39 @@ def convolve_backward(
 ) -> tuple[Array, Array]:
     """(dW, dx) of ``convolve``; dW in ``dtype``."""
     size = dy.shape[1:3]
-    kernel = _kernel(W, stride)
-    where = places(kernel.shape)
+    kernel, where = _kernel(W, stride)
     around = _whole(x.shape, W.shape, stride, pads)
     back = [(-lo, -hi) for lo, hi in around]
 
     def of_part(dK: Array, x: Array, dy: Array) -> tuple[Array, Array]:
         blocks, rows = to_blocks(_pad(x, around), stride), dy.reshape(-1, dy.shape[-1])
-        seen = [see(blocks, at, (1, 1), size).reshape(len(rows), -1) for at in where]
-        by_place = [jnp.matmul(p.T, rows, preferred_element_type=dtype) for p in seen]
-        dK += jnp.stack(by_place).reshape(dK.shape)
-        shown = [put(jnp.matmul(dy, kernel[at].T), at, (1, 1), blocks.shape[1:3]) for at in where]
+        pixels = blocks.shape[-1]
+
+        def at_place(at: Array) -> Array:  # compiled once for all places
+            seen = lax.dynamic_slice(blocks, (0, *at, 0), (len(x), *size, pixels))
+            return jnp.matmul(seen.reshape(-1, pixels).T, rows, preferred_element_type=dtype)
+
+        dK += lax.map(at_place, jnp.array(where))
+        by_place = jnp.matmul(dy, kernel.reshape(-1, dy.shape[-1]).T)
+        by_place = by_place.reshape(*dy.shape[:3], len(where), pixels)
+        shown = [
+            put(by_place[..., k, :], at, (1, 1), blocks.shape[1:3]) for k, at in enumerate(where)
+        ]
         return dK, _pad(from_blocks(functools.reduce(jnp.add, shown), stride), back)
 
     start = jnp.zeros(kernel.shape, dtype)
     dK, dx = by_parts(of_part, start, pictures_of(BLOCKS, size), x, dy)
-    (h, w), (s, t), (n_in, n_out) = W.shape[:2], stride, W.shape[2:]
-    dW = dK.reshape(h // s, w // t, s, t, n_in, n_out).swapaxes(1, 2)
+    (h, w), (s, t) = W.shape[:2], stride
+    dW = dK.reshape(h // s, w // t, s, t, *W.shape[2:]).swapaxes(1, 2)
     return dW.reshape(W.shape), dx
 
 
-def _kernel(W: Array, stride: Stride) -> Array:
-    """W̃ (h/s, w/s, s s C, n)."""
+def _kernel(W: Array, stride: Stride) -> tuple[Array, list[tuple[int, int]]]:
+    """W̃ as (places, s s C, n), and its places."""
     (h, w), (s, t), (n_in, n_out) = W.shape[:2], stride, W.shape[2:]
+    where = places((h // s, w // t))
     blocks = W.reshape(h // s, s, w // t, t, n_in, n_out).swapaxes(1, 2)
-    return blocks.reshape(h // s, w // t, s * t * n_in, n_out)
+    return blocks.reshape(len(where), s * t * n_in, n_out), where
 
 
 def _whole(

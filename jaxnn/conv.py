@@ -109,9 +109,8 @@ def conv(
     def forward(params: dict[str, Array], x: Array, key: Key | None = None) -> tuple[Array, Array]:
         W, *_ = expect_params(name, params, *names)
         expect_input(name, x, "H", "W", W.shape[2] * groups)
-        y = convolve(x.reshape(-1, *x.shape[-3:]), kernel(params, x.dtype), geometry(x))
-        if bias:
-            y = y + jnp.broadcast_to(params["b"].astype(y.dtype), y.shape)
+        b = params["b"].astype(x.dtype) if bias else None
+        y = convolve(x.reshape(-1, *x.shape[-3:]), kernel(params, x.dtype), b, geometry(x))
         return y.reshape(*x.shape[:-3], *y.shape[1:]), x
 
     def backward(params: dict[str, Array], x: Array, dy: Array) -> tuple[dict[str, Array], Array]:

@@ -19,7 +19,7 @@ from jax import lax
 
 from jaxnn import blocks, winograd
 from jaxnn.layer import Array
-from jaxnn.window import Pads, by_parts, output_size, pictures_of, places, see
+from jaxnn.window import Pads, by_parts, output_size, pictures_of, places, see, shifted
 
 ROWS = 1024  # output pixels at a time
 LARGE_BATCH = 64  # fewer pictures do not repay longer compilation and more memory
@@ -34,20 +34,20 @@ class Geometry(NamedTuple):
 
 
 @partial(jax.jit, static_argnames="geometry")
-def convolve(x: Array, W: Array, geometry: Geometry) -> Array:
-    """y; see ``jaxnn.conv`` for the formulas."""
+def convolve(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
+    """y, with b (n,) added if there is one; see ``jaxnn.conv`` for the formulas."""
     default = partial(_y, geometry=geometry)
     if _depthwise(W, geometry):
         on_cpu = partial(_y_depthwise, geometry=geometry)
     elif len(x) < LARGE_BATCH:
-        return default(x, W)
+        return default(x, W, b)
     elif _winograd_pays(x, W, geometry):
         on_cpu = partial(winograd.convolve, pads=geometry.pads)
     elif _in_blocks(W, geometry):
         on_cpu = partial(blocks.convolve, stride=geometry.stride, pads=geometry.pads)
     else:
-        return default(x, W)
-    return lax.platform_dependent(x, W, cpu=on_cpu, default=default)
+        return default(x, W, b)
+    return lax.platform_dependent(x, W, b, cpu=on_cpu, default=default)
 
 
 @partial(jax.jit, static_argnames=("geometry", "dtype"))
@@ -110,8 +110,8 @@ def _in_blocks(W: Array, geometry: Geometry) -> bool:
     return geometry.groups == 1 and whole and h * w <= 4 * s[0] * s[1]
 
 
-def _y(x: Array, W: Array, geometry: Geometry) -> Array:
-    return lax.conv_general_dilated(
+def _y(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
+    y = lax.conv_general_dilated(
         x,
         W,
         geometry.stride,
@@ -119,6 +119,7 @@ def _y(x: Array, W: Array, geometry: Geometry) -> Array:
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         feature_group_count=geometry.groups,
     )
+    return shifted(y, b)
 
 
 def _dx(W: Array, dy: Array, shape: Sequence[int], geometry: Geometry) -> Array:
@@ -204,10 +205,10 @@ def _dW_by_products(
     return jnp.stack([at_place(s) for s in _seen(x, dy, shape, geometry)]).reshape(shape)
 
 
-def _y_depthwise(x: Array, W: Array, geometry: Geometry) -> Array:
+def _y_depthwise(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
     """With one channel a group, a convolution is a few sums: no products of matrices."""
     x = jnp.pad(x, ((0, 0), *geometry.pads, (0, 0)))
-    return _sum_over_window(x, W, geometry.stride)
+    return shifted(_sum_over_window(x, W, geometry.stride), b)
 
 
 def _depthwise_backward(

@@ -97,6 +97,11 @@ def put(part: Array, at: Sequence[int], stride: Sequence[int], size: Sequence[in
     return lax.pad(part, jnp.zeros((), part.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
 
 
+def shifted(y: Array, b: Array | None) -> Array:
+    """y (..., n) + b (n,), or y where there is no b."""
+    return y if b is None else y + jnp.broadcast_to(b, y.shape)
+
+
 def pictures_of(pixels: int, size: Sequence[int]) -> int:
     """How many pictures of this size have about so many pixels."""
     return max(1, pixels // math.prod(size))
@@ -115,13 +120,16 @@ def by_parts(
     if count <= part:
         return of_part(total, *arrays)
     whole = tuple(a[:count].reshape(-1, part, *a.shape[1:]) for a in arrays)
-    # What y begins with is overwritten.  Zeros would be the same for all loops of a network:
-    # XLA makes them once, copies them for each, and keeps all copies until their loop begins.
-    any_number = arrays[-1].ravel()[0]
     _, like = jax.eval_shape(of_part, total, *(a[0] for a in whole))
-    begin = jax.tree.map(
-        lambda y: jnp.full((count // part, *y.shape), any_number.astype(y.dtype)), like
-    )
+
+    def begin(y: Shaped) -> Array:
+        # What y begins with is overwritten: an array of its shape, or else any number.  Zeros
+        # would be the same for all loops of a network: XLA makes them once, copies them for
+        # each, and keeps all copies until their loop begins.
+        shape = (count // part, *y.shape)
+        same = [a for a in whole if a.shape == shape and a.dtype == y.dtype]
+        # The last of arrays is the one that may not be needed any more: dy in backward passes.
+        return same[-1] if same else jnp.full(shape, arrays[-1].ravel()[0].astype(y.dtype))
 
     def step(found: tuple[Any, Any], given: tuple[Array, Any]) -> tuple[tuple[Any, Any], None]:
         (total, y), (i, arrays) = found, given
@@ -129,7 +137,7 @@ def by_parts(
         write = partial(lax.dynamic_update_index_in_dim, index=i, axis=0)
         return (total, jax.tree.map(write, y, new)), None
 
-    (total, y), _ = lax.scan(step, (total, begin), (jnp.arange(count // part), whole))
+    (total, y), _ = lax.scan(step, (total, jax.tree.map(begin, like)), (jnp.arange(count // part), whole))
     y = jax.tree.map(lambda y: y.reshape(count, *y.shape[2:]), y)
     if count == size:
         return total, y

@@ -25,7 +25,7 @@ import numpy as np
 
 from jaxnn.layer import Array
 from jaxnn.sparse import along
-from jaxnn.window import Pads, by_parts, pictures_of
+from jaxnn.window import Pads, by_parts, pictures_of, shifted
 
 A = np.array([[1, 0], [1, 1], [1, -1], [0, -1]])
 B = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]])
@@ -36,13 +36,13 @@ TILES = 256  # at a time
 Matrices = Sequence[np.ndarray]  # for the rows, and for the columns of pictures
 
 
-def convolve(x: Array, W: Array, pads: Pads) -> Array:
-    """x (N, H, W, C) convolved with W (3, 3, C, n), stride 1 and the given padding."""
+def convolve(x: Array, W: Array, b: Array | None, pads: Pads) -> Array:
+    """x (N, H, W, C) convolved with W (3, 3, C, n), stride 1 and the given padding, plus b."""
     U = _kernels(W)
     As, Bs = _matrices(x.shape, pads)
 
     def of_part(x: Array) -> Array:
-        return _from_tiles(As, jnp.matmul(_to_tiles(Bs, x), U))
+        return shifted(_from_tiles(As, jnp.matmul(_to_tiles(Bs, x), U)), b)
 
     return by_parts(lambda _, x: (None, of_part(x)), None, _part(As), x)[1]
 
