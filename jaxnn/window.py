@@ -137,7 +137,9 @@ def by_parts(
         write = partial(lax.dynamic_update_index_in_dim, index=i, axis=0)
         return (total, jax.tree.map(write, y, new)), None
 
-    (total, y), _ = lax.scan(step, (total, jax.tree.map(begin, like)), (jnp.arange(count // part), whole))
+    (total, y), _ = lax.scan(
+        step, (total, jax.tree.map(begin, like)), (jnp.arange(count // part), whole)
+    )
     y = jax.tree.map(lambda y: y.reshape(count, *y.shape[2:]), y)
     if count == size:
         return total, y

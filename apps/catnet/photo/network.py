@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.nn import logsumexp
+from jax import lax
 from jax.nn.initializers import Initializer, he_normal, zeros
 
 import jaxnn
@@ -114,23 +114,25 @@ def log_odds(group: Sequence[int], classes: int) -> Layer:
     """
     name = f"log_odds({len(group)} of {classes})"
     inside = np.isin(np.arange(classes), group)
+    sides = np.where(np.stack([inside, ~inside]), 0, -np.inf)  # a row for each sum
 
-    def sums(z: Array) -> tuple[Array, Array]:
-        masks = (inside, ~inside)
-        return tuple(
-            logsumexp(jnp.where(jnp.broadcast_to(mask, z.shape), z, -jnp.inf), -1, keepdims=True)
-            for mask in masks
-        )  # type: ignore[return-value]
+    def softmaxes(z: Array) -> tuple[Array, Array]:
+        """log-sum-exp of both sides (..., 2, 1), and the softmax over each (..., 2, classes)."""
+        sided = z[..., None, :] + jnp.broadcast_to(
+            sides.astype(z.dtype), (*z.shape[:-1], *sides.shape)
+        )
+        largest = lax.stop_gradient(jnp.max(sided, axis=-1, keepdims=True))
+        terms = jnp.exp(sided - largest)
+        total = jnp.sum(terms, axis=-1, keepdims=True)
+        return largest + jnp.log(total), terms / total
 
     def forward(params: tuple[()], z: Array, key: Key | None = None) -> tuple[Array, Array]:
         expect_input(name, z, classes)
-        of_group, of_others = sums(z)
-        return of_group - of_others, z
+        sums, softmax = softmaxes(z)
+        return sums[..., 0, :] - sums[..., 1, :], softmax
 
-    def backward(params: tuple[()], z: Array, ds: Array) -> tuple[tuple[()], Array]:
-        of_group, of_others = sums(z)
-        mask = jnp.broadcast_to(inside, z.shape)
-        return (), ds * jnp.where(mask, jnp.exp(z - of_group), -jnp.exp(z - of_others))
+    def backward(params: tuple[()], softmax: Array, ds: Array) -> tuple[tuple[()], Array]:
+        return (), ds * (softmax[..., 0, :] - softmax[..., 1, :])
 
     return Layer(name, no_params, forward, backward)
 

@@ -9,18 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from catnet.networks import SIZE
-from jaxnn.layer import Array, Key, Layer
+from jaxnn.layer import Array, Key, Layer, Static
 
 
 def views(net: Layer, parts: Sequence[int]) -> Layer:
     """The mean of what a network says of the middle of pictures, of several sizes and mirrored.
 
     With Z_v the matrix that brings the middle of a row, v pixels of it, to the whole size, and
-    x̄ for x with its columns turned round::
+    Z̄_v for it with its rows in the opposite order, for every channel::
 
-        x_v        = Z_v x Z_vᵀ                      for every channel
+        x_v        = Z_v x Z_vᵀ,   x̄_v = Z_v x Z̄_vᵀ
         forward    y = mean over v of (f(x_v) + f(x̄_v)) / 2
-        backward   dx = Σ_v Z_vᵀ (dx_v + its turned dx̄_v) Z_v,   dparams those of all together
+        backward   dx = Σ_v Z_vᵀ dx_v Z_v + Z_vᵀ dx̄_v Z̄_v,   dparams those of all together
 
     Pictures are learnt from in parts (``augment.random_crop``), where things are larger than in
     whole ones: looking closer evens that out (Touvron et al. 2019, arXiv:1906.06423).
@@ -43,23 +43,23 @@ def views(net: Layer, parts: Sequence[int]) -> Layer:
             [0.78125]
     """
     zooms = np.stack([zoom(part) for part in parts])
-
-    def turned(x: Array) -> Array:
-        return x[..., ::-1, :]
+    rows, columns = np.concatenate([zooms, zooms]), np.concatenate([zooms, zooms[:, ::-1]])
 
     def forward(params: Any, x: Array, key: Key | None = None) -> tuple[Array, Any]:
-        Z = jnp.asarray(zooms, x.dtype)
-        seen = jnp.einsum("vph,...hwc,vqw->v...pqc", Z, x, Z)
-        y, cache = net.forward(params, jnp.concatenate([seen, turned(seen)]), key)
-        return jnp.mean(y, axis=0), cache
+        R, C = jnp.asarray(rows, x.dtype), jnp.asarray(columns, x.dtype)
+        seen = jnp.einsum("vph,...hwc,vqw->v...pqc", R, x, C)
+        y, cache = net.forward(params, seen.reshape(-1, *seen.shape[-3:]), key)
+        y = y.reshape(*seen.shape[:-3], *y.shape[1:])
+        return jnp.mean(y, axis=0), (Static(seen.shape), cache)
 
     def backward(params: Any, cache: Any, dy: Array) -> tuple[Any, Array]:
-        count = 2 * len(zooms)
-        each = jnp.broadcast_to((dy / count)[None], (count, *dy.shape))
-        dparams, dseen = net.backward(params, cache, each)
-        dseen = dseen[: len(zooms)] + turned(dseen[len(zooms) :])
-        Z = jnp.asarray(zooms, dseen.dtype)
-        return dparams, jnp.einsum("vph,v...pqc,vqw->...hwc", Z, dseen, Z)
+        shape, cache = cache
+        each = jnp.broadcast_to((dy / len(rows))[None], (len(rows), *dy.shape))
+        batch_axes = len(shape.value) - 3
+        dparams, dseen = net.backward(params, cache, each.reshape(-1, *each.shape[batch_axes:]))
+        R, C = jnp.asarray(rows, dseen.dtype), jnp.asarray(columns, dseen.dtype)
+        dseen = dseen.reshape(shape.value)
+        return dparams, jnp.einsum("vph,v...pqc,vqw->...hwc", R, dseen, C)
 
     return Layer(f"views({net.name})", net.init, forward, backward)
 
