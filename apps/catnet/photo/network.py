@@ -114,22 +114,17 @@ def log_odds(group: Sequence[int], classes: int) -> Layer:
     """
     name = f"log_odds({len(group)} of {classes})"
     inside = np.isin(np.arange(classes), group)
-    sides = np.where(np.stack([inside, ~inside]), 0, -np.inf)  # a row for each sum
-
-    def softmaxes(z: Array) -> tuple[Array, Array]:
-        """log-sum-exp of both sides (..., 2, 1), and the softmax over each (..., 2, classes)."""
-        sided = z[..., None, :] + jnp.broadcast_to(
-            sides.astype(z.dtype), (*z.shape[:-1], *sides.shape)
-        )
-        largest = lax.stop_gradient(jnp.max(sided, axis=-1, keepdims=True))
-        terms = jnp.exp(sided - largest)
-        total = jnp.sum(terms, axis=-1, keepdims=True)
-        return largest + jnp.log(total), terms / total
+    sides = np.where(np.stack([inside, ~inside]), 0, -np.inf)  # (2, classes): a row for each sum
 
     def forward(params: tuple[()], z: Array, key: Key | None = None) -> tuple[Array, Array]:
         expect_input(name, z, classes)
-        sums, softmax = softmaxes(z)
-        return sums[..., 0, :] - sums[..., 1, :], softmax
+        both = jnp.broadcast_to(sides.astype(z.dtype), (*z.shape[:-1], *sides.shape))
+        both = both + z[..., None, :]
+        largest = lax.stop_gradient(jnp.max(both, axis=-1, keepdims=True))
+        terms = jnp.exp(both - largest)
+        total = jnp.sum(terms, axis=-1, keepdims=True)
+        s = jnp.log(total[..., 0, :] / total[..., 1, :]) + largest[..., 0, :] - largest[..., 1, :]
+        return s, terms / total
 
     def backward(params: tuple[()], softmax: Array, ds: Array) -> tuple[tuple[()], Array]:
         return (), ds * (softmax[..., 0, :] - softmax[..., 1, :])

@@ -25,6 +25,13 @@ def test_log_odds_is_the_probability_of_the_group(x64) -> None:
     np.testing.assert_allclose(s[:, 0], np.log(p / (1 - p)), rtol=1e-12)
 
 
+def test_log_odds_of_large_logits_are_those_of_sums_in_the_exponent(x64) -> None:
+    z = 1e4 * np.random.default_rng(0).normal(size=(6, 5))
+    expected = np.logaddexp.reduce(z[:, [1, 3]], 1) - np.logaddexp.reduce(z[:, [0, 2, 4]], 1)
+    s = log_odds([1, 3], 5).apply((), jnp.asarray(z))
+    np.testing.assert_allclose(s[:, 0], expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("size", [1.0, 1e4])
 def test_the_loss_by_hand_has_the_gradient_of_jax_and_is_finite(size: float, x64) -> None:
     z = size * jax.random.normal(jax.random.key(0), (6, 5))
