@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
@@ -47,7 +48,7 @@ def convolve(x: Array, W: Array, b: Array | None, stride: Stride, pads: Pads) ->
         seen = [see(by_place[..., k, :], at, (1, 1), size) for k, at in enumerate(where)]
         return shifted(functools.reduce(jnp.add, seen), b)
 
-    return by_parts(lambda _, x: (None, of_part(x)), None, pictures_of(BLOCKS, size), x)[1]
+    return by_parts(lambda _, x: (None, of_part(x)), None, _part(where, size, x), x)[1]
 
 
 def convolve_backward(
@@ -76,7 +77,7 @@ def convolve_backward(
         return dK, _pad(from_blocks(functools.reduce(jnp.add, shown), stride), back)
 
     start = jnp.zeros(kernel.shape, dtype)
-    dK, dx = by_parts(of_part, start, pictures_of(BLOCKS, size), x, dy)
+    dK, dx = by_parts(of_part, start, _part(where, size, x), x, dy)
     (h, w), (s, t) = W.shape[:2], stride
     dW = dK.reshape(h // s, w // t, s, t, *W.shape[2:]).swapaxes(1, 2)
     return dW.reshape(W.shape), dx
@@ -88,6 +89,11 @@ def _kernel(W: Array, stride: Stride) -> tuple[Array, list[tuple[int, int]]]:
     where = places((h // s, w // t))
     blocks = W.reshape(h // s, s, w // t, t, n_in, n_out).swapaxes(1, 2)
     return blocks.reshape(len(where), s * t * n_in, n_out), where
+
+
+def _part(where: Sequence[Any], size: Sequence[int], x: Array) -> int:
+    """How many pictures at a time: what a window of one place sees is no larger than they are."""
+    return len(x) if len(where) == 1 else pictures_of(BLOCKS, size)
 
 
 def _whole(
