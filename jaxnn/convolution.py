@@ -41,6 +41,8 @@ def convolve(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
         on_cpu = partial(_y_depthwise, geometry=geometry)
     elif len(x) < LARGE_BATCH:
         return default(x, W, b)
+    elif geometry.groups > 1:
+        on_cpu = partial(_y_by_groups, geometry=geometry)
     elif _winograd_pays(x, W, geometry):
         on_cpu = partial(winograd.convolve, pads=geometry.pads)
     elif _in_blocks(W, geometry):
@@ -60,10 +62,6 @@ def convolve_backward(
         dW = _dW(x, dy, W.shape, geometry).astype(dtype)
         return dW, _dx(W, dy, x.shape, geometry)
 
-    def by_products(x: Array, W: Array, dy: Array) -> tuple[Array, Array]:
-        dW = _dW_by_products(x, dy, W.shape, geometry, dtype)
-        return dW, _dx(W, dy, x.shape, geometry)
-
     def by_patches(x: Array, W: Array, dy: Array) -> tuple[Array, Array]:
         dW = _dW_by_patches(x, dy, W.shape, geometry, dtype)
         return dW, _dx(W, dy, x.shape, geometry)
@@ -72,7 +70,7 @@ def convolve_backward(
     if _depthwise(W, geometry):
         on_cpu = partial(_depthwise_backward, geometry=geometry, dtype=dtype)
     elif geometry.groups > 1:
-        on_cpu = by_products
+        on_cpu = partial(_backward_by_groups, geometry=geometry, dtype=dtype)
     elif _winograd_pays(x, W, geometry):
         on_cpu = partial(winograd.convolve_backward, pads=geometry.pads, dtype=dtype)
     elif _in_blocks(W, geometry):
@@ -95,7 +93,6 @@ def _winograd_pays(x: Array, W: Array, geometry: Geometry) -> bool:
     return (
         W.shape[:2] == (3, 3)
         and geometry.stride == (1, 1)
-        and geometry.groups == 1
         and min(W.shape[2:]) >= 16
         and x.dtype.itemsize >= 4
         and len(x) >= LARGE_BATCH
@@ -107,7 +104,7 @@ def _in_blocks(W: Array, geometry: Geometry) -> bool:
     h, w = window = W.shape[:2]
     s = geometry.stride
     whole = all(k % n == 0 for k, n in zip(window, s, strict=True))
-    return geometry.groups == 1 and whole and h * w <= 4 * s[0] * s[1]
+    return whole and h * w <= 4 * s[0] * s[1]
 
 
 def _y(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
@@ -192,17 +189,32 @@ def _dW_by_patches(
     return by_parts(of_part, start, pictures_of(ROWS, dy.shape[1:3]), x, dy)[0].reshape(shape)
 
 
-def _dW_by_products(
-    x: Array, dy: Array, shape: Sequence[int], geometry: Geometry, dtype: jnp.dtype
-) -> Array:
-    """A product of matrices for every place of the window and every group."""
-    rows = dy.reshape(-1, geometry.groups, shape[-1] // geometry.groups)
+def _y_by_groups(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
+    """A convolution for each group of channels, one after the other."""
+    g, alone = geometry.groups, geometry._replace(groups=1)
+    groups = _split(x, g), _split(W, g), None if b is None else _split(b, g)
+    return _joined(lax.map(lambda of_group: convolve(*of_group, alone), groups))
 
-    def at_place(seen: Array) -> Array:
-        seen = seen.reshape(-1, geometry.groups, shape[2])
-        return jnp.einsum("mgc,mgn->cgn", seen, rows, preferred_element_type=dtype)
 
-    return jnp.stack([at_place(s) for s in _seen(x, dy, shape, geometry)]).reshape(shape)
+def _backward_by_groups(
+    x: Array, W: Array, dy: Array, geometry: Geometry, dtype: jnp.dtype
+) -> tuple[Array, Array]:
+    g, alone = geometry.groups, geometry._replace(groups=1)
+    # The outputs of a group lie together in W, which has the inputs of one group.
+    groups = _split(x, g), _split(W, g), _split(dy, g)
+    dW, dx = lax.map(lambda of_group: convolve_backward(*of_group, alone, dtype), groups)
+    return _joined(dW), _joined(dx)
+
+
+def _split(a: Array, groups: int) -> Array:
+    """(..., groups · n) as (groups, ..., n)."""
+    return jnp.moveaxis(a.reshape(*a.shape[:-1], groups, -1), -2, 0)
+
+
+def _joined(a: Array) -> Array:
+    """The way back."""
+    a = jnp.moveaxis(a, 0, -2)
+    return a.reshape(*a.shape[:-2], -1)
 
 
 def _y_depthwise(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
