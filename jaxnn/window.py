@@ -102,9 +102,9 @@ def shifted(y: Array, b: Array | None) -> Array:
     return y if b is None else y + jnp.broadcast_to(b, y.shape)
 
 
-def pictures_of(pixels: int, size: Sequence[int]) -> int:
-    """How many pictures of this size have about so many pixels."""
-    return max(1, pixels // math.prod(size))
+def pictures_of(many: int, size: Sequence[int]) -> int:
+    """How many pictures of rows × columns pixels, tiles or blocks have about so many of them."""
+    return max(1, many // math.prod(size))
 
 
 def by_parts(
