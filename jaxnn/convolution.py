@@ -7,7 +7,6 @@ Pictures are (N, H, W, C), kernels (h, w, C / groups, n).
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -17,9 +16,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxnn import blocks, winograd
+from jaxnn import blocks, depthwise, winograd
 from jaxnn.layer import Array
-from jaxnn.window import Pads, by_parts, output_size, pictures_of, places, see, shifted
+from jaxnn.window import Pads, by_parts, pads_around_dy, pictures_of, seen_by_place, shifted
 
 ROWS = 1024  # output pixels at a time
 LARGE_BATCH = 64  # fewer pictures do not repay longer compilation and more memory
@@ -38,7 +37,7 @@ def convolve(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
     """y, with b (n,) added if there is one; see ``jaxnn.conv`` for the formulas."""
     default = partial(_y, geometry=geometry)
     if _depthwise(W, geometry):
-        on_cpu = partial(_y_depthwise, geometry=geometry)
+        on_cpu = partial(depthwise.convolve, stride=geometry.stride, pads=geometry.pads)
     elif len(x) < LARGE_BATCH:
         return default(x, W, b)
     elif geometry.groups > 1:
@@ -68,7 +67,9 @@ def convolve_backward(
 
     h, w, n_in, _ = W.shape
     if _depthwise(W, geometry):
-        on_cpu = partial(_depthwise_backward, geometry=geometry, dtype=dtype)
+        on_cpu = partial(
+            depthwise.convolve_backward, stride=geometry.stride, pads=geometry.pads, dtype=dtype
+        )
     elif geometry.groups > 1:
         on_cpu = partial(_backward_by_groups, geometry=geometry, dtype=dtype)
     elif _winograd_pays(x, W, geometry):
@@ -126,7 +127,7 @@ def _dx(W: Array, dy: Array, shape: Sequence[int], geometry: Geometry) -> Array:
     # Inputs and outputs change places within each group.
     turned = jnp.flip(W, (0, 1)).reshape(h, w, n_in, g, n_out // g)
     turned = turned.transpose(0, 1, 4, 3, 2).reshape(h, w, n_out // g, g * n_in)
-    pads = _pads_around_dy((h, w), dy.shape, shape, geometry)
+    pads = pads_around_dy((h, w), dy.shape, shape, geometry.stride, geometry.pads)
     return lax.conv_general_dilated(
         dy,
         turned,
@@ -136,18 +137,6 @@ def _dx(W: Array, dy: Array, shape: Sequence[int], geometry: Geometry) -> Array:
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         feature_group_count=g,
     )
-
-
-def _pads_around_dy(
-    window: Sequence[int], dy_shape: Sequence[int], x_shape: Sequence[int], geometry: Geometry
-) -> list[tuple[int, int]]:
-    """What dy, spread by the stride, is padded with for dx to have the size of x."""
-    return [
-        (k - 1 - lo, size + lo - (n - 1) * s - 1)
-        for k, (lo, _), size, n, s in zip(
-            window, geometry.pads, x_shape[1:3], dy_shape[1:3], geometry.stride, strict=True
-        )
-    ]
 
 
 def _dW(x: Array, dy: Array, shape: Sequence[int], geometry: Geometry) -> Array:
@@ -169,19 +158,15 @@ def _dW(x: Array, dy: Array, shape: Sequence[int], geometry: Geometry) -> Array:
     )
 
 
-def _seen(x: Array, dy: Array, shape: Sequence[int], geometry: Geometry) -> list[Array]:
-    """For every place of the window, the pixels that it shows to the outputs."""
-    x = jnp.pad(x, ((0, 0), *geometry.pads, (0, 0)))
-    return [see(x, at, geometry.stride, dy.shape[1:3]) for at in places(shape)]
-
-
 def _dW_by_patches(
     x: Array, dy: Array, shape: Sequence[int], geometry: Geometry, dtype: jnp.dtype
 ) -> Array:
     """What every output pixel sees of x, as rows of one matrix: dW = seenᵀ dy."""
 
     def of_part(dW: Array, x: Array, dy: Array) -> tuple[Array, None]:
-        seen = jnp.concatenate(_seen(x, dy, shape, geometry), axis=-1)
+        seen = jnp.concatenate(
+            seen_by_place(x, shape, dy.shape[1:3], geometry.stride, geometry.pads), axis=-1
+        )
         seen, dy = seen.reshape(-1, seen.shape[-1]), dy.reshape(-1, dy.shape[-1])
         return dW + jnp.matmul(seen.T, dy, preferred_element_type=dtype), None
 
@@ -215,34 +200,3 @@ def _joined(a: Array) -> Array:
     """The way back."""
     a = jnp.moveaxis(a, 0, -2)
     return a.reshape(*a.shape[:-2], -1)
-
-
-def _y_depthwise(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
-    """With one channel a group, a convolution is a few sums: no products of matrices."""
-    x = jnp.pad(x, ((0, 0), *geometry.pads, (0, 0)))
-    return shifted(_sum_over_window(x, W, geometry.stride), b)
-
-
-def _depthwise_backward(
-    x: Array, W: Array, dy: Array, geometry: Geometry, dtype: jnp.dtype
-) -> tuple[Array, Array]:
-    pads = _pads_around_dy(W.shape[:2], dy.shape, x.shape, geometry)
-    spread = [(lo, hi, s - 1) for (lo, hi), s in zip(pads, geometry.stride, strict=True)]
-    turned = jnp.flip(W, (0, 1))
-
-    def of_part(dW: Array, x: Array, dy: Array) -> tuple[Array, Array]:
-        seen = _seen(x, dy, W.shape, geometry)
-        dW += jnp.stack([jnp.sum(s * dy, axis=(0, 1, 2), dtype=dtype) for s in seen])
-        dy = lax.pad(dy, jnp.zeros((), dy.dtype), [(0, 0, 0), *spread, (0, 0, 0)])
-        return dW, _sum_over_window(dy, turned, (1, 1))
-
-    start = jnp.zeros((W.shape[0] * W.shape[1], W.shape[3]), dtype)
-    dW, dx = by_parts(of_part, start, pictures_of(ROWS, dy.shape[1:3]), x, dy)
-    return dW.reshape(W.shape), dx
-
-
-def _sum_over_window(x: Array, W: Array, stride: tuple[int, int]) -> Array:
-    n = output_size(x.shape, W.shape, stride, ((0, 0), (0, 0)))
-    w = W.reshape(*W.shape[:2], 1, 1, 1, -1)
-    parts = [see(x, at, stride, n) * w[at] for at in places(W.shape)]
-    return functools.reduce(jnp.add, parts)

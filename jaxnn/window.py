@@ -77,6 +77,22 @@ def output_size(
     return rows, columns
 
 
+def pads_around_dy(
+    window: Sequence[int],
+    dy_shape: Sequence[int],
+    x_shape: Sequence[int],
+    stride: Sequence[int],
+    pads: Pads,
+) -> list[tuple[int, int]]:
+    """What dy, spread by the stride, is padded with for dx to have the size of x."""
+    return [
+        (k - 1 - lo, size + lo - (n - 1) * s - 1)
+        for k, (lo, _), size, n, s in zip(
+            window, pads, x_shape[1:3], dy_shape[1:3], stride, strict=True
+        )
+    ]
+
+
 def places(window: Sequence[int]) -> list[tuple[int, int]]:
     """The places of a window, row by row."""
     return [(i, j) for i in range(window[0]) for j in range(window[1])]
@@ -86,6 +102,14 @@ def see(x: Array, at: Sequence[int], stride: Sequence[int], n: Sequence[int]) ->
     """The pixels that place ``at`` of each window shows: (N, H, W, C) → (N, *n, C)."""
     (i, j), (sh, sw), (rows, columns) = at, stride, n
     return x[:, i : i + sh * (rows - 1) + 1 : sh, j : j + sw * (columns - 1) + 1 : sw]
+
+
+def seen_by_place(
+    x: Array, window: Sequence[int], n: Sequence[int], stride: Sequence[int], pads: Pads
+) -> list[Array]:
+    """For every place of the window, the pixels that it shows to the n outputs."""
+    x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
+    return [see(x, at, stride, n) for at in places(window)]
 
 
 def put(part: Array, at: Sequence[int], stride: Sequence[int], size: Sequence[int]) -> Array:

@@ -1,0 +1,59 @@
+"""Convolution with one input channel a group: a few sums, no products of matrices.
+
+This pays on a CPU, with XLA, whose convolutions are made for many channels.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import jax.numpy as jnp
+from jax import lax
+
+from jaxnn.layer import Array
+from jaxnn.window import (
+    Pads,
+    by_parts,
+    output_size,
+    pads_around_dy,
+    pictures_of,
+    places,
+    see,
+    seen_by_place,
+    shifted,
+)
+
+PIXELS = 1024  # of the output, at a time
+Stride = tuple[int, int]
+
+
+def convolve(x: Array, W: Array, b: Array | None, stride: Stride, pads: Pads) -> Array:
+    """x (N, H, W, C) convolved with W (h, w, 1, C), plus b."""
+    x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
+    return shifted(_sum_over_window(x, W, stride), b)
+
+
+def convolve_backward(
+    x: Array, W: Array, dy: Array, stride: Stride, pads: Pads, dtype: jnp.dtype
+) -> tuple[Array, Array]:
+    """(dW, dx) of ``convolve``; dW in ``dtype``."""
+    around = pads_around_dy(W.shape[:2], dy.shape, x.shape, stride, pads)
+    spread = [(lo, hi, s - 1) for (lo, hi), s in zip(around, stride, strict=True)]
+    turned = jnp.flip(W, (0, 1))
+
+    def of_part(dW: Array, x: Array, dy: Array) -> tuple[Array, Array]:
+        seen = seen_by_place(x, W.shape, dy.shape[1:3], stride, pads)
+        dW += jnp.stack([jnp.sum(s * dy, axis=(0, 1, 2), dtype=dtype) for s in seen])
+        dy = lax.pad(dy, jnp.zeros((), dy.dtype), [(0, 0, 0), *spread, (0, 0, 0)])
+        return dW, _sum_over_window(dy, turned, (1, 1))
+
+    start = jnp.zeros((W.shape[0] * W.shape[1], W.shape[3]), dtype)
+    dW, dx = by_parts(of_part, start, pictures_of(PIXELS, dy.shape[1:3]), x, dy)
+    return dW.reshape(W.shape), dx
+
+
+def _sum_over_window(x: Array, W: Array, stride: Stride) -> Array:
+    n = output_size(x.shape, W.shape, stride, ((0, 0), (0, 0)))
+    w = W.reshape(*W.shape[:2], 1, 1, 1, -1)
+    parts = [see(x, at, stride, n) * w[at] for at in places(W.shape)]
+    return functools.reduce(jnp.add, parts)
