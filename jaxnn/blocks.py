@@ -12,27 +12,25 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
 
 from jaxnn.layer import Array
+from jaxnn.parts import by_parts, pictures_of
 from jaxnn.window import (
     Pads,
-    by_parts,
+    Stride,
     from_blocks,
     output_size,
-    pictures_of,
     places,
     put,
     see,
-    shifted,
     to_blocks,
+    with_bias,
 )
 
 BLOCKS = 4096  # at a time
-Stride = tuple[int, int]
 
 
 def convolve(x: Array, W: Array, b: Array | None, stride: Stride, pads: Pads) -> Array:
@@ -46,7 +44,7 @@ def convolve(x: Array, W: Array, b: Array | None, stride: Stride, pads: Pads) ->
         by_place = jnp.matmul(blocks, side_by_side)
         by_place = by_place.reshape(*blocks.shape[:3], len(where), W.shape[3])
         seen = [see(by_place[..., k, :], at, (1, 1), size) for k, at in enumerate(where)]
-        return shifted(functools.reduce(jnp.add, seen), b)
+        return with_bias(functools.reduce(jnp.add, seen), b)
 
     return by_parts(lambda _, x: (None, of_part(x)), None, _part(where, size, x), x)[1]
 
@@ -91,7 +89,7 @@ def _kernel(W: Array, stride: Stride) -> tuple[Array, list[tuple[int, int]]]:
     return blocks.reshape(len(where), s * t * n_in, n_out), where
 
 
-def _part(where: Sequence[Any], size: Sequence[int], x: Array) -> int:
+def _part(where: Sequence[tuple[int, int]], size: Sequence[int], x: Array) -> int:
     """How many pictures at a time: what a window of one place sees is no larger than they are."""
     return len(x) if len(where) == 1 else pictures_of(BLOCKS, size)
 

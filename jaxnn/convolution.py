@@ -18,7 +18,8 @@ from jax import lax
 
 from jaxnn import blocks, depthwise, winograd
 from jaxnn.layer import Array
-from jaxnn.window import Pads, by_parts, pads_around_dy, pictures_of, seen_by_place, shifted
+from jaxnn.parts import by_parts, pictures_of
+from jaxnn.window import Pads, pads_around_dy, seen_by_place, with_bias
 
 ROWS = 1024  # output pixels at a time
 LARGE_BATCH = 64  # fewer pictures do not repay longer compilation and more memory
@@ -117,7 +118,7 @@ def _y(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         feature_group_count=geometry.groups,
     )
-    return shifted(y, b)
+    return with_bias(y, b)
 
 
 def _dx(W: Array, dy: Array, shape: Sequence[int], geometry: Geometry) -> Array:

@@ -11,26 +11,25 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxnn.layer import Array
+from jaxnn.parts import by_parts, pictures_of
 from jaxnn.window import (
     Pads,
-    by_parts,
+    Stride,
     output_size,
     pads_around_dy,
-    pictures_of,
     places,
     see,
     seen_by_place,
-    shifted,
+    with_bias,
 )
 
 PIXELS = 1024  # of the output, at a time
-Stride = tuple[int, int]
 
 
 def convolve(x: Array, W: Array, b: Array | None, stride: Stride, pads: Pads) -> Array:
     """x (N, H, W, C) convolved with W (h, w, 1, C), plus b."""
     x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-    return shifted(_sum_over_window(x, W, stride), b)
+    return with_bias(_sum_over_window(x, W, stride), b)
 
 
 def convolve_backward(

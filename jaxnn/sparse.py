@@ -29,7 +29,8 @@ def along(axis: int, matrix: np.ndarray, x: Array) -> Array:
         x: of any floating dtype.
 
     Returns:
-        x with n places along the axis, in its dtype.
+        x with n places along the axis, in its dtype.  NaN and inf stay in the rows that have a
+        number for them, but for rows of zeros, which look at place 0.
 
     Example:
         >>> import jax.numpy as jnp, numpy as np

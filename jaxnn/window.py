@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import TypeAlias
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -16,6 +13,7 @@ from jaxnn.layer import Array, LayerError, Shaped, expect
 Size: TypeAlias = int | tuple[int, int]
 Pads: TypeAlias = Sequence[tuple[int, int]]
 Padding: TypeAlias = str | Pads
+Stride: TypeAlias = tuple[int, int]
 
 
 def height_width(layer: str, what: str, size: Size) -> tuple[int, int]:
@@ -121,51 +119,6 @@ def put(part: Array, at: Sequence[int], stride: Sequence[int], size: Sequence[in
     return lax.pad(part, jnp.zeros((), part.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
 
 
-def shifted(y: Array, b: Array | None) -> Array:
+def with_bias(y: Array, b: Array | None) -> Array:
     """y (..., n) + b (n,), or y where there is no b."""
     return y if b is None else y + jnp.broadcast_to(b, y.shape)
-
-
-def pictures_of(many: int, size: Sequence[int]) -> int:
-    """How many pictures of rows × columns pixels, tiles or blocks have about so many of them."""
-    return max(1, many // math.prod(size))
-
-
-def by_parts(
-    of_part: Callable[..., tuple[Any, Any]], total: Any, part: int, *arrays: Array
-) -> tuple[Any, Any]:
-    """``total, y = of_part(total, *arrays)``, ``part`` pictures at a time.
-
-    What windows see is several times the size of the pictures: of a part, it stays in the
-    processor's cache.
-    """
-    size = len(arrays[0])
-    count = size // part * part
-    if count <= part:
-        return of_part(total, *arrays)
-    whole = tuple(a[:count].reshape(-1, part, *a.shape[1:]) for a in arrays)
-    _, like = jax.eval_shape(of_part, total, *(a[0] for a in whole))
-
-    def begin(y: Shaped) -> Array:
-        # What y begins with is overwritten: an array of its shape, or else any number.  Zeros
-        # would be the same for all loops of a network: XLA makes them once, copies them for
-        # each, and keeps all copies until their loop begins.
-        shape = (count // part, *y.shape)
-        same = [a for a in whole if a.shape == shape and a.dtype == y.dtype]
-        # The last of arrays is the one that may not be needed any more: dy in backward passes.
-        return same[-1] if same else jnp.full(shape, arrays[-1].ravel()[0].astype(y.dtype))
-
-    def step(found: tuple[Any, Any], given: tuple[Array, Any]) -> tuple[tuple[Any, Any], None]:
-        (total, y), (i, arrays) = found, given
-        total, new = of_part(total, *arrays)
-        write = partial(lax.dynamic_update_index_in_dim, index=i, axis=0)
-        return (total, jax.tree.map(write, y, new)), None
-
-    (total, y), _ = lax.scan(
-        step, (total, jax.tree.map(begin, like)), (jnp.arange(count // part), whole)
-    )
-    y = jax.tree.map(lambda y: y.reshape(count, *y.shape[2:]), y)
-    if count == size:
-        return total, y
-    total, rest = of_part(total, *(a[count:] for a in arrays))
-    return total, jax.tree.map(lambda y, rest: jnp.concatenate([y, rest]), y, rest)

@@ -24,8 +24,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.layer import Array
+from jaxnn.parts import by_parts, pictures_of
 from jaxnn.sparse import along
-from jaxnn.window import Pads, by_parts, pictures_of, shifted
+from jaxnn.window import Pads, with_bias
 
 A = np.array([[1, 0], [1, 1], [1, -1], [0, -1]])
 B = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]])
@@ -39,12 +40,12 @@ Matrices = Sequence[np.ndarray]  # for the rows, and for the columns of pictures
 def convolve(x: Array, W: Array, b: Array | None, pads: Pads) -> Array:
     """x (N, H, W, C) convolved with W (3, 3, C, n), stride 1 and the given padding, plus b."""
     U = _kernels(W)
-    As, Bs = _matrices(x.shape, pads)
+    A_T, B_T = _matrices(x.shape, pads)
 
     def of_part(x: Array) -> Array:
-        return shifted(_from_tiles(As, jnp.matmul(_to_tiles(Bs, x), U)), b)
+        return with_bias(_from_tiles(A_T, jnp.matmul(_to_tiles(B_T, x), U)), b)
 
-    return by_parts(lambda _, x: (None, of_part(x)), None, _part(As), x)[1]
+    return by_parts(lambda _, x: (None, of_part(x)), None, _part(A_T), x)[1]
 
 
 def convolve_backward(
@@ -52,14 +53,14 @@ def convolve_backward(
 ) -> tuple[Array, Array]:
     """(dW, dx) of ``convolve``; dW in ``dtype``."""
     U = _kernels(W)
-    As, Bs = _matrices(x.shape, pads)
+    A_T, B_T = _matrices(x.shape, pads)
 
     def of_part(dU: Array, x: Array, dy: Array) -> tuple[Array, Array]:
-        dM = _to_tiles([A.T for A in As], dy)
-        dU += jnp.matmul(_to_tiles(Bs, x).mT, dM, preferred_element_type=dtype)
-        return dU, _from_tiles([B.T for B in Bs], jnp.matmul(dM, U.mT))
+        dM = _to_tiles([matrix.T for matrix in A_T], dy)
+        dU += jnp.matmul(_to_tiles(B_T, x).mT, dM, preferred_element_type=dtype)
+        return dU, _from_tiles([matrix.T for matrix in B_T], jnp.matmul(dM, U.mT))
 
-    dU, dx = by_parts(of_part, jnp.zeros(U.shape, dtype), _part(As), x, dy)
+    dU, dx = by_parts(of_part, jnp.zeros(U.shape, dtype), _part(A_T), x, dy)
     dW = jnp.matmul(BOTH.T.astype(dtype), dU.reshape(16, -1)).reshape(W.shape)
     return dW, dx
 
@@ -75,22 +76,22 @@ def _matrices(shape: Sequence[int], pads: Pads) -> tuple[Matrices, Matrices]:
     Aᵀ (outputs, 4 · tiles) and Bᵀ (4 · tiles, pixels); place i of tile t is number
     i · tiles + t, and pixel 2 t + i − lo.  The last tile may reach over the edge.
     """
-    As, Bs = [], []
+    A_T, B_T = [], []
     for size, (lo, hi) in zip(shape[1:3], pads, strict=True):
         n = lo + size + hi - 2
         tiles = -(-n // 2)
         seen = np.zeros((4, tiles, 2 * tiles + 2))
         for t in range(tiles):
             seen[:, t, 2 * t : 2 * t + 4] = B.T
-        Bs.append(seen[..., lo : lo + size].reshape(4 * tiles, size))
+        B_T.append(seen[..., lo : lo + size].reshape(4 * tiles, size))
         given = np.einsum("ir,tu->triu", A, np.eye(tiles))
-        As.append(given.reshape(2 * tiles, 4 * tiles)[:n])
-    return As, Bs
+        A_T.append(given.reshape(2 * tiles, 4 * tiles)[:n])
+    return A_T, B_T
 
 
-def _part(As: Matrices) -> int:
+def _part(A_T: Matrices) -> int:
     """How many pictures are worked on at a time."""
-    return pictures_of(TILES, [A.shape[1] // 4 for A in As])
+    return pictures_of(TILES, [matrix.shape[1] // 4 for matrix in A_T])
 
 
 def _to_tiles(matrices: Matrices, x: Array) -> Array:
