@@ -85,7 +85,7 @@ def gradient_descent(
     if not x.size:
         raise ValueError(f"expected at least one example, got x of shape {x.shape}")
     if state is None:
-        state, basis = _begin(net, params, x, steps, momentum, in_span)
+        state, basis = _begin(net, params, x, steps, momentum, weight_decay, in_span)
     else:
         inside = state.opt_state and isinstance(state.opt_state[1][0], Inside)
         basis = span(net, x) if inside else None
@@ -110,6 +110,7 @@ def begin(
     x: Array,
     steps: int,
     momentum: ArrayLike = 0.0,
+    weight_decay: ArrayLike = 0.0,
     in_span: bool | None = None,
 ) -> State:
     """The state before the first step: of the same structure as those that ``progress`` is given.
@@ -117,14 +118,20 @@ def begin(
     Besides the parameters of the network itself it has what going on to the last bit takes:
     where the descent began, and where it is in its own coordinates.
     """
-    return _begin(net, params, x, steps, momentum, in_span)[0]
+    return _begin(net, params, x, steps, momentum, weight_decay, in_span)[0]
 
 
 def _begin(
-    net: Layer, params: Params, x: Array, steps: int, momentum: ArrayLike, in_span: bool | None
+    net: Layer,
+    params: Params,
+    x: Array,
+    steps: int,
+    momentum: ArrayLike,
+    weight_decay: ArrayLike,
+    in_span: bool | None,
 ) -> tuple[State, Span | None]:
     basis = span(net, x) if in_span or (in_span is None and pays(net, x, steps)) else None
-    inside = basis.enter(params) if basis else params
+    inside = basis.enter(params, not _none(weight_decay)) if basis else params
     velocity = () if _none(momentum) else jax.tree.map(jnp.zeros_like, inside)
     return _state(0, basis, params, (inside, velocity)), basis
 
@@ -164,7 +171,7 @@ def _descend(
         of_net = params.params if in_span else params
         cost, grads = cost_and_grads(of_net, x, y, fold_in(key, i))
         if in_span:
-            grads = Inside(grads, jnp.zeros_like(params.across))
+            grads = Inside(grads, jax.tree.map(jnp.zeros_like, params.across))
         if weight_decay is not None:
             grads = jax.tree.map(
                 lambda dp, p: dp + weight_decay * p if p.ndim > 1 else dp, grads, params

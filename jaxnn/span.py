@@ -23,8 +23,10 @@ weights changes them.  ``jaxnn.fit``, which takes any optimizer, therefore never
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -43,11 +45,11 @@ class Inside(NamedTuple):
 
     Attributes:
         params: the network's, with W' = W Q in place of W.
-        across: (1, 1), the c above.
+        across: (1, 1), the c above; None where nothing decays, and c stays 1.
     """
 
     params: Params
-    across: Array | np.ndarray
+    across: Array | np.ndarray | None
 
 
 class Span(NamedTuple):
@@ -55,29 +57,31 @@ class Span(NamedTuple):
 
     Attributes:
         place: where in the params the first dense layer stands.
-        Q: (n, r), orthonormal columns; float64, if the examples are not being traced.
+        Q: matrices whose product (n, r) has orthonormal columns; float64, if the examples are
+            not being traced.
         x: the examples in these coordinates, for the same network.
     """
 
     place: tuple[int, ...]
-    Q: Array | np.ndarray
+    Q: tuple[Array | np.ndarray, ...]
     x: Array | np.ndarray
 
-    def enter(self, params: Params) -> Inside:
-        """The params with W' = W Q in place of W."""
+    def enter(self, params: Params, decays: bool = True) -> Inside:
+        """The params with W' = W Q in place of W, for a descent with weight decay or without."""
 
         def turned(layer: Params) -> Params:
             W = _host(layer["W"])
-            return {**layer, "W": (W @ self.Q).astype(W.dtype)}
+            return {**layer, "W": _times(W, self.Q).astype(W.dtype)}
 
-        return Inside(_at(self.place, params, turned), np.ones((1, 1), self.x.dtype))
+        across = np.ones((1, 1), self.x.dtype) if decays else None
+        return Inside(_at(self.place, params, turned), across)
 
     def leave(self, inside: Inside, start: Params) -> Params:
         """The params with W back, after a descent that began at ``start``."""
         params, across = inside
-        W = _host(across) * _host(_get(self.place, start)["W"])
-        W_moved = _host(_get(self.place, params)["W"]) - W @ self.Q
-        W += (W_moved @ self.Q.T).astype(W.dtype)
+        W = _host(_get(self.place, start)["W"]) * (1 if across is None else _host(across))
+        moved = _host(_get(self.place, params)["W"]) - _times(W, self.Q)
+        W += _times(moved, [factor.T for factor in reversed(self.Q)]).astype(W.dtype)
         return _at(self.place, params, lambda layer: {**layer, "W": jax.device_put(W)})
 
 
@@ -129,22 +133,27 @@ def pays(net: Layer, x: Array, steps: int) -> bool:
     return why_not(net, x) is None and 2 * len(x) <= math.prod(x.shape[1:]) and steps >= len(x)
 
 
-def _factors(X: Any) -> tuple[Any, Any]:
-    """Q and R of X = R Qᵀ."""
+def _factors(X: Any) -> tuple[tuple[Any, ...], Any]:
+    """Q, as matrices that are to be multiplied, and R of X = R Qᵀ."""
     if isinstance(X, Tracer):
         Q, R = jnp.linalg.qr(X.T)
-        return Q, R.T
+        return (Q,), R.T
     quick = X.dtype == np.float32 and len(X) <= X.shape[1] and 0 < np.abs(X).max() < np.inf
     if not quick:
         Q, R = np.linalg.qr(X.T.astype(np.float64))
-        return Q, R.T
+        return (Q,), R.T
     # From XXᵀ = U S² Uᵀ, with R = U S and Q = Xᵀ U / S: several times as fast.  It halves the
     # digits, so it is for float32, in float64.  Directions that only rounding has are left out.
+    # Q would take as long as all the rest, and W Q is as well (W Xᵀ) (U / S).
     X = X.astype(np.float64)
     squares, U = np.linalg.eigh(X @ X.T)
     there = squares > squares[-1] * len(X) * np.finfo(np.float64).eps
     S, U = np.sqrt(squares[there]), U[:, there]
-    return X.T @ (U / S), U * S
+    return (X.T, U / S), U * S
+
+
+def _times(W: Any, matrices: Sequence[Any]) -> Any:
+    return functools.reduce(operator.matmul, matrices, W)
 
 
 def _host(a: Any) -> Any:

@@ -43,7 +43,7 @@ def rows(options: Options) -> list[Row]:
         note += "; draws its own weights" if own_start else ""
         found += [
             Row(f"{what}, process", "s", whole["jaxnn"], name, whole[name], bound, note=note),
-            Row(f"{what}, training", "s", training["jaxnn"], name, training[name]),
+            Row(f"{what}, training", "s", training["jaxnn"], name, training[name], bound),
         ]
     start = [a - b for a, b in zip(whole["jaxnn"], training["jaxnn"], strict=True)]
     found.append(Row("of ours: Python, imports, reading, end", "s", start))

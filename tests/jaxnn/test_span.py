@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -73,7 +75,9 @@ def test_float32_examples_are_as_exact_in_their_span_as_they_are(examples, direc
     assert basis.x.dtype == np.float32
     assert basis.x.shape == (len(x), directions)
     tolerance = np.finfo(np.float32).eps * np.abs(x).max()
-    np.testing.assert_allclose(basis.x @ basis.Q.T, x, rtol=0, atol=10 * tolerance)
+    Q = functools.reduce(np.matmul, basis.Q)
+    np.testing.assert_allclose(Q.T @ Q, np.eye(directions), rtol=0, atol=1e-7)
+    np.testing.assert_allclose(basis.x @ Q.T, x, rtol=0, atol=10 * tolerance)
     start = net.init(jax.random.key(0), x)
     how = {"learning_rate": 0.1, "steps": 40}
     params, costs = jaxnn.gradient_descent(
