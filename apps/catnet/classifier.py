@@ -104,10 +104,11 @@ class Classifier:
             file = file / "model.safetensors"
         try:
             fields = _checked(jaxnn.load_metadata(file))
-            # Its shapes are what counts: random weights would take longer to trace.
+            # Its shapes are what counts: random weights would take longer to trace, and for as
+            # many pictures as will be answered at a time JAX remembers what it traced.
             net = networks.build(fields["architecture"], start="zeros")
-            pixels = jax.ShapeDtypeStruct((networks.SIZE, networks.SIZE, 3), "float32")
-            like = jax.eval_shape(lambda: net.init(jax.random.key(0), pixels))
+            pictures = jax.ShapeDtypeStruct((BATCH, networks.SIZE, networks.SIZE, 3), "float32")
+            like = jax.eval_shape(lambda: net.init(jax.random.key(0), pictures))
             params, _ = jaxnn.load(file, like)
         except OSError as error:
             raise UserError(f"model {file}: {error.strerror or error}") from None
