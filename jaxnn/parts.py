@@ -22,12 +22,13 @@ def pictures_of(many: int, size: Sequence[int]) -> int:
 def by_parts(
     of_part: Callable[..., tuple[Any, Any]], total: Any, part: int, *arrays: Array
 ) -> tuple[Any, Any]:
-    """``total, y = of_part(total, *arrays)``, ``part`` pictures at a time.
+    """``total, y = of_part(total, *arrays)``, about ``part`` pictures at a time.
 
     What windows see is several times the size of the pictures: of a part, it stays in the
-    processor's cache.
+    processor's cache.  Without a total, a y of the shape of the pictures takes their place.
     """
     size = len(arrays[0])
+    part = next((p for p in range(part, part // 2, -1) if size % p == 0), part)
     count = size // part * part
     if count <= part:
         return of_part(total, *arrays)
@@ -43,15 +44,19 @@ def by_parts(
         # The last of arrays is the one that may not be needed any more: dy in backward passes.
         return same[-1] if same else jnp.full(shape, arrays[-1].ravel()[0].astype(y.dtype))
 
+    start = jax.tree.map(begin, like)
+    in_place = total is None and start is whole[0]  # else a total might want what y has replaced
+
     def step(found: tuple[Any, Any], given: tuple[Array, Any]) -> tuple[tuple[Any, Any], None]:
         (total, y), (i, arrays) = found, given
+        if in_place:
+            arrays = (lax.dynamic_index_in_dim(y, i, keepdims=False),)
         total, new = of_part(total, *arrays)
         write = partial(lax.dynamic_update_index_in_dim, index=i, axis=0)
         return (total, jax.tree.map(write, y, new)), None
 
-    (total, y), _ = lax.scan(
-        step, (total, jax.tree.map(begin, like)), (jnp.arange(count // part), whole)
-    )
+    given = jnp.arange(count // part), () if in_place else whole
+    (total, y), _ = lax.scan(step, (total, start), given)
     y = jax.tree.map(lambda y: y.reshape(count, *y.shape[2:]), y)
     if count == size:
         return total, y

@@ -32,7 +32,8 @@ A = np.array([[1, 0], [1, 1], [1, -1], [0, -1]])
 B = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]])
 G = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]]) / 2
 BOTH = np.kron(G, G)  # G on the rows and on the columns of a 3×3 kernel at once
-TILES = 256  # at a time
+TILES = 256  # at a time, backward
+NUMBERS = 196_608  # of a place at a time, forward: XLA divides such products between two cores
 
 Matrices = Sequence[np.ndarray]  # for the rows, and for the columns of pictures
 
@@ -45,7 +46,9 @@ def convolve(x: Array, W: Array, b: Array | None, pads: Pads) -> Array:
     def of_part(x: Array) -> Array:
         return with_bias(_from_tiles(A_T, jnp.matmul(_to_tiles(B_T, x), U)), b)
 
-    return by_parts(lambda _, x: (None, of_part(x)), None, _part(A_T), x)[1]
+    # At least two parts: writing them is one loop with what comes before it.
+    part = min(max(1, len(x) // 2), _pictures(NUMBERS // max(W.shape[2:]), A_T))
+    return by_parts(lambda _, x: (None, of_part(x)), None, part, x)[1]
 
 
 def convolve_backward(
@@ -60,7 +63,7 @@ def convolve_backward(
         dU += jnp.matmul(_to_tiles(B_T, x).mT, dM, preferred_element_type=dtype)
         return dU, _from_tiles([matrix.T for matrix in B_T], jnp.matmul(dM, U.mT))
 
-    dU, dx = by_parts(of_part, jnp.zeros(U.shape, dtype), _part(A_T), x, dy)
+    dU, dx = by_parts(of_part, jnp.zeros(U.shape, dtype), _pictures(TILES, A_T), x, dy)
     dW = jnp.matmul(BOTH.T.astype(dtype), dU.reshape(16, -1)).reshape(W.shape)
     return dW, dx
 
@@ -89,9 +92,9 @@ def _matrices(shape: Sequence[int], pads: Pads) -> tuple[Matrices, Matrices]:
     return A_T, B_T
 
 
-def _part(A_T: Matrices) -> int:
-    """How many pictures are worked on at a time."""
-    return pictures_of(TILES, [matrix.shape[1] // 4 for matrix in A_T])
+def _pictures(tiles: int, A_T: Matrices) -> int:
+    """How many pictures have so many tiles."""
+    return pictures_of(tiles, [matrix.shape[1] // 4 for matrix in A_T])
 
 
 def _to_tiles(matrices: Matrices, x: Array) -> Array:
