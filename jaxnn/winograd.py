@@ -18,6 +18,7 @@ arXiv:1509.09308, F(2×2, 3×3).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import jax.numpy as jnp
@@ -32,8 +33,8 @@ A = np.array([[1, 0], [1, 1], [1, -1], [0, -1]])
 B = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]])
 G = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]]) / 2
 BOTH = np.kron(G, G)  # G on the rows and on the columns of a 3×3 kernel at once
-TILES = 256  # at a time, backward
-NUMBERS = 196_608  # of a place at a time, forward: XLA divides such products between two cores
+TILES = 256  # at a time: what a step makes of them stays in the cache
+LARGE = 196_608  # numbers of a place, in tiles whose number is a power of 2
 
 Matrices = Sequence[np.ndarray]  # for the rows, and for the columns of pictures
 
@@ -46,8 +47,11 @@ def convolve(x: Array, W: Array, b: Array | None, pads: Pads) -> Array:
     def of_part(x: Array) -> Array:
         return with_bias(_from_tiles(A_T, jnp.matmul(_to_tiles(B_T, x), U)), b)
 
-    # At least two parts: writing them is one loop with what comes before it.
-    part = min(max(1, len(x) // 2), _pictures(NUMBERS // max(W.shape[2:]), A_T))
+    # XLA divides a product between cores if it is large.  Two parts at least: writing them is
+    # one loop with what comes before it.
+    part = _pictures(2 ** int(math.log2(max(1, LARGE / max(W.shape[2:])))), A_T)
+    if len(x) < 2 * part:
+        part = _pictures(TILES, A_T)
     return by_parts(lambda _, x: (None, of_part(x)), None, part, x)[1]
 
 
