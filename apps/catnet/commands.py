@@ -125,13 +125,15 @@ def _train_lecture(
         config = Config(**{**chosen, "hidden": tuple(chosen["hidden"])})
     networks.build(config.architecture)  # what does not fit is said before anything is made
     data = options.data[0] if options.data else begun.get("data")
+    # A training that goes on, perhaps elsewhere, is to call its pictures what it called them.
+    data = data and str(Path(data).absolute())
     train_part, test_part, source = open_data(data)
     source = begun.get("source", source)
     say(f"training on {len(train_part.labels)} pictures, {source}")
     costs, result = train_run(
         *(folder, config, train_part, test_part, source),
         progress_line(config.steps, runs.saved(folder)["step"] if begun else 0),
-        data=data and str(Path(data).absolute()),
+        data=data,
         resume=bool(begun),
         every=options.save_every or runs.EVERY,
     )

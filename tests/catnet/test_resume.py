@@ -117,6 +117,23 @@ def test_killed_and_resumed_it_ends_to_the_last_bit_like_one_that_was_not(
     assert json.loads((cut / "config.json").read_text())["optimizer"] == optimizer
 
 
+def test_a_run_begun_on_a_relative_path_ends_the_same_elsewhere(
+    data: Path, tmp_path, at_step, monkeypatch
+) -> None:
+    """Its mistakes are called by their paths, and here all are some: the test part is wrong."""
+    wrong = Path(shutil.copytree(data, tmp_path / "wrong")).relative_to(tmp_path)
+    (tmp_path / wrong / "test" / "cat").rename(tmp_path / wrong / "test" / "was-cat")
+    (tmp_path / wrong / "test" / "non-cat").rename(tmp_path / wrong / "test" / "cat")
+    (tmp_path / wrong / "test" / "was-cat").rename(tmp_path / wrong / "test" / "non-cat")
+    monkeypatch.chdir(tmp_path)
+    assert begin(wrong, tmp_path / "whole" / "run") == 0
+    assert "wrong/test" in (tmp_path / "whole" / "run" / "evaluation.json").read_text()
+    cut = broken_off(wrong, tmp_path / "cut" / "run", at_step)
+    monkeypatch.chdir(tmp_path / "whole")
+    assert resume(cut) == 0
+    assert contents(cut) == contents(tmp_path / "whole" / "run")
+
+
 def test_descent_in_the_span_of_the_examples_goes_on_there(data: Path, tmp_path, at_step) -> None:
     """18 examples and 42 steps: among what is saved are weights of 18 numbers a unit."""
     import jaxnn
