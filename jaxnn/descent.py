@@ -85,17 +85,16 @@ def gradient_descent(
     if not x.size:
         raise ValueError(f"expected at least one example, got x of shape {x.shape}")
     if state is None:
-        state, basis = _begin(net, params, x, steps, momentum, weight_decay, in_span)
+        state, basis = _begin(net, params, x, steps, momentum, in_span)
     else:
         inside = state.opt_state and isinstance(state.opt_state[1][0], Inside)
         basis = span(net, x) if inside else None
     begun, moving = state.opt_state or (state.params, (state.params, ()))
-    how = (net, loss, gradient, basis is not None)
     rates = (learning_rate, *(None if _none(rate) else rate for rate in (momentum, weight_decay)))
     costs = []
     for start, count in chunks(state.step, steps, chunk if progress else steps):
         moving, chunk_costs = _descend(
-            *(*how, count), *(moving, basis.x if basis else x, y, rates, key, start)
+            *(net, loss, gradient, count), *(moving, basis.x if basis else x, y, rates, key, start)
         )
         state = _state(start + count, basis, begun, moving)
         costs.append(chunk_costs)
@@ -110,7 +109,6 @@ def begin(
     x: Array,
     steps: int,
     momentum: ArrayLike = 0.0,
-    weight_decay: ArrayLike = 0.0,
     in_span: bool | None = None,
 ) -> State:
     """The state before the first step: of the same structure as those that ``progress`` is given.
@@ -118,20 +116,14 @@ def begin(
     Besides the parameters of the network itself it has what going on to the last bit takes:
     where the descent began, and where it is in its own coordinates.
     """
-    return _begin(net, params, x, steps, momentum, weight_decay, in_span)[0]
+    return _begin(net, params, x, steps, momentum, in_span)[0]
 
 
 def _begin(
-    net: Layer,
-    params: Params,
-    x: Array,
-    steps: int,
-    momentum: ArrayLike,
-    weight_decay: ArrayLike,
-    in_span: bool | None,
+    net: Layer, params: Params, x: Array, steps: int, momentum: ArrayLike, in_span: bool | None
 ) -> tuple[State, Span | None]:
     basis = span(net, x) if in_span or (in_span is None and pays(net, x, steps)) else None
-    inside = basis.enter(params, not _none(weight_decay)) if basis else params
+    inside = basis.enter(params) if basis else params
     velocity = () if _none(momentum) else jax.tree.map(jnp.zeros_like, inside)
     return _state(0, basis, params, (inside, velocity)), basis
 
@@ -148,12 +140,11 @@ def _none(rate: ArrayLike) -> bool:
     return isinstance(rate, (int, float)) and rate == 0
 
 
-@functools.partial(jax.jit, static_argnums=range(5))
+@functools.partial(jax.jit, static_argnums=range(4))
 def _descend(
     net: Layer,
     loss: Loss,
     gradient: str,
-    in_span: bool,
     steps: int,
     moving: tuple[Any, Any],
     x: Array,
@@ -168,10 +159,10 @@ def _descend(
 
     def step(moving: tuple[Any, Any], i: Array) -> tuple[Any, Array]:
         params, velocity = moving
-        of_net = params.params if in_span else params
-        cost, grads = cost_and_grads(of_net, x, y, fold_in(key, i))
-        if in_span:
-            grads = Inside(grads, jax.tree.map(jnp.zeros_like, params.across))
+        inside = isinstance(params, Inside)
+        cost, grads = cost_and_grads(params.params if inside else params, x, y, fold_in(key, i))
+        if inside:
+            grads = Inside(grads, jnp.zeros_like(params.across))
         if weight_decay is not None:
             grads = jax.tree.map(
                 lambda dp, p: dp + weight_decay * p if p.ndim > 1 else dp, grads, params
@@ -181,4 +172,10 @@ def _descend(
         params = jax.tree.map(lambda p, dp: (p - learning_rate * dp).astype(p.dtype), params, grads)
         return (params, velocity), cost
 
-    return jax.lax.scan(step, moving, start + jnp.arange(steps))
+    params, velocity = moving
+    numbers = start + jnp.arange(steps)
+    if isinstance(params, Inside) and momentum is None and weight_decay is None:
+        # Plain descent changes nothing across the span: that is less to compile.
+        (descended, _), costs = jax.lax.scan(step, (params.params, velocity), numbers)
+        return (params._replace(params=descended), velocity), costs
+    return jax.lax.scan(step, moving, numbers)

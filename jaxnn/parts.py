@@ -1,4 +1,4 @@
-"""Batches that are worked on a part at a time: what a step makes of it stays in the cache."""
+"""Batches that are worked on a part at a time: a part takes little memory, or none but cache."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def by_parts(
 ) -> tuple[Any, Any]:
     """``total, y = of_part(total, *arrays)``, about ``part`` pictures at a time.
 
-    What windows see is several times the size of the pictures: of a part, it stays in the
+    What windows see is several times the size of the pictures: of a part, it can stay in the
     processor's cache.  Without a total, a y of the shape of the pictures takes their place.
     """
     size = len(arrays[0])
@@ -45,7 +45,8 @@ def by_parts(
         return same[-1] if same else jnp.full(shape, arrays[-1].ravel()[0].astype(y.dtype))
 
     start = jax.tree.map(begin, like)
-    in_place = total is None and start is whole[0]  # else a total might want what y has replaced
+    # A total need not be made before y, so with one XLA would copy all of x for every part.
+    in_place = total is None and len(arrays) == 1 and start is whole[0]
 
     def step(found: tuple[Any, Any], given: tuple[Array, Any]) -> tuple[tuple[Any, Any], None]:
         (total, y), (i, arrays) = found, given

@@ -45,11 +45,11 @@ class Inside(NamedTuple):
 
     Attributes:
         params: the network's, with W' = W Q in place of W.
-        across: (1, 1), the c above; None where nothing decays, and c stays 1.
+        across: (1, 1), the c above.
     """
 
     params: Params
-    across: Array | np.ndarray | None
+    across: Array | np.ndarray
 
 
 class Span(NamedTuple):
@@ -66,20 +66,19 @@ class Span(NamedTuple):
     Q: tuple[Array | np.ndarray, ...]
     x: Array | np.ndarray
 
-    def enter(self, params: Params, decays: bool = True) -> Inside:
-        """The params with W' = W Q in place of W, for a descent with weight decay or without."""
+    def enter(self, params: Params) -> Inside:
+        """The params with W' = W Q in place of W."""
 
         def turned(layer: Params) -> Params:
             W = _host(layer["W"])
             return {**layer, "W": _times(W, self.Q).astype(W.dtype)}
 
-        across = np.ones((1, 1), self.x.dtype) if decays else None
-        return Inside(_at(self.place, params, turned), across)
+        return Inside(_at(self.place, params, turned), np.ones((1, 1), self.x.dtype))
 
     def leave(self, inside: Inside, start: Params) -> Params:
         """The params with W back, after a descent that began at ``start``."""
         params, across = inside
-        W = _host(_get(self.place, start)["W"]) * (1 if across is None else _host(across))
+        W = _host(across) * _host(_get(self.place, start)["W"])
         moved = _host(_get(self.place, params)["W"]) - _times(W, self.Q)
         W += _times(moved, [factor.T for factor in reversed(self.Q)]).astype(W.dtype)
         return _at(self.place, params, lambda layer: {**layer, "W": jax.device_put(W)})

@@ -34,7 +34,7 @@ B = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]])
 G = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]]) / 2
 BOTH = np.kron(G, G)  # G on the rows and on the columns of a 3×3 kernel at once
 TILES = 256  # at a time: what a step makes of them stays in the cache
-LARGE = 196_608  # numbers of a place, in tiles whose number is a power of 2
+LARGE = 196_608  # tiles · channels, from which on XLA divides a product between cores
 
 Matrices = Sequence[np.ndarray]  # for the rows, and for the columns of pictures
 
@@ -47,10 +47,9 @@ def convolve(x: Array, W: Array, b: Array | None, pads: Pads) -> Array:
     def of_part(x: Array) -> Array:
         return with_bias(_from_tiles(A_T, jnp.matmul(_to_tiles(B_T, x), U)), b)
 
-    # XLA divides a product between cores if it is large.  Two parts at least: writing them is
-    # one loop with what comes before it.
-    part = _pictures(2 ** int(math.log2(max(1, LARGE / max(W.shape[2:])))), A_T)
-    if len(x) < 2 * part:
+    large = 2 ** int(math.log2(max(1, LARGE / max(W.shape[2:]))))  # XLA cuts at powers of 2
+    part = _pictures(large, A_T)
+    if len(x) < 2 * part:  # of a single part XLA makes more loops, and copies
         part = _pictures(TILES, A_T)
     return by_parts(lambda _, x: (None, of_part(x)), None, part, x)[1]
 

@@ -121,14 +121,13 @@ def test_a_run_begun_on_a_relative_path_ends_the_same_elsewhere(
     data: Path, tmp_path, at_step, monkeypatch
 ) -> None:
     """Its mistakes are called by their paths, and here all are some: the test part is wrong."""
-    wrong = Path(shutil.copytree(data, tmp_path / "wrong")).relative_to(tmp_path)
-    (tmp_path / wrong / "test" / "cat").rename(tmp_path / wrong / "test" / "was-cat")
-    (tmp_path / wrong / "test" / "non-cat").rename(tmp_path / wrong / "test" / "cat")
-    (tmp_path / wrong / "test" / "was-cat").rename(tmp_path / wrong / "test" / "non-cat")
+    for label, other in (("cat", "non-cat"), ("non-cat", "cat")):
+        shutil.copytree(data / "train" / label, tmp_path / "wrong" / "train" / label)
+        shutil.copytree(data / "test" / label, tmp_path / "wrong" / "test" / other)
     monkeypatch.chdir(tmp_path)
-    assert begin(wrong, tmp_path / "whole" / "run") == 0
+    assert begin(Path("wrong"), tmp_path / "whole" / "run") == 0
     assert "wrong/test" in (tmp_path / "whole" / "run" / "evaluation.json").read_text()
-    cut = broken_off(wrong, tmp_path / "cut" / "run", at_step)
+    cut = broken_off(Path("wrong"), tmp_path / "cut" / "run", at_step)
     monkeypatch.chdir(tmp_path / "whole")
     assert resume(cut) == 0
     assert contents(cut) == contents(tmp_path / "whole" / "run")

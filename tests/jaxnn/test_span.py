@@ -130,6 +130,25 @@ def test_going_on_is_the_same_to_the_last_bit(rule, x64) -> None:
         jax.tree.map(np.testing.assert_array_equal, rest, params)
 
 
+def test_weight_decay_may_begin_after_a_plain_descent(x64) -> None:
+    """What is across the span is a part of the state, also while nothing changes it."""
+    net, x = NETS["vectors"], examples("vectors")
+    start = net.init(jax.random.key(0), x)
+    ends = []
+    for in_span in (True, False):
+        states = []
+        for steps, decay in ((20, 0.0), (40, 0.2)):
+            params, _ = jaxnn.gradient_descent(
+                *(net, jaxnn.binary_cross_entropy, start, x, Y),
+                **{"learning_rate": 0.1, "steps": steps, "weight_decay": decay},
+                in_span=in_span,
+                state=states[-1] if states else None,
+                progress=lambda state, _, states=states: states.append(state),
+            )
+        ends.append(params)
+    close(*ends)
+
+
 def test_adam_is_another_descent_in_turned_coordinates(x64) -> None:
     """Why ``fit`` never goes through the span."""
     net, x = NETS["vectors"], examples("vectors")
