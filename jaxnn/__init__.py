@@ -2,7 +2,10 @@
 
 from jaxnn.activations import gelu, identity, leaky_relu, relu, sigmoid, silu, softplus, tanh
 from jaxnn.backprop import hand, value_and_grad, value_and_grad_by_jax
-from jaxnn.combinators import parallel, residual, serial
+from jaxnn.combinators.parallel import each, parallel
+from jaxnn.combinators.scan import scan
+from jaxnn.combinators.serial import residual, serial
+from jaxnn.combinators.tied import tied
 from jaxnn.conv import conv
 from jaxnn.dense import dense
 from jaxnn.descent import gradient_descent
@@ -34,6 +37,7 @@ __all__ = [
     "conv",
     "dense",
     "dropout",
+    "each",
     "fit",
     "flatten",
     "gelu",
@@ -53,6 +57,7 @@ __all__ = [
     "residual",
     "rms_norm",
     "save",
+    "scan",
     "serial",
     "sigmoid",
     "silu",
@@ -61,6 +66,7 @@ __all__ = [
     "space_to_depth",
     "summary",
     "tanh",
+    "tied",
     "value_and_grad",
     "value_and_grad_by_jax",
 ]

@@ -17,7 +17,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from jaxnn.layer import Array, Key, Layer, expect_input, no_params
+from jaxnn.layer import Array, Key, Layer, constant, expect_input, no_params
 
 
 def _activation(
@@ -36,7 +36,7 @@ def _activation(
     def backward(params: tuple[()], cache: Array, da: Array) -> tuple[tuple[()], Array]:
         return (), da * g_prime(cache)
 
-    return Layer(name, no_params, forward, backward)
+    return constant(__name__, Layer(name, no_params, forward, backward))
 
 
 # The lecture's: a = σ(z) = 1 / (1 + e⁻ᶻ),  a' = a (1 − a)

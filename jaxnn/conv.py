@@ -6,12 +6,23 @@ import jax.numpy as jnp
 from jax.nn import initializers
 
 from jaxnn.convolution import Geometry, convolve, convolve_backward
-from jaxnn.layer import Array, Key, Layer, LayerError, Shaped, expect, expect_input, expect_params
+from jaxnn.layer import (
+    Array,
+    Key,
+    Layer,
+    LayerError,
+    Shaped,
+    constructor,
+    expect,
+    expect_input,
+    expect_params,
+)
 from jaxnn.window import Padding, Size, check_padding, height_width, pads_in_pixels
 
 Initializer = initializers.Initializer
 
 
+@constructor
 def conv(
     n_out: int,
     window: Size = 3,

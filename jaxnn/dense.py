@@ -5,7 +5,16 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax.nn import initializers
 
-from jaxnn.layer import Array, Key, Layer, LayerError, Shaped, expect_input, expect_params
+from jaxnn.layer import (
+    Array,
+    Key,
+    Layer,
+    LayerError,
+    Shaped,
+    constructor,
+    expect_input,
+    expect_params,
+)
 
 Initializer = initializers.Initializer
 
@@ -14,6 +23,7 @@ class Dense(Layer):
     """A layer that is linear in its input and its W, as ``jaxnn.span`` needs to know."""
 
 
+@constructor
 def dense(
     n_out: int,
     *,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from jaxnn.layer import Array, Key, Layer, LayerError, expect_input, no_params
+from jaxnn.layer import Array, Key, Layer, LayerError, constructor, expect_input, no_params
 
 
+@constructor
 def dropout(rate: float) -> Layer:
     """Set a random fraction of the input to zero and scale up the rest (inverted dropout).
 

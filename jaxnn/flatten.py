@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from jaxnn.layer import Array, Key, Layer, Static, expect_input, no_params
+from jaxnn.layer import Array, Key, Layer, Static, constant, expect_input, no_params
 
 
 def _forward(params: tuple[()], x: Array, key: Key | None = None) -> tuple[Array, Static]:
@@ -19,4 +19,4 @@ def _backward(params: tuple[()], shape: Static, dy: Array) -> tuple[tuple[()], A
 
 # (..., H, W, C) → (..., H·W·C): the lecture's 64×64×3 picture as a column of 12288 numbers.
 # Backward puts the numbers back where they came from.
-flatten = Layer("flatten", no_params, _forward, _backward)
+flatten = constant(__name__, Layer("flatten", no_params, _forward, _backward))

@@ -16,15 +16,15 @@ class SummaryRow(NamedTuple):
 
     Attributes:
         path: where it stands, as in error messages.
-        output: shape of what it gives.
+        output: shape of what it gives; of a pytree, the same tree of shapes.
         shapes: of its parameters, by name.
-        parameters: how many numbers they are.
+        parameters: how many numbers they are; 0 for those that an earlier layer shares.
         cached: bytes it is the first to keep for the backward pass.
         flops: floating-point operations of its forward pass, as XLA counts them.
     """
 
     path: str
-    output: tuple[int, ...]
+    output: Any
     shapes: dict[str, tuple[int, ...]]
     parameters: int
     cached: int
@@ -94,21 +94,22 @@ def summary(net: Layer, x: Shaped) -> Summary:
         >>> table.parameters
         86031
     """
-    x = jax.ShapeDtypeStruct(x.shape, x.dtype)
+    x = jax.tree.map(_shape, x)
     params = jax.eval_shape(net.init, jax.random.key(0), x)
     calls: dict[str, Call] = {}
+    parameters: dict[str, int] = {}
     cached: dict[str, int] = {}
 
     def trace(params: Params, x: Any) -> Any:
         y, recorded = record(net, params, x)
         seen: set[int] = set()
+        seen_caches: set[int] = set()
         for path, layer in walk(net):
             call = recorded.get(path)
-            if call is None or layer.rebuild is not None:
+            if call is None or layer.children is not None:
                 continue
-            fresh = [leaf for leaf in jax.tree.leaves(call.cache) if id(leaf) not in seen]
-            seen.update(map(id, fresh))
-            cached[path] = _bytes(fresh)
+            parameters[path] = sum(leaf.size for leaf in _unseen(call.params, seen))
+            cached[path] = _bytes(_unseen(call.cache, seen_caches))
             calls[path] = Call(*jax.tree.map(_shape, tuple(call)))
         cached[""] = sum(cached.values())
         return y
@@ -118,16 +119,16 @@ def summary(net: Layer, x: Shaped) -> Summary:
     rows = tuple(
         SummaryRow(
             path,
-            call.y.shape,
+            jax.tree.map(lambda leaf: tuple(leaf.shape), call.y),
             {_name(where): leaf.shape for where, leaf in _leaves(call.params)},
-            sum(leaf.size for leaf in jax.tree.leaves(call.params)),
+            parameters[path],
             cached[path],
             _flops(layers[path], call.params, call.x),
         )
         for path, call in calls.items()
     )
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
-    return Summary(rows, parameters, cached[""], _flops(net, params, x))
+    total = sum(leaf.size for leaf in jax.tree.leaves(params))
+    return Summary(rows, total, cached[""], _flops(net, params, x))
 
 
 _leaves = jax.tree_util.tree_leaves_with_path
@@ -139,6 +140,13 @@ def _name(where: Any) -> str:
 
 def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+
+
+def _unseen(tree: Any, seen: set[int]) -> list[Any]:
+    """The leaves that are none of those seen before; from now on they are."""
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if id(leaf) not in seen]
+    seen.update(map(id, leaves))
+    return leaves
 
 
 def _bytes(leaves: list[Any]) -> int:

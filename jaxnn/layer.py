@@ -7,25 +7,43 @@ in the library (combinators, gradient checks, training) is built on these three.
 
 from __future__ import annotations
 
+import functools
+import importlib
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, NoReturn, ParamSpec, TypeAlias, TypeVar
+from weakref import WeakValueDictionary
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.typing import ArrayLike
 
 Array: TypeAlias = jax.Array
 Key: TypeAlias = jax.Array
 Params: TypeAlias = Any  # a pytree of arrays
 Cache: TypeAlias = Any  # a pytree of arrays
-Shaped: TypeAlias = jax.Array | np.ndarray | jax.ShapeDtypeStruct
+Tree: TypeAlias = Any  # an array, or a pytree of arrays: what layers take and give
+Shaped: TypeAlias = Any  # the same, or its shapes: arrays or jax.ShapeDtypeStruct
+
+P = ParamSpec("P")
+AnyLayer = TypeVar("AnyLayer", bound="Layer")
 
 
 class LayerError(ValueError):
     """A layer was given what it cannot take; the message starts with the layer's path."""
+
+
+class Children(NamedTuple):
+    """The layers inside a combinator, and how to build it again from others.
+
+    Attributes:
+        layers: the children, in the order of their params.
+        rebuild: ``rebuild(*layers)`` gives the same combinator with other children.
+    """
+
+    layers: tuple[Layer, ...]
+    rebuild: Callable[..., Layer]
 
 
 @dataclass(frozen=True)
@@ -38,12 +56,12 @@ class Layer:
         forward: ``(params, x, key=None) -> (y, cache)``; ``key`` is the randomness of
             training (dropout), None means inference.
         backward: ``(params, cache, dy) -> (dparams, dx)``, the hand-written rule.
-        layers: the children of a combinator; empty for a layer of its own.
-        rebuild: for a combinator, the function that makes it again from other children.
+        children: of a combinator; None for a layer without layers inside.
 
     Leading axes are batch axes: a layer for vectors takes ``(..., n)``, one for images
     ``(..., H, W, C)``.  A layer computes in the dtype of its input; gradients of
-    parameters come back in the dtype of the parameters.
+    parameters come back in the dtype of the parameters.  Inputs and outputs may be pytrees
+    of arrays; the gradient of an integer leaf (a token, a length) is None.
 
     Example:
         A layer is a value; this one multiplies by a learnt number::
@@ -62,18 +80,73 @@ class Layer:
 
     name: str
     init: Callable[[Key, Shaped], Params]
-    forward: Callable[..., tuple[Array, Cache]]
-    backward: Callable[[Params, Cache, Array], tuple[Params, Array]]
-    layers: tuple[Layer, ...] = ()
-    rebuild: Callable[..., Layer] | None = None
+    forward: Callable[..., tuple[Tree, Cache]]
+    backward: Callable[[Params, Cache, Tree], tuple[Params, Tree]]
+    children: Children | None = None
+    # How to make the layer again: it is pickled as this.  ``dataclasses.replace`` drops it.
+    _recipe: tuple[Callable[..., Layer], tuple[Any, ...]] | None = field(
+        default=None, init=False, compare=False, repr=False
+    )
 
-    def apply(self, params: Params, x: ArrayLike, key: Key | None = None) -> Array:
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The children of a combinator; empty for any other layer."""
+        return self.children.layers if self.children else ()
+
+    def apply(self, params: Params, x: Tree, key: Key | None = None) -> Any:
         """The output alone: ``forward`` without the cache."""
-        return self.forward(params, jnp.asarray(x), key)[0]
+        return self.forward(params, jax.tree.map(jnp.asarray, x), key)[0]
 
     def __repr__(self) -> str:
         inside = ", ".join(map(repr, self.layers))
         return f"{self.name}({inside})" if inside else self.name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        how = f"apply it with {self.name}.apply(params, x)" if args else "use it without ()"
+        raise TypeError(f"{self.name} is a layer, not a function: {how}")
+
+    def __reduce__(self) -> Any:
+        return self._recipe or super().__reduce__()
+
+
+def constructor(build: Callable[P, AnyLayer]) -> Callable[P, AnyLayer]:
+    """Decorate a function that builds a layer: equal arguments give the same layer.
+
+    JAX compiles a program for each layer it is given.  With this, networks that are built
+    twice from equal arguments are one network and are compiled once.  Such layers can be
+    pickled, too: as the arguments.
+    """
+    signature = inspect.signature(build)
+    built: WeakValueDictionary[Any, AnyLayer] = WeakValueDictionary()
+
+    @functools.wraps(build)
+    def build_once(*args: P.args, **kwargs: P.kwargs) -> AnyLayer:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        key = tuple((type(value), value) for value in (*bound.args, *bound.kwargs.items()))
+        try:
+            layer = built.get(key)
+        except TypeError:  # an argument that cannot be hashed, such as a list
+            key = layer = None
+        if layer is None:
+            layer = build(*args, **kwargs)
+            again = functools.partial(build_once, **kwargs)
+            object.__setattr__(layer, "_recipe", (again, args))
+            if key is not None:
+                built[key] = layer
+        return layer
+
+    return build_once
+
+
+def constant(module: str, layer: AnyLayer) -> AnyLayer:
+    """A layer that is the attribute ``layer.name`` of a module; it is pickled as that name."""
+    object.__setattr__(layer, "_recipe", (_attribute, (module, layer.name)))
+    return layer
+
+
+def _attribute(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
 
 
 @jax.tree_util.register_static
@@ -96,7 +169,7 @@ def expect(condition: bool, layer: str, expected: str, x: Any) -> None:
 
 
 def expect_input(layer: str, x: Shaped, *last_axes: int | str) -> None:
-    """Check the input of a layer: a floating dtype and the last axes.
+    """Check the input of a layer: one array of a floating dtype with certain last axes.
 
     An axis given as a number must have that size, one given as a name only be there:
     ``expect_input("conv(8)", x, "H", "W", 3)``.
@@ -105,6 +178,7 @@ def expect_input(layer: str, x: Shaped, *last_axes: int | str) -> None:
         LayerError: names the layer, what it expected and what it got.
     """
     shape = "(..., " + ", ".join(map(str, last_axes)) + ")"
+    expect(hasattr(x, "shape"), layer, f"one array {shape}", x)
     fits = len(x.shape) >= len(last_axes) and all(
         isinstance(axis, str) or axis == size
         for axis, size in zip(last_axes, x.shape[len(x.shape) - len(last_axes) :], strict=True)
@@ -113,7 +187,7 @@ def expect_input(layer: str, x: Shaped, *last_axes: int | str) -> None:
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise LayerError(
             f"{layer}: expected input of a floating dtype, got {x.dtype}; "
-            "convert it first (pictures: x / 255)"
+            "convert it first (images: x / 255)"
         )
 
 
@@ -130,8 +204,21 @@ def expect_params(layer: str, params: Params, *names: str) -> tuple[Array, ...]:
 
 
 def describe(x: Any) -> str:
-    """The shape of an array, as error messages show it; the type of anything else."""
-    return str(tuple(x.shape)) if hasattr(x, "shape") else type(x).__name__
+    """The shapes of a pytree of arrays, as error messages show them; the type of anything else."""
+    if hasattr(x, "shape"):
+        return str(tuple(x.shape))
+    if isinstance(x, (tuple, list)):
+        return f"a {type(x).__name__} of {', '.join(map(describe, x)) or 'nothing'}"
+    if isinstance(x, dict):
+        return f"a dict of {', '.join(f'{name}: {describe(x[name])}' for name in x) or 'nothing'}"
+    return type(x).__name__
+
+
+def add(a: Tree, b: Tree) -> Tree:
+    """The sum of two gradients of one pytree; None, the gradient of an integer leaf, stays None."""
+    return jax.tree.map(
+        lambda a, b: None if a is None else a + b, a, b, is_leaf=lambda leaf: leaf is None
+    )
 
 
 def child_path(parent: str, index: int) -> str:

@@ -14,12 +14,14 @@ from jaxnn.layer import (
     Layer,
     LayerError,
     Shaped,
+    constructor,
     expect,
     expect_input,
     expect_params,
 )
 
 
+@constructor
 def layer_norm(*, epsilon: float = 1e-5) -> Layer:
     """The last axis brought to mean 0 and variance 1, then scaled and shifted.
 
@@ -53,6 +55,7 @@ def layer_norm(*, epsilon: float = 1e-5) -> Layer:
     return _norm("layer_norm", ("n",), _over_last_axis, epsilon, centred=True)
 
 
+@constructor
 def rms_norm(*, epsilon: float = 1e-5) -> Layer:
     """The last axis brought to mean square 1, then scaled.
 
@@ -84,6 +87,7 @@ def rms_norm(*, epsilon: float = 1e-5) -> Layer:
     return _norm("rms_norm", ("n",), _over_last_axis, epsilon, centred=False)
 
 
+@constructor
 def group_norm(groups: int, *, epsilon: float = 1e-5) -> Layer:
     """Each group of channels of a picture brought to mean 0 and variance 1, then scaled.
 

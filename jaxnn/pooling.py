@@ -7,7 +7,18 @@ import functools
 import jax.numpy as jnp
 from jax import lax
 
-from jaxnn.layer import Array, Key, Layer, LayerError, Static, expect, expect_input, no_params
+from jaxnn.layer import (
+    Array,
+    Key,
+    Layer,
+    LayerError,
+    Static,
+    constant,
+    constructor,
+    expect,
+    expect_input,
+    no_params,
+)
 from jaxnn.window import (
     Padding,
     Size,
@@ -22,6 +33,7 @@ from jaxnn.window import (
 )
 
 
+@constructor
 def max_pool(window: Size = 2, stride: Size | None = None, padding: Padding = "VALID") -> Layer:
     """The largest value in each window, channel by channel.
 
@@ -97,6 +109,7 @@ def max_pool(window: Size = 2, stride: Size | None = None, padding: Padding = "V
     return Layer(name, no_params, forward, backward)
 
 
+@constructor
 def average_pool(window: Size = 2, stride: Size | None = None) -> Layer:
     """The mean of each window, channel by channel.
 
@@ -164,7 +177,7 @@ def _mean_of_pixels() -> Layer:
     return Layer(name, no_params, forward, backward)
 
 
-global_average_pool = _mean_of_pixels()
+global_average_pool = constant(__name__, _mean_of_pixels())
 """The mean of all pixels, channel by channel: (..., H, W, C) → (..., C).
 
 ::
@@ -181,6 +194,7 @@ Example:
 """
 
 
+@constructor
 def space_to_depth(block: int) -> Layer:
     """Every block of pixels becomes one pixel with that many times the channels.
 

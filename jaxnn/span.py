@@ -34,7 +34,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxnn.combinators import serial
+from jaxnn.combinators.serial import Serial
 from jaxnn.dense import Dense
 from jaxnn.flatten import flatten
 from jaxnn.layer import Array, Layer, Params
@@ -162,7 +162,7 @@ def _host(a: Any) -> Any:
 
 def _first(net: Layer) -> tuple[tuple[int, ...], Layer]:
     """The layer that sees the examples, flattened or not, and where its params stand."""
-    if net.rebuild is not serial or not net.layers:
+    if not isinstance(net, Serial):
         return (), net
     index = 1 if net.layers[0] is flatten and len(net.layers) > 1 else 0
     place, layer = _first(net.layers[index])

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from jaxnn.layer import Array, Cache, Key, Layer, Params, child_path
+from jaxnn.layer import Cache, Key, Layer, Params, Tree, child_path
 
 
 def walk(net: Layer, path: str | None = None) -> Iterator[tuple[str, Layer]]:
@@ -32,7 +32,7 @@ def map_layers(
 
     Args:
         transform: ``(path, layer) -> layer``, with the path of error messages.
-        net: the network; a combinator is made again by its ``rebuild``.
+        net: the network; a combinator is built again from its ``children``.
         path: what ``net`` itself is called; its name unless given.
 
     Example:
@@ -45,12 +45,12 @@ def map_layers(
             serial(dense(3), identity, dense(1))
     """
     path = net.name if path is None else path
-    if net.rebuild is not None:
+    if net.children is not None:
         children = (
             map_layers(transform, child, f"{child_path(path, i)}.{child.name}")
             for i, child in enumerate(net.layers)
         )
-        net = net.rebuild(*children)
+        net = net.children.rebuild(*children)
     return transform(path, net)
 
 
@@ -58,15 +58,15 @@ class Call(NamedTuple):
     """One forward call of a layer: what it was given and what it gave."""
 
     params: Params
-    x: Array
+    x: Tree
     key: Key | None
-    y: Array
+    y: Tree
     cache: Cache
 
 
 def record(
-    net: Layer, params: Params, x: Array, key: Key | None = None
-) -> tuple[Array, dict[str, Call]]:
+    net: Layer, params: Params, x: Tree, key: Key | None = None
+) -> tuple[Tree, dict[str, Call]]:
     """Run a network forward and keep what every layer in it was given and gave, by path.
 
     Example:
@@ -79,7 +79,7 @@ def record(
     calls: dict[str, Call] = {}
 
     def recorded(path: str, layer: Layer) -> Layer:
-        def forward(params: Params, x: Array, key: Key | None = None) -> tuple[Array, Cache]:
+        def forward(params: Params, x: Tree, key: Key | None = None) -> tuple[Tree, Cache]:
             y, cache = layer.forward(params, x, key)
             calls[path] = Call(params, x, key, y, cache)
             return y, cache

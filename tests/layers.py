@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
+
 import jaxnn
 from jaxnn import Layer
 
@@ -14,6 +16,12 @@ class Case(NamedTuple):
     layer: Layer
     shape: tuple[int, ...]
 
+
+# The running sum of tanh, which gives the sum twice: as output and as state.
+cell = jaxnn.serial(
+    jaxnn.each(jaxnn.tanh, jaxnn.identity, merge="sum"),
+    jaxnn.parallel(jaxnn.dense(3), jaxnn.identity, merge="tuple"),
+)
 
 LAYERS = {
     "dense": Case(jaxnn.dense(3), (5,)),
@@ -31,6 +39,10 @@ LAYERS = {
     "residual": Case(jaxnn.residual(jaxnn.dense(4), jaxnn.tanh), (4,)),
     "sum": Case(jaxnn.parallel(jaxnn.dense(4), jaxnn.tanh, merge="sum"), (4,)),
     "concat": Case(jaxnn.parallel(jaxnn.dense(4), jaxnn.tanh, merge="concat"), (3,)),
+    "tied": Case(
+        jaxnn.tied(jaxnn.serial(jaxnn.dense(4), jaxnn.tanh, jaxnn.dense(4)), (0, 2)), (4,)
+    ),
+    "scan": Case(jaxnn.scan(cell, jnp.zeros_like), (4, 3)),
     "conv": Case(jaxnn.conv(4, 3, 2), (7, 6, 3)),
     "conv, as a stem": Case(jaxnn.conv(5, 8, 4, ((2, 2), (2, 2))), (16, 16, 3)),
     "conv, of many channels": Case(jaxnn.conv(16), (5, 4, 16)),

@@ -62,7 +62,10 @@ def test_parallel_outputs_have_to_fit_together() -> None:
         (lambda: jaxnn.serial(), "serial: expected at least one layer"),
         (lambda: jaxnn.serial(jaxnn.relu, jax.nn.relu), "serial[1]: expected a Layer"),
         (lambda: jaxnn.serial(jaxnn.dense), "serial[0]: expected a Layer, got the function dense"),
-        (lambda: jaxnn.parallel(jaxnn.relu, merge="mean"), "expected merge to be 'sum' or 'conc"),
+        (
+            lambda: jaxnn.parallel(jaxnn.relu, merge="mean"),
+            "merge to be 'sum', 'concat' or",
+        ),
         (lambda: jaxnn.dropout(1.0), "dropout(1): expected a rate in [0, 1)"),
         (lambda: jaxnn.dense(0), "dense(0): expected at least one unit"),
     ],

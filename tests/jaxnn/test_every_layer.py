@@ -169,7 +169,8 @@ def planted() -> list:
             continue
         x = jax.ShapeDtypeStruct(case.shape, jnp.float32)
         params = jax.eval_shape(case.layer.init, jax.random.key(0), x)
-        for leaf in [*params, "input"]:
+        names = params if isinstance(params, dict) else ()
+        for leaf in [*names, "input"]:
             mistakes.append(pytest.param(case, leaf, id=f"{name}-{leaf}"))
     return mistakes
 

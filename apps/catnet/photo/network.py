@@ -16,11 +16,12 @@ from catnet.errors import UserError
 from catnet.networks import SIZE
 from catnet.photo.views import views
 from jaxnn import Layer, Loss, binary_cross_entropy, dense, serial, softmax_cross_entropy
-from jaxnn.layer import Array, Key, expect_input, no_params
+from jaxnn.layer import Array, Key, constructor, expect_input, no_params
 
 HE = he_normal()
 
 
+@constructor
 def trunk(widths: Sequence[int], blocks: Sequence[int], W_init: Initializer = HE) -> Layer:
     """Pictures (..., 64, 64, 3) to features (..., widths[-1]).
 
@@ -66,10 +67,10 @@ def build_photo(described: dict[str, Any], W_init: Initializer = HE) -> Layer:
         widths, blocks = ([int(n) for n in described[key]] for key in ("widths", "blocks"))
         if not 0 < len(cats) < classes or len(widths) != len(blocks):
             raise ValueError
-        body = trunk(widths, blocks, W_init)
-        net = serial(body, dense(classes, W_init=W_init), log_odds(cats, classes))
+        body = trunk(tuple(widths), tuple(blocks), W_init)
+        net = serial(body, dense(classes, W_init=W_init), log_odds(tuple(cats), classes))
         parts = described.get("views") or [SIZE] * bool(described.get("mirrored"))
-        return views(net, parts) if parts else net
+        return views(net, tuple(parts)) if parts else net
     except (KeyError, TypeError, ValueError):
         raise UserError(f"its architecture is not one of this catnet: {described}") from None
 
@@ -89,6 +90,7 @@ class Targets(NamedTuple):
     prior: Array
 
 
+@constructor
 def log_odds(group: Sequence[int], classes: int) -> Layer:
     """From logits of many classes to the logit of "one of this group".
 

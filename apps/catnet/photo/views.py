@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from catnet.networks import SIZE
-from jaxnn.layer import Array, Key, Layer, Static
+from jaxnn.layer import (
+    Array,
+    Children,
+    Key,
+    Layer,
+    Shaped,
+    Static,
+    constructor,
+    expect_input,
+    inside,
+)
 
 
-def views(net: Layer, parts: Sequence[int]) -> Layer:
+@constructor
+def views(net: Layer, parts: tuple[int, ...]) -> Layer:
     """The mean of what a network says of the middle of pictures, of several sizes and mirrored.
 
     With Z_v the matrix that brings the middle of a row, v pixels of it, to the whole size, and
@@ -38,17 +48,24 @@ def views(net: Layer, parts: Sequence[int]) -> Layer:
             >>> import jax.numpy as jnp, jaxnn
             >>> from catnet.photo.views import views
             >>> x = jnp.zeros((64, 64, 1)).at[8:56, 8:56].set(1.0)
-            >>> both = views(jaxnn.global_average_pool, [64, 32])
+            >>> both = views(jaxnn.global_average_pool, (64, 32))
             >>> both.apply((), x).tolist()  # (9/16 + 1) / 2
             [0.78125]
     """
+    name = "views"
     zooms = np.stack([zoom(part) for part in parts])
     rows, columns = np.concatenate([zooms, zooms]), np.concatenate([zooms, zooms[:, ::-1]])
 
+    def init(key: Key, x: Shaped) -> Any:
+        with inside(name, 0):
+            return net.init(key, x)
+
     def forward(params: Any, x: Array, key: Key | None = None) -> tuple[Array, Any]:
+        expect_input(name, x, SIZE, SIZE, "C")
         R, C = jnp.asarray(rows, x.dtype), jnp.asarray(columns, x.dtype)
         seen = jnp.einsum("vph,...hwc,vqw->v...pqc", R, x, C)
-        y, cache = net.forward(params, seen.reshape(-1, *seen.shape[-3:]), key)
+        with inside(name, 0):
+            y, cache = net.forward(params, seen.reshape(-1, *seen.shape[-3:]), key)
         y = y.reshape(*seen.shape[:-3], *y.shape[1:])
         return jnp.mean(y, axis=0), (Static(seen.shape), cache)
 
@@ -56,12 +73,16 @@ def views(net: Layer, parts: Sequence[int]) -> Layer:
         shape, cache = cache
         each = jnp.broadcast_to((dy / len(rows))[None], (len(rows), *dy.shape))
         batch_axes = len(shape.value) - 3
-        dparams, dseen = net.backward(params, cache, each.reshape(-1, *each.shape[batch_axes:]))
+        with inside(name, 0):
+            dparams, dseen = net.backward(params, cache, each.reshape(-1, *each.shape[batch_axes:]))
         R, C = jnp.asarray(rows, dseen.dtype), jnp.asarray(columns, dseen.dtype)
         dseen = dseen.reshape(shape.value)
         return dparams, jnp.einsum("vph,v...pqc,vqw->...hwc", R, dseen, C)
 
-    return Layer(f"views({net.name})", net.init, forward, backward)
+    def rebuild(net: Layer) -> Layer:
+        return views(net, parts)
+
+    return Layer(name, init, forward, backward, Children((net,), rebuild))
 
 
 def zoom(part: int) -> np.ndarray:

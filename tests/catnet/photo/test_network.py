@@ -10,8 +10,10 @@ from PIL import Image
 
 import jaxnn
 from catnet import networks
+from catnet.classifier import Classifier
 from catnet.errors import UserError
 from catnet.photo.network import build_photo, log_odds, photo_loss, targets
+from jaxnn import LayerError
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 TINY = {"model": "photo", "widths": [4, 6], "blocks": [1, 0], "classes": 5, "cats": [1, 3]}
@@ -101,3 +103,19 @@ def middle(picture: np.ndarray, part: int) -> np.ndarray:
 def test_descriptions_that_are_none_are_refused(change: dict) -> None:
     with pytest.raises(UserError, match="its architecture is not one of this catnet"):
         networks.build({**TINY, **change})
+
+
+def test_the_shipped_model_is_shown_layer_by_layer_and_names_a_wrong_size() -> None:
+    classifier = Classifier.load()
+    net = networks.build(classifier.architecture)
+    table = jaxnn.summary(net, jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32))
+    assert table.rows[0].path == "views[0].serial[0].serial[0].conv(48)"
+    assert table.rows[-1].output == (4, 1)  # each image is shown four times
+    leaves = jax.tree.leaves(classifier.params)
+    assert (
+        table.parameters == sum(row.parameters for row in table.rows) == sum(map(np.size, leaves))
+    )
+    assert max(map(len, str(table).splitlines())) < 160
+    with pytest.raises(LayerError) as error:
+        net.apply(classifier.params, jnp.ones((63, 63, 3)))
+    assert str(error.value) == "views: expected input (..., 64, 64, C), got (63, 63, 3)"
