@@ -24,7 +24,7 @@ from jaxnn.layer import (
 
 
 @constructor
-def scan(cell: Layer, state: Callable[[Shaped], Tree]) -> Layer:
+def scan(cell: Layer, state: Callable[[Shaped], Tree] | None = None) -> Layer:
     """A recurrent layer: the same cell at every step, which hands its state to the next.
 
     A cell is a layer of a pair, ``(x_t, state) → (y_t, new state)``, with its own backward
@@ -36,7 +36,8 @@ def scan(cell: Layer, state: Callable[[Shaped], Tree]) -> Layer:
 
     Args:
         cell: a layer of ``(x_t, state)`` with the output ``(y_t, state)``.
-        state: the state before the first step, from the first input x_1 or its shape.
+        state: the state before the first step, a function of the first input x_1 (its shape
+            and dtype).  Without it, the input has to bring the state along.
 
     Returns:
         A layer (..., T, n) → (..., T, m) with the params of the cell; every leaf of a pytree
@@ -44,8 +45,8 @@ def scan(cell: Layer, state: Callable[[Shaped], Tree]) -> Layer:
         ``(x, state)`` that brings the first state along; its gradient comes back as ``dx``.
 
     Raises:
-        LayerError: when the input has no time axis, or the cell does not give a pair whose
-            second part has the shapes of the state.
+        LayerError: when the input has no time axis, there is no first state, or the cell does
+            not give a pair whose second part has the shapes of the state.
 
     Source: Werbos 1990, "Backpropagation through time: what it does and how to do it".
 
@@ -71,6 +72,8 @@ def scan(cell: Layer, state: Callable[[Shaped], Tree]) -> Layer:
             expect(leaf.ndim >= 2, name, "an input (..., T, n) with a time axis", leaf)
         xs = _time_first(xs)
         if not brings_state:
+            expect(state is not None, name, "an input (x, state), or a function for the state", x)
+            assert state is not None
             first = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), xs)
             h = jax.tree.map(jnp.asarray, state(first))
         return xs, h, brings_state

@@ -196,6 +196,10 @@ def test_scan_goes_on_from_a_state_that_the_input_brings() -> None:
     rest = layer.apply(params, (x[:, 2:], first[:, -1]))
     np.testing.assert_allclose(rest, whole[:, 2:], rtol=1e-6)
     assert_gradients_equal_jax(layer, params, (x[:, 2:], first[:, -1]))
+    without = jaxnn.scan(elman(3))
+    np.testing.assert_array_equal(without.apply(params, (x[:, 2:], first[:, -1])), rest)
+    with pytest.raises(LayerError, match=r"scan\(elman\): expected an input \(x, state\), or a"):
+        without.apply(params, x)
 
 
 def test_scan_says_what_is_wrong_with_its_input_or_cell() -> None:
