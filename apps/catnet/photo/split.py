@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from catnet.photo import fingerprint
 from catnet.photo.cache import Table
-from catnet.photo.fingerprint import near_duplicates
 
 TRAIN, VALIDATION, TEST = range(3)
 PARTS = ("train", "validation", "test")
@@ -37,20 +37,8 @@ def split(table: Table, validation: float = 0.06, test: float = 0.06) -> np.ndar
 
 def groups(table: Table) -> np.ndarray:
     """The smallest content hash among a picture's near-duplicates and itself, (n,) uint64."""
-    content, first, which = np.unique(table.content, return_index=True, return_inverse=True)
-    # By content from here on: identical pictures are one, and the order of the table is gone.
-    parent = np.arange(len(content))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for a, b in near_duplicates(table.perceptual[first], table.thumbs[first]).tolist():
-        low, high = sorted((root(a), root(b)))
-        parent[high] = low
-    return content[[root(i) for i in range(len(content))]][which]
+    prints = fingerprint.Fingerprints(table.content, table.perceptual, table.thumbs)
+    return fingerprint.groups(prints)
 
 
 def _uniform(hashes: np.ndarray) -> np.ndarray:

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from catnet.images import decode
+from catnet.photo import fingerprint
 from catnet.photo.cache import Table
-from catnet.photo.fingerprint import fingerprints, near_duplicates
+from catnet.photo.fingerprint import fingerprints, near_duplicates, pairs
 from catnet.photo.split import TEST, TRAIN, VALIDATION, groups, split
 
 
@@ -93,6 +94,39 @@ def test_groups_are_named_by_their_smallest_hash(some):
     np.testing.assert_array_equal(group[:40], pair)
     np.testing.assert_array_equal(group[400:], pair)
     np.testing.assert_array_equal(group[40:400], some.content[40:400])
+
+
+def test_fingerprints_do_not_depend_on_how_many_are_taken_at_a_time(monkeypatch):
+    images = photos(7)
+    whole = fingerprints(images)
+    monkeypatch.setattr(fingerprint, "_CHUNK", 3)
+    for ours, theirs in zip(fingerprints(images), whole, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_with_pixels_only_what_is_near_at_full_size_is_joined():
+    image = photos(1)[0]
+    noise = np.random.default_rng(0).normal(size=image.shape)
+    noise -= noise.reshape(8, 8, 8, 8, 3).mean(axis=(1, 3)).repeat(8, 0).repeat(8, 1)
+    images = np.stack([image.clip(80, 175) + d * noise for d in (0, 10, 40)]).round()
+    images = images.clip(0, 255).astype(np.uint8)  # thumbnails are equal; distances 10 and 40
+    prints = fingerprints(images)
+    assert len(near_duplicates(prints.perceptual, prints.thumbs)) == 3
+    assert len(np.unique(fingerprint.groups(prints))) == 1
+    group = fingerprint.groups(prints, images.__getitem__)
+    assert group[0] == group[1] != group[2]
+    assert list(pairs(prints, images.__getitem__, 3)) == [(0, 1, False)]
+
+
+def test_pairs_join_what_groups_join_and_name_both_sides_of_a_boundary():
+    one, other = photos(2)
+    near = one // 8 * 8
+    images = np.stack([one, one, near, other, one, near, near])
+    found = [*pairs(fingerprints(images), images.__getitem__, 3)]
+    exact = {(a, b) for a, b, same in found if same}
+    assert exact == {(0, 1), (1, 4), (2, 5), (5, 6)}
+    near_pairs = {(a, b) for a, b, same in found if not same}
+    assert near_pairs == {(0, 2), (0, 5), (2, 4), (4, 5)}  # the first of each, on either side
 
 
 def test_near_duplicates_are_on_one_side(some):
