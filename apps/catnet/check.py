@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from catnet import datasets
 from catnet.datasets import Dataset
+from catnet.entries import Listing, opened
 from catnet.errors import UserError
 from catnet.images import ImageError, dimensions
-from catnet.photo.fingerprint import fingerprints, near_duplicates
+from catnet.photo.fingerprint import Fingerprints, fingerprints, pairs
 from catnet.text import one_line
 
 if TYPE_CHECKING:
     from catnet.classifier import Classifier
 
 SHOWN = 20  # rows of a printed table
-CHUNK = 4096  # pictures whose fingerprints are taken at a time
-# Root mean square of 255 at 64×64.  Copies in other sizes and JPEG qualities differ by at most 13,
-# drawings that only look alike by 20 or more; no pair of 23,000 photographs is between 7 and 33.
-MAX_DISTANCE = 16.0
 
 
 class Pair(NamedTuple):
@@ -69,6 +64,8 @@ class Check:
     Attributes:
         parts: how many pictures of each class are in each part.
         left_out: what cannot be used, one line each, with the reason.
+        others: names of the files, and folders of the system, that are passed over: no images.
+        notes: what is as well to know, one line each.
         pairs: pictures that are there more than once.
         sizes: smallest and largest width, smallest and largest height, in pixels.
         small: names of the pictures that are narrower or lower than the 64 pixels of a network.
@@ -78,6 +75,8 @@ class Check:
 
     parts: dict[str, dict[str, int]]
     left_out: list[str]
+    others: list[str]
+    notes: list[str]
     pairs: list[Pair]
     sizes: tuple[int, int, int, int]
     small: list[str]
@@ -96,6 +95,8 @@ class Check:
         lines = [*self._counts(), "", f"sizes: {width} × {height} pixels"]
         lines += _table(f"smaller than {datasets.SIZE} pixels", map(one_line, self.small))
         lines += _table("cannot be used", map(one_line, self.left_out))
+        lines += _table("not images", map(one_line, self.others))
+        lines += map(one_line, self.notes)
         for across, where in ((True, "in both parts"), (False, "twice in one part")):
             for exact, how in ((True, "the same"), (False, "nearly the same")):
                 found = [
@@ -141,9 +142,11 @@ def check(path: str | os.PathLike[str], classifier: Classifier | None = None) ->
         UserError: it is no DATA, or the classifier tells other classes apart.
     """
     left_out: list[str] = []
-    loaded = datasets.load(path, on_problem=left_out.append)
+    notes: list[str] = []
+    loaded = datasets.load(path, on_problem=left_out.append, on_note=notes.append)
     parts = [part for part in loaded if part is not None]
-    widths, heights, small = _dimensions(path, parts, left_out)
+    with opened(os.fspath(path)) as listing:
+        widths, heights, small = _dimensions(listing, parts, left_out)
     return Check(
         parts={
             name: dict(
@@ -154,6 +157,8 @@ def check(path: str | os.PathLike[str], classifier: Classifier | None = None) ->
             )
         },
         left_out=left_out,
+        others=[entry.name for entry in listing.others if not datasets.is_h5(entry.name)],
+        notes=notes,
         pairs=_pairs(parts),
         sizes=(min(widths), max(widths), min(heights), max(heights)),
         small=small,
@@ -166,61 +171,41 @@ def check(path: str | os.PathLike[str], classifier: Classifier | None = None) ->
 
 
 def _pairs(parts: Sequence[Dataset]) -> list[Pair]:
-    features = [
-        fingerprints(part.images[start : start + CHUNK])
-        for part in parts
-        for start in range(0, len(part.images), CHUNK)
-    ]
-    content, perceptual, thumbs = (np.concatenate(column) for column in zip(*features, strict=True))
     where = [(part, i) for part in parts for i in range(len(part.images))]
     boundary = len(parts[0].images)
-    order = np.argsort(content, kind="stable")
-    equal = content[order[1:]] == content[order[:-1]]
-    chains = np.stack([order[:-1][equal], order[1:][equal]], axis=1).tolist()
-    alike = near_duplicates(perceptual, thumbs).tolist()
+
+    def image(number: int) -> np.ndarray:
+        part, i = where[number]
+        return part.images[i]
+
+    columns = zip(*(fingerprints(part.images) for part in parts), strict=True)
     found = []
-    for (a, b), exact in [*((pair, True) for pair in chains), *((pair, False) for pair in alike)]:
+    for a, b, exact in pairs(Fingerprints(*map(np.concatenate, columns)), image, boundary):
         (one, i), (other, j) = where[a], where[b]
-        if not exact and not 0 < _distance(one.images[i], other.images[j]) <= MAX_DISTANCE:
-            continue
         across = a < boundary <= b
         same_label = bool(one.labels[i] == other.labels[j])
         found.append(Pair(one.names[i], other.names[j], exact, across, same_label))
     return found
 
 
-def _distance(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.sqrt(np.mean((a.astype(np.float32) - b) ** 2)))
-
-
 # ---- how large the pictures are in their files
 
 
 def _dimensions(
-    path: str | os.PathLike[str], parts: Sequence[Dataset], left_out: list[str]
+    listing: Listing, parts: Sequence[Dataset], left_out: list[str]
 ) -> tuple[list[int], list[int], list[str]]:
     sizes: dict[str, tuple[int, int]] = {}
-    names = [name for part in parts for name in part.names]
-    for name, source in _sources(os.fspath(path), names):
-        try:
+    sources = {entry.name: entry.source for entry in listing.images}
+    for name in (name for part in parts for name in part.names):
+        try:  # an image in an h5 file has no other size
+            source = sources.get(name)
             sizes[name] = (datasets.SIZE, datasets.SIZE) if source is None else dimensions(source)
         except ImageError as error:  # it has changed since it was decoded
             left_out.append(f"{name}: {error}")
     if not sizes:
-        raise UserError(f"{path}: its pictures have gone meanwhile")
+        raise UserError(f"{listing.path}: its pictures have gone meanwhile")
     widths, heights = (list(side) for side in zip(*sizes.values(), strict=True))
     return widths, heights, [name for name, size in sizes.items() if min(size) < datasets.SIZE]
-
-
-def _sources(path: str, names: Sequence[str]) -> Iterator[tuple[str, str | bytes | None]]:
-    """Where the bytes of each picture are; None for one in an h5 file, which has no other size."""
-    if Path(path).suffix.lower() == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            for name in names:
-                yield name, archive.read(name.removeprefix(f"{path}/"))
-    else:
-        for name in names:
-            yield name, name if Path(name).is_file() else None
 
 
 # ---- what a model thinks of the labels

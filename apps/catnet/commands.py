@@ -202,9 +202,11 @@ def sweep(options: Namespace) -> int:
 
 def predict(options: Namespace) -> int:
     """An answer for every picture; 1 when some had none."""
-    from catnet.sources import expand
+    from catnet.kinds import passed_over
+    from catnet.sources import Other, expand
 
-    found = expand(options.sources)
+    others: list[Other] = []
+    found = expand(options.sources, on_other=others.append)
     classifier = _model(options.model)
     if not options.json:
         say(f"model: {classifier.name}, {classifier.about}")
@@ -224,6 +226,8 @@ def predict(options: Namespace) -> int:
         else:
             sys.stdout.flush()
             say(f"catnet: {one_line(answer.path)}: {answer.error}")
+    if others:
+        say(one_line(passed_over(other.kind for other in others)))
     return 1 if failed else 0
 
 
@@ -259,7 +263,6 @@ def explain(options: Namespace) -> int:
 
 def eval(options: Namespace) -> int:
     """How good a model is on the test part of DATA, or on all of it where it has none."""
-    from catnet import datasets
     from catnet.train import evaluate_on
 
     if options.held_out:
@@ -268,7 +271,7 @@ def eval(options: Namespace) -> int:
         raise UserError("--cache and several DATA are for --held-out only")
     classifier = _model(options.model)
     (data,) = options.data
-    first, test = datasets.load(data, on_problem=say)
+    first, test = _load(data)
     part = first if test is None else test
     result = evaluate_on(classifier, part)
     which = "all pictures" if test is None else "the test part"
@@ -395,8 +398,18 @@ def open_data(source: str | None) -> tuple[Dataset, Dataset, str]:
 
     if source is None:
         return *sample.load(), "drawn for this purpose, not photographed"
-    train_part, test_part = datasets.load(source, on_problem=lambda line: say(f"left out: {line}"))
+    train_part, test_part = _load(source)
     if test_part is None:
         train_part, test_part = datasets.split(train_part)
         say(f"{source} has no test part; {len(test_part.labels)} pictures are set aside as one")
     return train_part, test_part, f"from {Path(source).resolve().name}"
+
+
+def _load(source: str) -> tuple[Dataset, Dataset | None]:
+    """DATA, with a line for what is left out of it, and what is as well to know."""
+    from catnet import datasets
+
+    def left_out(line: str) -> None:
+        say(one_line(f"left out: {line}"))
+
+    return datasets.load(source, left_out, lambda line: say(one_line(line)))

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import stat
-import threading
-import zipfile
-from collections.abc import Callable, Iterable
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
 from catnet import layouts
+from catnet.entries import Listing, is_zip, opened
 from catnet.errors import UserError
 from catnet.images import decode_many
+from catnet.kinds import passed_over
 from catnet.networks import SIZE
-from catnet.sources import EXTENSIONS, ImageError, Source, pictures
+from catnet.photo.fingerprint import fingerprints, groups
+from catnet.sources import ImageError
+from catnet.structure import CATS, LAYOUT, Part, divide, key, shown
 
 if TYPE_CHECKING:
     import h5py
 
-TRAIN = ("train", "training")
-TEST = ("test", "testing", "val", "valid", "validation")  # the first that is there
-CATS = ("cat", "cats")
 MAX_TOTAL_BYTES = 4 * 2**30  # unpacked, of a zip or of the pictures in an h5 file
-LAYOUT = "expected cat/ and non-cat/ with pictures inside, or train/ and test/ with those inside"
 
 
 class Dataset(NamedTuple):
@@ -46,23 +43,21 @@ class Dataset(NamedTuple):
     classes: tuple[str, str]
 
 
-class _Entry(NamedTuple):
-    """A picture of an image folder or zip: its place below the top, its name, its bytes."""
-
-    place: tuple[str, ...]
-    name: str
-    source: Source
-
-
-Report: TypeAlias = Callable[[str], None]
+Report: TypeAlias = Callable[[str], object]
 
 
 def _refuse(problem: str) -> None:
     raise UserError(problem)
 
 
+def _ignore(note: str) -> None:
+    pass
+
+
 def load(
-    path: str | os.PathLike[str], on_problem: Report | None = None
+    path: str | os.PathLike[str],
+    on_problem: Report = _refuse,
+    on_note: Report = _ignore,
 ) -> tuple[Dataset, Dataset | None]:
     """Load DATA: its training part, and its test part if it has one.
 
@@ -70,58 +65,69 @@ def load(
 
     - a folder with one folder a class, ``cat/`` and ``non-cat/``, searched to any depth;
     - a folder with ``train/`` and ``test/`` (else ``val/``) that have those inside;
-    - a zip of either, read in memory: nothing is unpacked to disk; also Tiny ImageNet's and
-      dogs-vs-cats (see :mod:`catnet.layouts`);
+    - a folder with one of these inside (see :mod:`catnet.structure`);
+    - a zip of any of them, read in memory: nothing is unpacked to disk;
+    - Tiny ImageNet or dogs-vs-cats, a folder or a zip (see :mod:`catnet.layouts`);
     - an ``.h5`` file in the course's form (``train_set_x``, ``train_set_y``, ``test_set_x``,
       ``test_set_y``, ``list_classes``; one part is enough), or a folder with two such files.
 
     If there is only a test part, it is the one that comes first.  A class is known by its name,
-    never by the order of folders: one called cat or cats is class 1; otherwise the names are
-    sorted, and the second is class 1.
+    never by the order of folders, and neither by case nor by the form of Unicode: one called cat
+    or cats is class 1; otherwise the names are sorted, and the second is class 1.
 
     Args:
         path: where DATA is.
         on_problem: called with one line for every picture that is left out, with its name and
             the reason.  Without it, such a picture is an error.
+        on_note: called with one line for what is as well to know: files that are no images, two
+            folders that are one class.
 
     Raises:
         UserError: DATA is not there, is none of the above, or has other than two classes.
     """
     path = os.fspath(path)
-    problem = on_problem or _refuse
     try:
         mode = Path(path).stat().st_mode
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a possible name"
         raise UserError(f"{path}: {reason}") from None
-    if stat.S_ISDIR(mode):
-        entries = _folder_entries(path, problem)
-        files = sorted(str(file) for file in Path(path).glob("*") if _is_h5(file))
-        if entries and files:
-            raise UserError(f"{path}: has both pictures and h5 files; name the one that is meant")
-        return _load_h5(path, files) if files else _load_entries(path, entries, problem)
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
         raise UserError(f"{path}: neither a folder nor a file")
-    if _is_h5(Path(path)):
+    if not stat.S_ISDIR(mode) and is_h5(path):
         return _load_h5(path, [path])
-    if Path(path).suffix.lower() == ".zip":
-        with _open_zip(path) as archive:
-            return _load_entries(path, _zip_entries(path, archive), problem)
-    raise UserError(f"{path}: not a dataset; {LAYOUT}, a zip of that, or an .h5 file")
+    if not stat.S_ISDIR(mode) and not is_zip(path):
+        raise UserError(f"{path}: not a dataset; {LAYOUT}, a zip of that, or an .h5 file")
+    with opened(path, MAX_TOTAL_BYTES) as listing:
+        for problem in listing.problems:
+            on_problem(problem)
+        files = sorted(entry.name for entry in listing.others if is_h5(entry.name))
+        others = [entry.kind for entry in listing.others if not is_h5(entry.name)]
+        if listing.images and files:
+            raise UserError(
+                f"{path}: has both pictures and h5 files, such as {files[0]};"
+                " name the one that is meant"
+            )
+        if files and is_zip(path):
+            raise UserError(f"{path}: h5 files in a zip are not read; unpack it")
+        loaded = _load_h5(path, files) if files else _load_images(listing, on_problem, on_note)
+        if others:
+            on_note(f"{path}: {passed_over(others)}")
+    return loaded
 
 
 def split(dataset: Dataset, fraction: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
     """Divide a dataset into a training and a test part, each with both classes.
 
-    Who goes where is decided by a hash of the pixels: the same pictures are divided in the same
-    way whatever their names and order, and identical ones stay on one side.  About ``fraction``
-    of each class becomes the test part.
+    Pictures that are the same, or nearly (in another size or quality, as ``data check`` finds
+    them), stay on one side.  Which side is decided by a hash of their pixels: the same pictures
+    are divided in the same way whatever their names and order.  About ``fraction`` of each class
+    becomes the test part.
 
     Raises:
         UserError: a class has fewer than two different pictures.
 
     Example:
-        >>> images = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((64, 64, 3), "u1")
+        >>> images = np.random.default_rng(0).integers(0, 256, (10, 64, 64, 3), np.uint8)
         >>> labels = np.arange(10, dtype=np.int32) % 2
         >>> names = [f"{i}.png" for i in range(10)]
         >>> train, test = split(Dataset(images, labels, names, ("non-cat", "cat")), 0.2)
@@ -130,21 +136,33 @@ def split(dataset: Dataset, fraction: float = 0.2, seed: int = 0) -> tuple[Datas
     """
     if not 0 < fraction < 1:
         raise UserError(f"the test fraction is {fraction}; it must lie between 0 and 1")
-    salt = str(seed).encode()
-    hashes = [hashlib.sha256(salt + image.tobytes()).digest() for image in dataset.images]
+    group = groups(fingerprints(dataset.images), dataset.images.__getitem__)
+    members, of = np.unique(group, return_inverse=True)
+    sizes = np.bincount(of)
     # One picture under both labels is one group too; it counts for the lower label.
-    label_of: dict[bytes, int] = {}
-    for digest, label in zip(hashes, dataset.labels.tolist(), strict=True):
-        label_of[digest] = min(label, label_of.get(digest, label))
-    chosen: set[bytes] = set()
+    lowest = np.ones(len(members), int)
+    np.minimum.at(lowest, of, dataset.labels)
+    ranks = [hashlib.sha256(b"%d %d" % (seed, member)).digest() for member in members.tolist()]
+    chosen = np.zeros(len(members), bool)
     for label, name in enumerate(dataset.classes):
-        group = sorted(digest for digest, its in label_of.items() if its == label)
-        if len(group) < 2:
+        its = sorted(np.flatnonzero(lowest == label).tolist(), key=ranks.__getitem__)
+        if len(its) < 2:
             raise UserError(f"{name}: too few different pictures to keep some for a test part")
-        count = min(max(1, round(fraction * len(group))), len(group) - 1)
-        chosen.update(group[:count])
-    test = np.array([digest in chosen for digest in hashes])
+        chosen[_about(sizes, its, max(1, round(fraction * int(sizes[its].sum()))))] = True
+    test = chosen[of]
     return _take(dataset, ~test), _take(dataset, test)
+
+
+def _about(sizes: np.ndarray, groups: list[int], count: int) -> list[int]:
+    """The first groups that have about ``count`` members together; at least one, never all."""
+    chosen: list[int] = []
+    total = 0
+    for group in groups:
+        more = total + int(sizes[group])
+        if abs(more - count) < abs(total - count) and len(chosen) < len(groups) - 1:
+            chosen.append(group)
+            total = more
+    return chosen or [min(groups, key=lambda group: int(sizes[group]))]
 
 
 def _take(dataset: Dataset, keep: np.ndarray) -> Dataset:
@@ -155,142 +173,77 @@ def _take(dataset: Dataset, keep: np.ndarray) -> Dataset:
 # ---- image folders and zips
 
 
-def _folder_entries(top: str, problem: Report) -> list[_Entry]:
-    entries = []
-    for found in pictures(top):
-        if found.error:
-            problem(f"{found.path}: {found.error}")
-        else:
-            place = Path(found.path).relative_to(top).parts
-            entries.append(_Entry(place, found.path, found.path))
-    return entries
-
-
-class _Member:
-    """A file in a zip, opened when it is read; one at a time, since they share the archive."""
-
-    def __init__(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: threading.Lock):
-        self.archive, self.info, self.lock, self.done = archive, info, lock, False
-
-    def read(self, size: int = -1, /) -> bytes:
-        if self.done:
-            return b""
-        self.done = True
-        try:
-            with self.lock, self.archive.open(self.info) as file:
-                return file.read(size)
-        except Exception as error:  # zipfile's decompressors raise errors of many kinds
-            raise OSError(f"damaged in the zip: {error}") from None
-
-
-def _open_zip(path: str) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
-        raise UserError(f"{path}: not a zip, or a damaged one: {error}") from None
-
-
-def _zip_entries(path: str, archive: zipfile.ZipFile) -> list[_Entry]:
-    entries, lock = [], threading.Lock()
-    places = layouts.places(archive)
-    names = set()
-    for info in archive.infolist():
-        place = PurePosixPath(info.filename)
-        is_link = stat.S_ISLNK(info.external_attr >> 16)
-        leads_out = not place.parts or place.is_absolute() or ".." in place.parts
-        if leads_out or is_link or re.search(r"^.:|\\", info.filename) or place in names:
-            raise UserError(f"{path}: not safe to read: holds {info.filename!r}")
-        names.add(place)
-        hidden = any(part.startswith((".", "__MACOSX")) for part in place.parts)
-        known = place.parts if places is None else places.get(info.filename, ())
-        is_picture = known and not info.is_dir() and place.suffix.lower() in EXTENSIONS
-        if is_picture and not hidden:
-            member = _Member(archive, info, lock)
-            entries.append(_Entry(known, f"{path}/{info.filename}", member))
-    total = sum(info.file_size for info in archive.infolist())
-    if total > MAX_TOTAL_BYTES:
-        raise UserError(f"{path}: unpacks to {total / 2**30:.1f} GB, more than is read from a zip")
-    tops = {entry.place[0] for entry in entries}
-    if len(tops) == 1 and not {name.lower() for name in tops} & {*TRAIN, *TEST, *CATS}:
-        entries = [entry._replace(place=entry.place[1:]) for entry in entries]  # a zipped folder
-    return sorted((entry for entry in entries if entry.place), key=lambda entry: entry.place)
-
-
-def _load_entries(
-    path: str, entries: list[_Entry], problem: Report
+def _load_images(
+    listing: Listing, on_problem: Report, on_note: Report
 ) -> tuple[Dataset, Dataset | None]:
+    path, entries = listing.path, listing.images
     if not entries:
-        raise UserError(f"{path}: no pictures in it; {LAYOUT}")
-    tops: dict[str, list[_Entry]] = {}
-    for entry in entries:
-        tops.setdefault(entry.place[0].casefold(), []).append(entry)
-    firsts = [next((name for name in names if name in tops), None) for names in (TRAIN, TEST)]
-    parts = [name for name in firsts if name]
-    if not parts:
-        return _load_part(path, entries, problem), None
-    loaded = []
-    for part in parts:
-        inner = [entry._replace(place=entry.place[1:]) for entry in tops.pop(part)]
-        loaded.append(_load_part(f"{path}/{part}", inner, problem))
-    for left in tops.values():
-        problem(f"{left[0].name}{_more(left)}: left out, not in {' or '.join(parts)}")
-    return _checked_pair(path, loaded)
+        found = [entry.kind for entry in listing.others]
+        raise UserError(
+            f"{path}: no pictures in it{f' ({passed_over(found)})' if found else ''}; {LAYOUT}"
+        )
+    if layout := layouts.known(listing):
+        entries = layout.image_folder()
+        for note in layout.notes:
+            on_note(note)
+    parts = divide(path, entries, on_problem, on_note)
+    return _checked_pair(path, [_load_part(part, on_problem) for part in parts])
 
 
-def _load_part(path: str, entries: list[_Entry], problem: Report) -> Dataset:
-    stray = [entry for entry in entries if len(entry.place) < 2]
-    entries = [entry for entry in entries if len(entry.place) >= 2]
-    if stray and not entries:
-        raise UserError(f"{path}: its pictures are not in class folders; {LAYOUT}")
-    if stray:
-        problem(f"{stray[0].name}{_more(stray)}: left out, not in a class folder")
-    classes = _classes(path, {entry.place[0] for entry in entries})
-    images = np.empty((len(entries), SIZE, SIZE, 3), np.uint8)
+def _load_part(part: Part, on_problem: Report) -> Dataset:
+    classes = _classes(part.path, part.classes)
+    labelled = [(e, label) for label, name in enumerate(classes) for e in part.classes[name]]
+    labelled.sort(key=lambda item: item[0].name)
+    for entry, _ in labelled:
+        if entry.problem:
+            on_problem(f"{entry.name}: {entry.problem}")
+    labelled = [(entry, label) for entry, label in labelled if not entry.problem]
+    images = np.empty((len(labelled), SIZE, SIZE, 3), np.uint8)
     labels, names = [], []
-    decoded = decode_many((entry.source for entry in entries), SIZE)
-    for entry, (_, image) in zip(entries, decoded, strict=True):
+    decoded = decode_many((entry.source for entry, _ in labelled), SIZE)
+    for (entry, label), (_, image) in zip(labelled, decoded, strict=True):
         if isinstance(image, ImageError):
-            problem(f"{entry.name}: {image}")
+            on_problem(f"{entry.name}: {image}")
         else:
             images[len(names)] = image
-            labels.append(classes.index(entry.place[0]))
+            labels.append(label)
             names.append(entry.name)
     for label, name in enumerate(classes):
         if label not in labels:
-            raise UserError(f"{path}/{name}: none of its pictures can be read")
+            raise UserError(f"{part.path}/{name}: none of its pictures can be read")
     return Dataset(images[: len(names)], np.array(labels, np.int32), names, classes)
-
-
-def _more(entries: list[_Entry]) -> str:
-    return f" and {len(entries) - 1} more" if len(entries) > 1 else ""
 
 
 def _classes(path: str, names: Iterable[str]) -> tuple[str, str]:
     """The two class names in the order of their labels."""
-    found = sorted(set(names), key=lambda name: (name.casefold() in CATS, name.casefold(), name))
+    found = {key(name): shown(name) for name in reversed([*names])}
+    ordered = sorted(found, key=lambda name: (name in CATS, name))
     if len(found) != 2:
-        listed = ", ".join(found[:8]) + (", …" if len(found) > 8 else "")
+        listed = ", ".join([found[name] for name in ordered[:8]] + ["…"] * (len(found) > 8))
         raise UserError(f"{path}: has {len(found)} class(es), {listed}, not two; {LAYOUT}")
-    return found[0], found[1]
+    return found[ordered[0]], found[ordered[1]]
 
 
 def _checked_pair(path: str, parts: list[Dataset]) -> tuple[Dataset, Dataset | None]:
     if len(parts) == 1:
         return parts[0], None
     train, test = parts
-    if train.classes != test.classes:
+    if not same_classes(train.classes, test.classes):
         ours, theirs = ", ".join(train.classes), ", ".join(test.classes)
         raise UserError(f"{path}: training classes are {ours}, but test classes {theirs}")
-    return train, test
+    return train, test._replace(classes=train.classes)
+
+
+def same_classes(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether the names are the same but for case and the form of Unicode, in the same order."""
+    return [*map(key, one)] == [*map(key, other)]
 
 
 # ---- HDF5
 
 
-def _is_h5(path: Path) -> bool:
-    return path.suffix.lower() in (".h5", ".hdf5")
+def is_h5(path: str) -> bool:
+    return path.lower().endswith((".h5", ".hdf5"))
 
 
 def _load_h5(path: str, files: list[str]) -> tuple[Dataset, Dataset | None]:
@@ -336,7 +289,7 @@ def _h5_part(name: str, file: h5py.File, part: str) -> Dataset:
         raise UserError(f"{name}: {part}_set_y has pictures of one class only")
     written = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in listed[()]]
     classes = _classes(name, written)
-    if [*classes] != written:
+    if not same_classes(classes, written):
         labels = 1 - labels.astype(np.int32)
     names = [f"{name}[{i}]" for i in range(len(labels))]
     return Dataset(x[()], labels.astype(np.int32), names, classes)

@@ -5,7 +5,7 @@
 """
 
 # Names stay the strings that were typed, so os.path; pathlib would tidy them.
-# ruff: noqa: PTH112, PTH114, PTH116, PTH118, PTH122, PTH208
+# ruff: noqa: PTH109, PTH112, PTH114, PTH116, PTH118, PTH206, PTH208
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias
 
+from catnet.kinds import HEAD, is_system_folder, kind
+
 MAX_BYTES = 128 * 2**20
-# What a folder is searched for: what can be decoded, and what is worth hearing the reason for.
-EXTENSIONS = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".bmp", ".webp", ".avif"}
-    | {".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".heic", ".heif", ".jxl", ".jp2"}
-)
+# Of what links reach again: n levels of folders with two links each to the next are 2ⁿ paths.
+MAX_FOLDERS_AGAIN = 10_000
+MAX_FILES_AGAIN = 1_000_000
 WEB = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
@@ -55,54 +55,143 @@ class Found(NamedTuple):
         return self.path if self.data is None else self.data
 
 
-def expand(sources: Sequence[str], stdin: Readable | None = None) -> list[Found]:
+class Other(NamedTuple):
+    """A file, or a folder of the system, that is passed over: no image."""
+
+    path: str
+    kind: str  # as a summary counts it: ``.txt``, ``without extension``, ``folder @eaDir``
+
+
+OnOther: TypeAlias = Callable[[Other], object]
+
+
+def _ignore(other: Other) -> None:
+    pass
+
+
+def expand(
+    sources: Sequence[str], stdin: Readable | None = None, on_other: OnOther = _ignore
+) -> list[Found]:
     """Find the pictures meant by files, folders, patterns and ``-``.
 
     A file counts whatever its name; folders are searched with :func:`pictures`; a pattern
     (``*``, ``?``, ``[…]``, ``**``) is one only if no file is called that.  The order is that
     of ``sources``, sorted within each; what is named twice is kept once, at its first place.
-    A source that gives nothing is an entry with an error.
+    A link is a name of its own.  A source that gives nothing is an entry with an error.
 
     Args:
         sources: the names as typed.
         stdin: where ``-`` reads from; by default standard input.
+        on_other: called with every file of a folder that is passed over.
 
     Example:
         >>> expand(["no-such-file.jpg"])
         [Found(path='no-such-file.jpg', error='no such file or folder', data=None)]
     """
     found: dict[str, Found] = {}
-    real: dict[str, str] = {}
+    others: dict[str, Other] = {}
+    absolute: dict[str, str] = {}
+
+    def key(path: str) -> str:
+        folder, name = os.path.split(path)
+        if folder not in absolute:
+            absolute[folder] = _absolute(folder)
+        return os.path.join(absolute[folder], name)
+
+    def note(other: Other) -> None:
+        others.setdefault(key(other.path), other)
+
     for source in sources:
-        for item in _expand_one(source, stdin, seen_stdin="-" in found):
-            folder, name = os.path.split(item.path)
-            if folder not in real:
-                real[folder] = _real(folder)
-            key = "-" if item.path == "-" else os.path.join(real[folder], name)
-            found.setdefault(key, item)
+        for item in _expand_one(source, stdin, note, seen_stdin="-" in found):
+            found.setdefault("-" if item.path == "-" else key(item.path), item)
+    for place, other in others.items():
+        if place not in found:  # else it has been named, and counts
+            on_other(other)
     return list(found.values())
 
 
-def pictures(folder: str) -> Iterator[Found]:
-    """The pictures in a folder and below, by extension and in sorted order.
+def pictures(folder: str, on_other: OnOther = _ignore) -> Iterator[Found]:
+    """The pictures in a folder and below, in sorted order.
 
-    Hidden names are passed over.  Links to folders are followed, each folder once, so loops
-    end.  A folder that cannot be read is an entry with an error.
+    What is an image, :func:`catnet.kinds.kind` tells.  Hidden names are passed over.  Links to
+    folders are followed; one that leads to a folder which it is in is not, so loops end.  A
+    folder that cannot be read, or an image in a format that is not supported, is an entry with
+    an error.
+
+    Args:
+        folder: where to search.
+        on_other: called with every file, and every folder of the system, that is passed over.
+
+    Raises:
+        ImageError: links lead to the same folders again and again.
     """
-    errors: list[OSError] = []
-    seen = set()
-    for here, folders, files in os.walk(folder, followlinks=True, onerror=errors.append):
+    errors: list[Found] = []
+    for here, names in list(_walk(folder, errors, on_other)):
+        for name in names:
+            path = os.path.join(here, name)
+            what = kind(name, lambda path=path: _head(path))
+            if what.is_image:
+                yield Found(path, what.problem)
+            else:
+                on_other(Other(path, what.name))
+    yield from errors
+
+
+def _walk(top: str, errors: list[Found], on_other: OnOther) -> Iterator[tuple[str, list[str]]]:
+    """Every folder from ``top`` down, with the names of its files, hidden ones left out."""
+    seen: set[tuple[int, int] | str] = set()
+    folders_again = files_again = 0
+    waiting: list[tuple[str, tuple[tuple[int, int] | str, ...]]] = [(top, ())]
+    while waiting:
+        here, above = waiting.pop()
         identity = _identity(here)
-        if identity in seen:
-            folders.clear()
+        if identity in above:  # a loop
             continue
+        try:
+            with os.scandir(here) as entries:
+                listed = sorted(
+                    (entry.name, _is_folder(entry))
+                    for entry in entries
+                    if not entry.name.startswith(".")
+                )
+        except OSError as error:
+            errors.append(Found(here, f"folder cannot be read: {error.strerror or error}"))
+            continue
+        files = [name for name, is_folder in listed if not is_folder]
+        if identity in seen:
+            folders_again += 1
+            files_again += len(files)
+        if folders_again > MAX_FOLDERS_AGAIN or files_again > MAX_FILES_AGAIN:
+            raise ImageError(
+                f"its links lead to the same folders more than {MAX_FOLDERS_AGAIN} times, or to"
+                f" more than {MAX_FILES_AGAIN} files again; remove links that repeat each other"
+            )
         seen.add(identity)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in EXTENSIONS:
-                yield Found(os.path.join(here, name))
-    for error in errors:
-        yield Found(str(error.filename), f"folder cannot be read: {error.strerror}")
+        yield here, files
+        below = []
+        for name, is_folder in listed:
+            path = os.path.join(here, name)
+            if is_folder and is_system_folder(name):
+                on_other(Other(path, f"folder {name}"))
+            elif is_folder:
+                below.append((path, (*above, identity)))
+        waiting += reversed(below)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads back to itself
+        return False
+
+
+def _head(path: str) -> bytes:
+    """The first bytes of a regular file; nothing else is opened."""
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode):
+        raise OSError(f"{_kind(mode)}, not a file")
+    with open(path, "rb", opener=_open_without_waiting) as file:
+        return file.read(HEAD)
 
 
 def read(source: str | os.PathLike[str] | Readable) -> bytes:
@@ -163,12 +252,20 @@ def _read_stream(stream: Readable) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _expand_one(source: str, stdin: Readable | None, seen_stdin: bool) -> Iterator[Found]:
+def _expand_one(
+    source: str, stdin: Readable | None, on_other: OnOther, seen_stdin: bool
+) -> Iterator[Found]:
     if source == "-":
         if not seen_stdin:  # it can be read only once
             yield _from_stdin(stdin)
     elif os.path.isdir(source):
-        inside = list(pictures(source))
+        others: list[Other] = []
+        try:
+            inside = list(pictures(source, others.append))
+        except ImageError as error:
+            inside = [Found(source, str(error))]
+        for other in others:
+            on_other(other)
         yield from inside or [Found(source, "a folder without pictures")]
     elif os.path.lexists(source):
         yield Found(source)
@@ -176,7 +273,7 @@ def _expand_one(source: str, stdin: Readable | None, seen_stdin: bool) -> Iterat
         yield Found(source, "not a possible file name")
     elif glob.has_magic(source) and (matches := _matches(source)):
         for match in matches:
-            yield from _expand_one(match, stdin, seen_stdin)
+            yield from _expand_one(match, stdin, on_other, seen_stdin)
     elif glob.has_magic(source) and not WEB.match(source):
         yield Found(source, "no file matches this pattern")
     else:
@@ -240,11 +337,19 @@ def _identity(folder: str) -> tuple[int, int] | str:
         info = os.stat(folder)
     except OSError:  # it went away meanwhile
         return folder
-    return info.st_dev, info.st_ino
+    return (info.st_dev, info.st_ino) if info.st_ino else os.path.realpath(folder)
 
 
-def _real(folder: str) -> str:
+def _absolute(folder: str) -> str:
+    """The folder from the root, without ``.`` and ``..``; links stay names of their own."""
     try:
-        return os.path.realpath(folder)
+        parts = os.path.join(os.getcwd(), folder).split(os.sep)
+        if os.pardir not in parts:
+            return os.path.normpath(os.sep.join(parts))
+        last = len(parts) - parts[::-1].index(os.pardir)
+        # What is above a folder that a link leads to, only the file system knows.
+        return os.path.normpath(
+            os.path.join(os.path.realpath(os.sep.join(parts[:last])), *parts[last:])
+        )
     except (OSError, ValueError):
         return folder

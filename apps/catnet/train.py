@@ -12,7 +12,7 @@ import numpy as np
 
 from catnet import networks, runs
 from catnet.classifier import Classifier
-from catnet.datasets import Dataset
+from catnet.datasets import Dataset, same_classes
 from catnet.errors import UserError
 from catnet.evaluate import Evaluation, evaluate
 from catnet.runs import Checkpoint, Stopped, write_json
@@ -258,7 +258,7 @@ def fill(
 
 def evaluate_on(classifier: Classifier, part: Dataset) -> Evaluation:
     """What a classifier does on a dataset."""
-    if classifier.classes != part.classes:
+    if not same_classes(classifier.classes, part.classes):
         raise UserError(
             f"the model tells {' from '.join(classifier.classes)}, "
             f"the data has {' and '.join(part.classes)}"

@@ -118,8 +118,66 @@ def test_what_cannot_be_used_is_named_with_the_reason(data: Path, capsys) -> Non
     assert "cannot be used: 3" in printed
     assert f"{data}/train/cat/broken.jpg: " in printed
     assert f"{data}/train/cat/empty.png: empty file" in printed
-    assert "stray.png: left out, not in a class folder" in printed
+    assert "stray.png: not in a class folder" in printed
     assert {path: path.read_bytes() for path in data.rglob("*") if path.is_file()} == before
+
+
+def test_what_is_no_image_is_listed_and_no_failure(data: Path, tmp_path: Path, capsys) -> None:
+    write(data / "train/cat/@eaDir/cat0.png/thumb.png", sample.draw("cat", 0), (40, 40))
+    (data / "notes.txt").write_text("x")
+    (data / "train/Thumbs.db").write_bytes(b"x")
+    (data / "train/cat/cat0.png").rename(data / "train/cat/noext")
+    names = [f"{data}/{name}" for name in ("notes.txt", "train/Thumbs.db", "train/cat/@eaDir")]
+    with zipfile.ZipFile(tmp_path / "d.zip", "w") as archive:
+        for path in sorted(data.rglob("*")):
+            archive.write(path, path.relative_to(data))
+    for where in (data, tmp_path / "d.zip"):
+        assert cli.main(["data", "check", str(where)]) == 0
+        printed = capsys.readouterr().out
+        listed = [name.replace(str(data), str(where)) for name in names]
+        assert sorted(check(where).others) == listed
+        assert "cannot be used: 0\nnot images: 3\n" in printed
+        assert all(f"\n  {name}\n" in printed for name in listed)
+        assert "passed over, not images: 1 .db, 1 .txt, 1 folder @eaDir" in printed
+        assert check(where).parts["train"] == {"non-cat": 4, "cat": 6}
+        assert check(where).sizes == (64, 64, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("y.cr2", b"II*\0" + bytes(60)), ("y", b"8BPS\0\1"), ("y.heic", b"x"), ("y.jpg_large", b"x")],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_looks_like_an_image_and_cannot_be_used_is_a_failure(
+    data: Path, name: str, content: bytes
+) -> None:
+    (data / "train/cat" / name).write_bytes(content)
+    found = check(data)
+    assert not found.ok
+    [line] = found.left_out
+    assert line.startswith(f"{data}/train/cat/{name}: ")
+    assert found.others == []
+
+
+def test_the_automatic_test_part_has_no_pair_across(tmp_path: Path) -> None:
+    for i in range(12):
+        for size, quality in ((200, 95), (120, 50)):
+            kind = "cat" if i % 2 else "dog"
+            path = tmp_path / kind / f"{i}-{size}.jpg"
+            write(path, sample.draw(kind, i), (size, size), quality=quality)
+    whole, _ = datasets.load(tmp_path)
+    assert len(check(tmp_path).pairs) == 12
+    for seed in range(3):
+        for part, data in zip(("train", "test"), datasets.split(whole, seed=seed), strict=True):
+            with h5py.File(tmp_path / f"{seed}{part}.h5", "w") as file:
+                file[f"{part}_set_x"], file[f"{part}_set_y"] = data.images, data.labels
+                file["list_classes"] = np.array(data.classes, "S")
+        place = tmp_path / f"h5-{seed}"
+        place.mkdir()
+        for part in ("train", "test"):
+            (tmp_path / f"{seed}{part}.h5").rename(place / f"{part}.h5")
+        assert check(place).ok
+        assert len(check(place).pairs) == 12
 
 
 def test_sizes_are_those_of_the_files(data: Path) -> None:

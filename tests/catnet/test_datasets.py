@@ -17,6 +17,7 @@ from PIL import Image
 from catnet import datasets
 from catnet.datasets import Dataset, load, split
 from catnet.errors import UserError
+from catnet.images import decode
 
 COURSE = Path(__file__).parents[2] / "../shared/data/catvnoncat"
 course = pytest.mark.skipif(not COURSE.is_dir(), reason="the course's photos are not in ../shared")
@@ -115,7 +116,7 @@ def test_a_single_part_comes_first(tmp_path):
 def test_a_third_part_or_a_stray_picture_is_not_dropped_silently(tmp_path):
     files = {**in_classes("a", "b", top="train/"), **in_classes("a", "b", top="test/", first=20)}
     path = write(tmp_path / "three", {**files, **in_classes("a", "b", top="val/", first=30)})
-    assert "left out, not in train or test" in refused(path)
+    assert "three/val/a/0.png and 3 more: in val; used are train and test" in refused(path)
     problems = []
     train, test = load(path, problems.append)
     assert len(train.names) == 4
@@ -123,7 +124,7 @@ def test_a_third_part_or_a_stray_picture_is_not_dropped_silently(tmp_path):
     (line,) = problems
     assert "3 more" in line
     path = write(tmp_path / "stray", {**in_classes("a", "b"), "overview.png": png(9)})
-    assert "overview.png: left out, not in a class folder" in refused(path)
+    assert "overview.png: not in a class folder" in refused(path)
     load(path, problems.append)
     assert len(problems) == 2
 
@@ -235,6 +236,240 @@ def test_damaged_zips(tmp_path):
     data[100] ^= 255  # within the first member
     (tmp_path / "flip.zip").write_bytes(data)
     assert "cat/0.png: cannot be read: damaged in the zip" in refused(tmp_path / "flip.zip")
+
+
+class Unmarked(zipfile.ZipInfo):
+    """A name that stands in the zip as it is, without the mark of UTF-8."""
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:
+        return self.filename.encode("cp437"), 0
+
+
+@pytest.mark.parametrize("written", ["utf-8", "cp437", "marked"])
+def test_names_in_a_zip_are_read_as_they_were_meant(tmp_path, written):
+    path = tmp_path / "d.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for seed, folder in enumerate(("café", "thé")):
+            name = f"{folder}/0.png"
+            info = zipfile.ZipInfo(name)
+            if written != "marked":
+                info = Unmarked(name.encode(written).decode("cp437"))
+            archive.writestr(info, png(seed))
+    train, _ = load(path)
+    assert train.classes == ("café", "thé")
+    np.testing.assert_array_equal(train.images, [picture(0), picture(1)])
+
+
+# ---- which folders are classes
+
+
+def dot(number: int) -> bytes:
+    """A file that is an image of one colour, by which it is known."""
+    return b"P6 1 1 255 " + bytes([number, 255 - number, number // 2])
+
+
+def what_is_in(part: Dataset | None) -> set[tuple[int, str]]:
+    """The number of each image, and the name of its class."""
+    if part is None:
+        return set()
+    numbers = part.images[:, 0, 0, 0].tolist()
+    return {(n, part.classes[label]) for n, label in zip(numbers, part.labels, strict=True)}
+
+
+def layout(*names: str) -> dict[str, bytes]:
+    return {f"{name}/{i}.ppm": dot(10 * n + i) for n, name in enumerate(names) for i in (1, 2)}
+
+
+def in_a_zip(folder: Path, how: str) -> str:
+    """A zip of a folder: with its name on top, without, or in a zip of another name."""
+    name = "other.zip" if how == "renamed" else f"{folder.name}.zip"
+    (folder.parent / how).mkdir(exist_ok=True)
+    path = folder.parent / how / name
+    top = folder if how == "without" else folder.parent
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*"), reverse=True):
+            archive.write(file, file.relative_to(top))
+    return str(path)
+
+
+def any_way(folder: Path, files: dict[str, bytes]):
+    """What ``load`` gives or says of a folder; the same for every zip of it."""
+    write(folder, files)
+
+    def one(path: str):
+        problems: list[str] = []
+        try:
+            loaded = load(path, problems.append)
+        except UserError as error:
+            return str(error).split(": ", 1)[1].split("/")[-1]
+        return [what_is_in(part) for part in loaded], len(problems)
+
+    results = [one(path) for path in (str(folder), *(in_a_zip(folder, how) for how in WAYS))]
+    assert all(result == results[0] for result in results), results
+    return results[0]
+
+
+WAYS = ("with", "without", "renamed")
+TOPS = ("photos", "test", "val", "Training", "cats", "cat", "TRAIN", "non-cat", "a.b")
+ALL = {(1, "non-cat"), (2, "non-cat"), (11, "cat"), (12, "cat")}
+
+
+@pytest.mark.parametrize("top", TOPS)
+@pytest.mark.parametrize("above", ["", "more/", "train/", "Test/x/"])
+def test_the_name_of_the_folder_around_the_classes_is_no_matter(tmp_path, top, above):
+    found = any_way(tmp_path / top, layout(f"{above}non-cat", f"{above}cat"))
+    assert found == ([ALL, set()], 0)
+
+
+@pytest.mark.parametrize("top", TOPS)
+@pytest.mark.parametrize("parts", [("train", "test"), ("Training", "VAL"), ("TRAIN", "Valid")])
+def test_parts_are_found_below_any_folder(tmp_path, top, parts):
+    first, second = parts
+    files = layout(f"{first}/non-cat", f"{first}/cat", f"{second}/Cat", f"{second}/Non-Cat")
+    test = {(21, "cat"), (22, "cat"), (31, "non-cat"), (32, "non-cat")}
+    for above in ("", "outer/", "val/"):
+        moved = {above + name: data for name, data in files.items()}
+        found = any_way(tmp_path / above.strip("/") / top, moved)
+        assert found == ([ALL, test], 0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("train", "plane"), ("valid", "invalid"), ("test", "control"), ("Val", "other")],
+)
+def test_classes_may_be_called_like_parts(tmp_path, one, other):
+    wanted = {(1, one), (2, one), (11, other), (12, other)}
+    assert any_way(tmp_path / "d", layout(one, other)) == ([wanted, set()], 0)
+    files = layout(f"train/{one}", f"train/{other}", f"test/{one}", f"test/{other}")
+    (train, test), _ = any_way(tmp_path / "parts", files)
+    assert train == wanted
+    assert test == {(21, one), (22, one), (31, other), (32, other)}
+
+
+def test_folders_in_a_class_belong_to_it(tmp_path):
+    files = layout("cat/2019", "cat/2020/deep", "cat", "non-cat/train", "non-cat/x")
+    (train, _), problems = any_way(tmp_path / "d", files)
+    assert {number for number, name in train if name == "cat"} == {1, 2, 11, 12, 21, 22}
+    assert (len(train), problems) == (10, 0)
+
+
+def test_classes_that_consist_of_parts_are_turned_round(tmp_path):
+    files = layout("non-cat/train", "cat/train", "cat/test", "non-cat/test")
+    test = {(21, "cat"), (22, "cat"), (31, "non-cat"), (32, "non-cat")}
+    assert any_way(tmp_path / "d", files) == ([ALL, test], 0)
+
+
+def test_a_third_part_is_left_over_with_a_line(tmp_path):
+    files = layout(
+        "train/non-cat", "train/cat", "val/cat", "val/non-cat", "test/cat", "test/non-cat"
+    )
+    (train, test), problems = any_way(tmp_path / "d", files)
+    assert train == ALL
+    assert test == {(41, "cat"), (42, "cat"), (51, "non-cat"), (52, "non-cat")}
+    assert problems == 1
+    lines: list[str] = []
+    load(tmp_path / "d", lines.append)
+    assert lines == [f"{tmp_path}/d/val/cat/1.ppm and 3 more: in val; used are train and test"]
+
+
+@pytest.mark.parametrize(
+    ("names", "line"),
+    [
+        (("train/a", "train/b", "plane"), "train is the training part, or a class beside plane"),
+        (("Test/a", "Test/b", "control"), "Test is the test part, or a class beside control"),
+        (("cat/2019", "cat/2020"), "cat is the only class, or the folder of the classes 2019"),
+        (("train", "test"), "pictures of test and train are not in class folders"),
+        (("train/cat", "test/cat"), "has 1 class(es), cat, not two"),
+        (("cat",), "has 1 class(es), cat, not two"),
+        (("x/cat",), "has 1 class(es), "),
+        (("a", "b", "c"), "has 3 class(es), a, b, c, not two"),
+        (("train/a", "train/b", "test"), "its pictures are not in class folders"),
+    ],
+)
+def test_what_can_be_read_in_two_ways_is_refused_with_the_remedy(tmp_path, names, line):
+    text = refused(write(tmp_path / "d", layout(*names)))
+    assert line in text
+    assert text == refused(in_a_zip(tmp_path / "d", "with")).replace("with/d.zip", "d")
+
+
+def test_a_stray_picture_beside_the_folder_of_the_classes_is_named(tmp_path):
+    files = {**layout("photos/cat", "photos/dog"), "overview.ppm": dot(99)}
+    (train, _), problems = any_way(tmp_path / "d", files)
+    assert (len(train), problems) == (4, 1)
+
+
+# ---- names of classes
+
+
+CAFE = ("caf\u00e9", "cafe\u0301")
+
+
+@pytest.mark.parametrize(("one", "same"), [CAFE, CAFE[::-1], ("Cat", "cat"), ("cat ", "CAT")])
+def test_names_of_classes_are_one_in_any_case_and_form_of_unicode(tmp_path, one, same):
+    files = layout(f"train/{one}", "train/other", "test/other", f"test/{same}")
+    (train, test), problems = any_way(tmp_path / "d", files)
+    name = CAFE[0] if one in CAFE else one.strip()  # as the training part has it, composed
+    assert train == {(1, name), (2, name), (11, "other"), (12, "other")}
+    assert test == {(21, "other"), (22, "other"), (31, name), (32, name)}
+    assert problems == 0
+
+
+def test_two_folders_that_are_one_class_are_joined_with_a_note(tmp_path):
+    notes: list[str] = []
+    path = write(tmp_path, layout("Cat", "cat", "other"))
+    train, _ = load(path, on_note=notes.append)
+    assert train.classes == ("other", "Cat")
+    assert train.labels.tolist() == [1, 1, 1, 1, 0, 0]
+    assert notes == [f"{path}: the folders 'Cat' and 'cat' are taken for one, Cat"]
+
+
+def test_h5_files_may_write_their_classes_differently(tmp_path):
+    train = h5(tmp_path / "a.HDF5", train_set_x=X, train_set_y=Y)
+    classes = np.array(["Non-Cat ", "CAT"], "S")
+    h5(tmp_path / "b.H5", test_set_x=X, test_set_y=Y, list_classes=classes)
+    (tmp_path / "._b.h5").write_bytes(b"what macOS puts beside a file")
+    first, second = load(tmp_path)
+    assert second is not None
+    assert first.classes == second.classes == load(train)[0].classes == ("non-cat", "cat")
+
+
+def test_h5_files_are_found_below_and_in_a_zip_the_remedy_is_named(tmp_path):
+    (tmp_path / "d" / "datasets").mkdir(parents=True)
+    h5(tmp_path / "d/datasets/a.h5", train_set_x=X, train_set_y=Y)
+    train, _ = load(tmp_path / "d")
+    assert train.names[0] == f"{tmp_path}/d/datasets/a.h5[0]"
+    assert "h5 files in a zip are not read; unpack it" in refused(in_a_zip(tmp_path / "d", "with"))
+
+
+# ---- what is no image
+
+
+def test_what_is_passed_over_is_noted_and_no_problem(tmp_path):
+    files = {**layout("cat", "dog"), "cat/a.txt": b"x", "b.TXT": b"x", "dog/c": b"x"}
+    path = write(tmp_path / "d", {**files, "dog/@eaDir/1.ppm": dot(7), "dog/noext": dot(50)})
+    for data in (
+        path,
+        zipped(tmp_path, {**files, "dog/@eaDir/1.ppm": dot(7), "dog/noext": dot(50)}),
+    ):
+        notes: list[str] = []
+        train, _ = load(data, on_note=notes.append)
+        assert {number for number, _ in what_is_in(train)} == {1, 2, 11, 12, 50}
+        kinds = "2 .txt, 1 folder @eaDir, 1 without extension"
+        assert notes == [f"{data}: passed over, not images: {kinds}"]
+    only = refused(write(tmp_path / "none", {"cat/a.txt": b"x"}))
+    assert "no pictures in it (passed over, not images: 1 .txt)" in only
+
+
+def test_images_that_cannot_be_decoded_are_problems_by_name_or_content(tmp_path):
+    files = {**layout("cat", "dog"), "cat/y.cr2": b"II*\0" + bytes(60), "dog/y": b"8BPS\0\1"}
+    for data in (write(tmp_path / "d", files), zipped(tmp_path, files)):
+        problems: list[str] = []
+        train, _ = load(data, problems.append)
+        assert len(train.names) == 4
+        assert problems == [
+            f"{data}/cat/y.cr2: camera raw, which is not supported; save it as JPEG or PNG",
+            f"{data}/dog/y: a Photoshop file, which is not supported; save it as JPEG or PNG",
+        ]
 
 
 # ---- HDF5
@@ -412,6 +647,66 @@ def test_split_keeps_duplicates_on_one_side_even_with_two_labels():
     assert not contents(train) & contents(test)
     _, turned = split(dataset(seeds[::-1], labels[::-1]), 0.3)
     assert contents(turned) == contents(test)
+
+
+def waves(seed: int) -> Image.Image:
+    """A picture that looks like no other, and the same in every size."""
+    small = np.random.default_rng(seed).integers(0, 256, (10, 10, 3)).astype(np.uint8)
+    return Image.fromarray(small).resize((200, 200), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture(scope="module")
+def retaken() -> tuple[Dataset, list[int]]:
+    """Forty pictures, each in one to three sizes and qualities; and which one each is."""
+    images, labels, numbers = [], [], []
+    for i in range(40):
+        for size, quality in ((200, 95), (160, 60), (120, 40))[: 1 + i % 3]:
+            file = io.BytesIO()
+            waves(i).resize((size, size)).save(file, "JPEG", quality=quality)
+            images.append(decode(file.getvalue()))
+            labels.append(i % 2)
+            numbers.append(i)
+    names = [f"{i}.jpg" for i in range(len(images))]
+    return Dataset(np.stack(images), np.array(labels), names, ("non-cat", "cat")), numbers
+
+
+def sides(part: Dataset, numbers: list[int]) -> list[int]:
+    return [numbers[int(name.split(".")[0])] for name in part.names]
+
+
+def test_split_keeps_a_photo_in_other_sizes_and_qualities_on_one_side(retaken):
+    whole, numbers = retaken
+    train, test = split(whole)
+    assert len(train.names) + len(test.names) == len(whole.names)
+    assert not {*sides(train, numbers)} & {*sides(test, numbers)}
+    for label in (0, 1):
+        share = np.mean(test.labels == label) * len(test.labels) / np.sum(whole.labels == label)
+        assert 0.15 < share < 0.25
+    _, other = split(whole, seed=1)
+    assert sides(other, numbers) != sides(test, numbers)
+
+
+def test_split_of_near_duplicates_looks_neither_at_order_nor_at_names(retaken):
+    whole, numbers = retaken
+    _, test = split(whole)
+    order = np.random.default_rng(0).permutation(len(numbers))
+    names = [f"{i}." for i in range(len(numbers))]
+    turned = Dataset(whole.images[order], whole.labels[order], names, whole.classes)
+    _, again = split(turned)
+    assert sorted(sides(again, [numbers[i] for i in order])) == sorted(sides(test, numbers))
+
+
+def test_split_takes_no_crowd_that_is_more_than_was_asked_for():
+    images = np.repeat(picture(0)[None], 20, axis=0)
+    images[:, 0, 0, 0] = np.arange(20)  # one picture in twenty versions
+    other = np.stack([picture(seed) for seed in range(1, 26)])
+    labels = np.array([1] * 25 + [0] * 20)
+    names = [str(i) for i in range(45)]
+    whole = Dataset(np.concatenate([images, other]), labels, names, ("non-cat", "cat"))
+    for seed in range(5):
+        train, test = split(whole, 0.2, seed)
+        assert {name for name in train.names if int(name) < 20} == {str(i) for i in range(20)}
+        assert len(test.names) == 9  # round(5) of the cats, 4 of the others
 
 
 def test_split_leaves_both_classes_on_both_sides_or_refuses():

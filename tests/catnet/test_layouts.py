@@ -31,8 +31,25 @@ def zipped(folder: Path, names: list[str], texts: dict[str, bytes] | None = None
     return path
 
 
+def unpacked(path: Path) -> Path:
+    """The folder with what is in a zip."""
+    folder = path.parent / "unpacked" / path.stem
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+    return folder
+
+
 def labels(path: Path) -> list[dict[str, str]]:
-    """For each part, what class each file is in."""
+    """For each part, what class each file is in; the same for the zip and for the folder."""
+    if path.suffix == ".zip":
+        found = labels(unpacked(path))
+        assert [sorted(part.items()) for part in found] == [
+            sorted(part.items()) for part in _labels(path)
+        ]
+    return _labels(path)
+
+
+def _labels(path: Path) -> list[dict[str, str]]:
     return [
         {
             Path(name).name: part.classes[label]
@@ -55,6 +72,22 @@ def test_microsofts(tmp_path: Path) -> None:
     names = ["PetImages/Cat/0.jpg", "PetImages/Dog/1.jpg"]
     path = zipped(tmp_path, names, {"PetImages/Dog/Thumbs.db": b"x", "readme[1].txt": b"x"})
     assert labels(path) == [{"0.jpg": "cat", "1.jpg": "non-cat"}]
+
+
+@pytest.mark.parametrize("top", ["PetImages/", ""])
+def test_the_folder_of_microsofts_zip(tmp_path: Path, top: str) -> None:
+    path = zipped(tmp_path, [f"{top}Cat/0.jpg", f"{top}Dog/1.jpg"])
+    path = path.rename(tmp_path / "PetImages.zip")
+    assert labels(path) == [{"0.jpg": "cat", "1.jpg": "non-cat"}]
+    assert labels(unpacked(path) / top) == [{"0.jpg": "cat", "1.jpg": "non-cat"}]
+
+
+def test_what_the_competition_wants_answers_for_is_not_used(tmp_path: Path) -> None:
+    path = zipped(tmp_path, ["train/cat.0.jpg", "train/dog.0.jpg", "test1/1.jpg", "test1/2.jpg"])
+    assert labels(path) == [{"cat.0.jpg": "cat", "dog.0.jpg": "non-cat"}]
+    notes: list[str] = []
+    load(path, on_note=notes.append)
+    assert notes == [f"{path}: 2 pictures without a label are not used"]
 
 
 def test_tiny_imagenet(tmp_path: Path) -> None:
@@ -109,4 +142,4 @@ def test_a_stray_picture_does_not_make_a_layout(tmp_path: Path) -> None:
     train, _ = load(path, problems.append)
     assert train.classes == ("a", "b")
     assert len(problems) == 1
-    assert "left out, not in a class folder" in problems[0]
+    assert "cat.0.jpg and 1 more: not in a class folder" in problems[0]

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catnet import Classifier, cli, sources
+from catnet import Classifier, cli, datasets, sources
+from catnet.errors import UserError
 from catnet.sources import Found, ImageError, expand, pictures, read
 
 
@@ -78,8 +79,140 @@ def test_links_to_folders_are_followed_and_loops_end(here):
     Path("d/loop").symlink_to("..")
     Path("d/more").symlink_to("../other")
     Path("d/self.jpg").symlink_to("self.jpg")
-    assert paths("d") == ["d/a.jpg", "d/self.jpg", "d/loop/other/b.jpg"]
+    assert paths("d") == ["d/a.jpg", "d/self.jpg", "d/loop/other/b.jpg", "d/more/b.jpg"]
     assert paths("**/b.jpg") == ["other/b.jpg"]
+
+
+def test_a_folder_that_two_links_lead_to_is_read_for_both(here):
+    make("real/a.jpg", "d/x/b.jpg")
+    Path("d/one").symlink_to("../real")
+    Path("d/two").symlink_to(here / "real")
+    Path("d/x/three").symlink_to("../one")  # a link to a link
+    Path("d/a.jpg").symlink_to("../real/a.jpg")
+    wanted = ["d/a.jpg", "d/one/a.jpg", "d/two/a.jpg", "d/x/b.jpg", "d/x/three/a.jpg"]
+    assert paths("d") == wanted
+    assert paths("d/one", "d/two", "real") == ["d/one/a.jpg", "d/two/a.jpg", "real/a.jpg"]
+    assert paths("d", "./d/one", str(here / "d/two/a.jpg"), "d/*/a.jpg") == wanted
+
+
+def test_what_is_above_a_link_is_not_what_is_written_before_it(here):
+    make("far/a.jpg", "a.jpg", "far/d/x.jpg")
+    Path("link").symlink_to("far/d")
+    assert paths("a.jpg", "link/../a.jpg") == ["a.jpg", "link/../a.jpg"]  # the second is far/a.jpg
+    assert paths("far/d/../a.jpg", "far/a.jpg") == ["far/d/../a.jpg"]
+
+
+def test_loops_of_links_end(here):
+    make("d/a/x.jpg", "d/b/y.jpg")
+    Path("d/a/parent").symlink_to("..")
+    Path("d/a/itself").symlink_to(".")
+    Path("d/b/other").symlink_to("../a")
+    Path("d/a/other").symlink_to("../b")
+    assert paths("d/a") == ["d/a/x.jpg", "d/a/other/y.jpg", "d/a/parent/b/y.jpg"]
+    inside_b = ["d/b/y.jpg", "d/b/other/x.jpg"]
+    assert paths("d") == ["d/a/x.jpg", "d/a/other/y.jpg", *inside_b]
+
+
+def test_links_that_multiply_folders_are_refused_in_one_line(here, model, capsys):
+    for level in range(30):
+        make(f"{level}/a.jpg")
+        if level:
+            Path(f"{level - 1}/b").symlink_to(f"../{level}")
+            Path(f"{level - 1}/c").symlink_to(f"../{level}")
+    assert "its links lead to the same folders more than 10000 times" in error("0")
+    assert cli.main(["predict", "--model", model, "0"]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 2  # the first names the model
+    with pytest.raises(UserError, match=r"^0: its links lead to the same folders"):
+        datasets.load("0")
+
+
+def test_a_chain_of_folders_deeper_than_a_path_can_name_is_one_reason(here):
+    Path("d").mkdir()
+    make("d/a.jpg")
+    descriptor = os.open("d", os.O_RDONLY)
+    for _ in range(25):
+        os.mkdir("n" * 200, dir_fd=descriptor)
+        descriptor, above = os.open("n" * 200, os.O_RDONLY, dir_fd=descriptor), descriptor
+        os.close(above)
+    os.close(descriptor)
+    first, second = expand(["d"])
+    assert (first.path, first.error) == ("d/a.jpg", None)
+    assert second.error == "folder cannot be read: File name too long"
+
+
+def encoded(kind: str) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (20, 20), "red").save(file, kind)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF"])
+@pytest.mark.parametrize("name", ["noext", "x.jpg_large", "x.png?size=200", "x.tga", "x.txt"])
+def test_content_decides_where_the_name_does_not(here, kind, name):
+    if kind not in Image.SAVE and not (Image.init() and kind in Image.SAVE):
+        pytest.skip(f"this Pillow writes no {kind}")
+    Path("d").mkdir()
+    Path("d", name).write_bytes(encoded(kind))
+    assert paths("d") == [f"d/{name}"]
+
+
+def passed(*names: str) -> list[tuple[str, str]]:
+    others = []
+    expand(names, on_other=others.append)
+    return [tuple(other) for other in others]
+
+
+def test_what_is_no_image_is_passed_over_by_kind(here):
+    make("d/a.jpg", "d/notes.TXT", "d/Thumbs.db", "d/noext", "d/.hidden", "d/.thumbnails/t.jpg")
+    make("d/x.jpg.json", "d/@eaDir/a.jpg/SYNO.jpg", "d/z/__MACOSX/b.jpg", "d/lost+found/c.jpg")
+    make("d/$RECYCLE.BIN/c.jpg")
+    Path("d/bmp.md").write_text("BM is how some files start, and P5 too")
+    Path("d/p.md").write_text("P5 is a format\n")
+    os.mkfifo("d/pipe")
+    Path("d/nowhere").symlink_to("gone")
+    assert paths("d") == ["d/a.jpg"]
+    assert dict(passed("d")) == {
+        "d/notes.TXT": ".txt",
+        "d/Thumbs.db": ".db",
+        "d/noext": "without extension",
+        "d/x.jpg.json": ".json",
+        "d/bmp.md": ".md",
+        "d/p.md": ".md",
+        "d/pipe": "that cannot be read (a pipe, not a file)",
+        "d/nowhere": "that cannot be read (No such file or directory)",
+        "d/@eaDir": "folder @eaDir",
+        "d/z/__MACOSX": "folder __MACOSX",
+        "d/lost+found": "folder lost+found",
+        "d/$RECYCLE.BIN": "folder $RECYCLE.BIN",
+    }
+    assert "d/noext" not in dict(passed("d", "d/noext"))  # it is named, so it counts
+    assert paths("d/@eaDir") == ["d/@eaDir/a.jpg/SYNO.jpg"]  # so is this
+
+
+CR2 = b"II*\0\x10\0\0\0CR\x02\0" + bytes(60)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("y.cr2", CR2, "camera raw, which is not supported; save it as JPEG or PNG"),
+        ("y.NEF", b"MM\0*" + bytes(60), "camera raw, which is not supported"),
+        ("y", b"FUJIFILMCCD-RAW 0201", "camera raw, which is not supported"),
+        ("y.psd", b"8BPS\0\1" + bytes(60), "a Photoshop file, which is not supported"),
+        ("y", b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 image, which is not supported"),
+        ("y.tga", b"\0\0\2" + bytes(60), ".tga, an image format, which is not supported"),
+        ("y.svg", b"<svg/>", ".svg, an image format, which is not supported"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_images_in_other_formats_are_errors_with_the_remedy(here, name, data, reason):
+    Path("d").mkdir()
+    Path("d", name).write_bytes(data)
+    [item] = expand(["d"])
+    assert item.path == f"d/{name}"
+    assert item.error is not None
+    assert item.error.startswith(reason)
+    assert item.error.endswith("; save it as JPEG or PNG")
 
 
 def test_globs(here):
@@ -90,7 +223,7 @@ def test_globs(here):
     assert paths("[d]") == ["d/e/a4.jpg"]
     assert paths(".a*.jpg") == [".a3.jpg"]
     assert paths(str(here / "a*.jpg")) == [str(here / "a1.jpg"), str(here / "a2.jpg")]
-    assert paths("../*globs*/b.jpg") == [f"../{here.name}/b.jpg"]
+    assert paths(f"../*{here.name[-8:]}*/b.jpg") == [f"../{here.name}/b.jpg"]
     assert "no file matches" in error("*.png")
     assert "no file matches" in error("**.jpg")
 
@@ -299,3 +432,20 @@ def test_an_answer_depends_neither_on_order_nor_on_neighbours(zoo, model, capsys
     assert predicted(capsys, model, *names[::-1]) == forwards[::-1]
     for name, answer in zip(names, forwards, strict=True):
         assert predicted(capsys, model, name) == [answer]
+
+
+def test_a_folder_says_what_it_passes_over_and_that_is_no_failure(here, model, capsys):
+    Path("d").mkdir()
+    Image.new("RGB", (9, 9), "red").save("d/noext", "PNG")
+    Image.new("RGB", (9, 9), "red").save("d/b.png")
+    make("d/a.txt", "d/b.txt", "d/c.csv", "d/@eaDir/x.jpg")
+    for more in ([], ["--json"]):
+        assert cli.main(["predict", "--model", model, *more, "d"]) == 0
+        out, err = capsys.readouterr()
+        assert len(out.splitlines()) == 2
+        assert out.index("b.png") < out.index("noext")
+        wanted = "passed over, not images: 2 .txt, 1 .csv, 1 folder @eaDir"
+        assert err.splitlines()[-1] == wanted
+    Path("d/y.cr2").write_bytes(CR2)
+    assert cli.main(["predict", "--model", model, "d"]) == 1
+    assert "catnet: d/y.cr2: camera raw" in capsys.readouterr().err

@@ -1,9 +1,8 @@
 """Pictures decoded once: memory-mapped uint8 arrays beside a table of what is known of each.
 
-A source is Tiny ImageNet's zip, the zip of the dogs-vs-cats competition, or anything that
-:mod:`catnet.datasets` loads.  All are kept at 64×64 as the one decoder gives them: exactly what
-the network is shown in prediction, so validation scores and calibration hold there; and a size
-of its own would tell sources apart.
+A source is Tiny ImageNet, dogs-vs-cats, or anything that :mod:`catnet.datasets` loads.  All are
+kept at 64×64 as the one decoder gives them: exactly what the network is shown in prediction, so
+validation scores and calibration hold there; and a size of its own would tell sources apart.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 import numpy as np
 from PIL import Image
 
+from catnet.entries import opened
 from catnet.errors import UserError
 from catnet.images import decode
 from catnet.networks import SIZE
@@ -31,7 +31,7 @@ from catnet.photo.reading import Row, reading
 
 Progress: TypeAlias = Callable[[str, int, int], None]  # source, pictures done, pictures in all
 
-FORMAT = 1  # of the files below; raised when they change
+FORMAT = 2  # of the files below, and of what is read; raised when they change
 _CHUNK = 256  # pictures between two reports of progress
 _STALE = 86_400  # seconds after which what an interrupted build left behind is removed
 
@@ -78,6 +78,7 @@ class Cache:
         fine_names: names of the fine labels; empty if no source has them.
         fine_cats: which fine labels are cats.
         skipped: pictures that could not be decoded, with the reason.
+        notes: what is as well to know of the sources, one line each.
     """
 
     images: tuple[np.ndarray, ...]
@@ -87,6 +88,7 @@ class Cache:
     fine_names: tuple[str, ...] = ()
     fine_cats: tuple[int, ...] = ()
     skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.table)
@@ -116,7 +118,7 @@ def build(
     the sources already done remain.  A source appears whole or not at all.
 
     Args:
-        sources: ``tiny-imagenet-200.zip``, ``dogs-vs-cats….zip``, or what ``datasets.load`` takes.
+        sources: what ``datasets.load`` takes.
         folder: where the cache is; made if it is not there.
         progress: called after every few hundred pictures.
 
@@ -176,17 +178,25 @@ def _shard(path: Path, name: str, folder: Path, progress: Progress | None) -> _S
 def _key(path: Path) -> str:
     """Changes whenever decoding the source again could give something else."""
     try:
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        seen = [(str(file.relative_to(path)), *_size_and_time(file)) for file in files]
+        seen = [("", *_size_and_time(path))]
+        if path.is_dir():
+            with opened(str(path)) as listing:
+                entries = [*listing.images, *listing.others]
+            seen = [("/".join(entry.place), *_if_there(Path(entry.name))) for entry in entries]
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from None
     what = json.dumps([FORMAT, str(path.resolve()), seen, _decoder()])
     return hashlib.sha256(what.encode()).hexdigest()[:16]
 
 
+def _if_there(file: Path) -> tuple[int, int]:
+    """Nothing for a folder, or a link to nothing."""
+    return _size_and_time(file) if os.path.isfile(file) else (0, 0)  # noqa: PTH113
+
+
 def _size_and_time(file: Path) -> tuple[int, int]:
     found = file.stat()
-    return (0, 0) if file.is_dir() else (found.st_size, found.st_mtime_ns)
+    return found.st_size, found.st_mtime_ns
 
 
 def _decoder() -> str:
@@ -228,7 +238,8 @@ def _write(path: Path, name: str, place: Path, progress: Progress | None) -> Non
         if chunk:
             flush()
         if not rows:
-            raise UserError(f"{path}: none of its pictures can be read: {source.skipped[0]}")
+            why = source.skipped[0] if source.skipped else "it has none to train on"
+            raise UserError(f"{path}: none of its pictures can be read: {why}")
         file.seek(0)
         if _header(file, len(rows)) != start:
             raise RuntimeError("the header of images.npy outgrew its place")
@@ -239,6 +250,7 @@ def _write(path: Path, name: str, place: Path, progress: Progress | None) -> Non
             "fine_names": source.fine_names,
             "fine_cats": source.fine_cats,
             "skipped": source.skipped,
+            "notes": source.notes,
         }
     content, perceptual, thumbs = map(np.concatenate, zip(*features, strict=True))
     with (place / "table.npz").open("wb") as file:
@@ -305,6 +317,7 @@ def _joined(names: list[str], shards: list[_Shard]) -> Cache:
         fine_names=tuple(fine_names),
         fine_cats=tuple(sorted({cat for shard in shards for cat in shard.about["fine_cats"]})),
         skipped=tuple(line for shard in shards for line in shard.about["skipped"]),
+        notes=tuple(line for shard in shards for line in shard.about["notes"]),
     )
 
 

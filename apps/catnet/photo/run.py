@@ -68,6 +68,8 @@ def run(
     cache = with_textures(cache, config.textures)
     for line in cache.skipped:
         say(f"left out: {line}")
+    for line in cache.notes:
+        say(line)
     parts = divide(config, cache)
     columns = (getattr(cache.table, name) for name in HASHED)
     content = runs.digest(cache.sources, cache.strata, cache.fine_names, cache.fine_cats, *columns)

@@ -94,6 +94,23 @@ def test_tiny_imagenet(tmp_path):
     np.testing.assert_array_equal(table.labels[::3], [0, 0, 1, 0])
 
 
+@pytest.mark.parametrize("make", [tiny_imagenet, lambda folder: dogs_vs_cats(folder)])
+def test_a_zip_and_the_folder_unpacked_from_it_are_the_same(tmp_path, make):
+    path = make(tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path / "unpacked" / path.stem)
+    found = [
+        cache.build([p], tmp_path / "cache") for p in (path, tmp_path / "unpacked" / path.stem)
+    ]
+    one, other = found
+    assert one.table.names == other.table.names
+    for column in ("labels", "fine", "strata", "content", "held_out"):
+        np.testing.assert_array_equal(getattr(one.table, column), getattr(other.table, column))
+    assert (one.strata, one.fine_names, one.fine_cats) == (
+        *(other.strata, other.fine_names, other.fine_cats),
+    )
+
+
 def test_dogs_vs_cats_and_its_pixels(tmp_path):
     path = dogs_vs_cats(tmp_path)
     found = cache.build([path], tmp_path / "cache")
@@ -154,6 +171,24 @@ def test_decoded_once_unless_the_source_changes(tmp_path, monkeypatch):
             cache.build([path], tmp_path / "cache")
 
 
+def test_a_folder_is_decoded_again_when_a_file_behind_a_link_changes(tmp_path):
+    folder = image_folder(tmp_path)
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "x.jpg").write_bytes(jpeg(1))
+    (folder / "cat" / "link").symlink_to(tmp_path / "more")
+    (folder / "cat" / "nowhere").symlink_to("gone")
+    first = cache.build([folder], tmp_path / "cache")
+    assert len(first) == 5
+    (tmp_path / "more" / "x.jpg").write_bytes(jpeg(2))
+    os.utime(tmp_path / "more" / "x.jpg", (1, 1))
+    second = cache.build([folder], tmp_path / "cache")
+    assert sorted(first.table.content) != sorted(second.table.content)
+    assert second.notes == (f"{folder}: passed over, not images: {NOWHERE}",)
+
+
+NOWHERE = "1 that cannot be read (No such file or directory)"
+
+
 def test_another_decoder_means_another_cache(tmp_path, monkeypatch):
     path = dogs_vs_cats(tmp_path)
     cache.build([path], tmp_path / "cache")
@@ -198,7 +233,7 @@ def test_a_damaged_member_is_left_out_and_the_others_keep_their_names(tmp_path):
     path.write_bytes(data)
     found = cache.build([path], tmp_path / "cache")
     assert len(found) == 9
-    assert found.skipped[0].startswith("train/cat.2.jpg: damaged in the zip")
+    assert found.skipped[0].startswith("train/cat.2.jpg: cannot be read: damaged in the zip")
     for name, image in zip(found.table.names, found.images[0], strict=True):
         np.testing.assert_array_equal(image, whole[name])
 
@@ -217,8 +252,8 @@ def test_errors_name_the_source_and_what_is_wrong(tmp_path):
     assert "broken.zip: not a zip" in refused(tmp_path / "broken.zip")
     only = write_zip(tmp_path / "only.zip", {"train/cat.0.jpg": b"?"})
     assert "only.zip: none of its pictures can be read" in refused(only)
-    no_words = write_zip(tmp_path / "wordless.zip", {"t/wnids.txt": b"n02123045"})
-    assert "no words.txt" in refused(no_words)
+    no_pictures = write_zip(tmp_path / "pictureless.zip", {"t/wnids.txt": b"n02123045"})
+    assert "no pictures in it" in refused(no_pictures)
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UserError, match="file"):
         cache.build([path], tmp_path / "file")
