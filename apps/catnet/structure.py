@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from catnet.entries import Entry
+from catnet.entries import Entry, is_zip
 from catnet.errors import UserError
 
 TRAIN = ("train", "training")
@@ -66,7 +66,7 @@ def divide(path: str, entries: Sequence[Entry], on_problem: Report, on_note: Rep
     Raises:
         UserError: both readings are possible, or there are no class folders.
     """
-    if path.lower().endswith(".zip"):
+    if is_zip(path):
         entries = _out_of_own_folder(path, entries)
     level = _descend(entries)
     _report_loose(path, level, on_problem)
