@@ -1,8 +1,9 @@
-"""Parameters as safetensors files: written whole or not at all, checked on reading.
+"""Parameters as safetensors files: written whole or not at all, checked on writing and reading.
 
 A file holds the arrays under path-like keys (``1/W`` is ``params[1]["W"]``) and, as JSON in
-its metadata, the version of the format, the tree they belong in, what the caller adds, and
-two checksums: of the arrays, and of all else.  Nothing is ever unpickled or executed.
+its metadata, the version of the format, the outline of the tree they belong in
+(``jaxnn.outline``), what the caller adds, and two checksums: of the arrays, and of all else.
+Nothing is ever unpickled or executed.
 """
 
 from __future__ import annotations
@@ -20,15 +21,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors
+from jax.core import Tracer
 from safetensors.numpy import save as to_safetensors
 
 from jaxnn.layer import Params
+from jaxnn.outline import NUMBERS, fill, fill_like, is_key, is_outline, kinds, outline, place
 
-FORMAT = 2  # files of format 1, which lack the checksum of the header, are read too
+# Format 2 has arrays only, in dicts, tuples and lists: such trees are still written in it.
+# Format 1, which lacks the checksum of the header, is read too.
+FORMAT = 3
 _ENTRY = "jaxnn"  # the one entry of the file's metadata that is ours
-_LONGEST = 2**24  # characters of that entry; parsed, it takes many times the memory
-_DEEPEST = 100  # levels of a tree of parameters
-_ROOT = "params"  # the key of params that are a single array
+_RESERVED = "__metadata__"  # the name that safetensors has for the metadata
+_LONGEST = 2**24  # characters of our entry; parsed, it takes many times the memory
 _DTYPES = {
     "BF16": jnp.bfloat16,
     "F16": np.float16,
@@ -44,6 +48,7 @@ _DTYPES = {
     "U64": np.uint64,
     "BOOL": np.bool_,
 }
+_NUMBERS = {"int": np.int64, "float": np.float64, "bool": np.bool_}  # the arrays they are kept as
 
 
 class ModelFileError(ValueError):
@@ -57,11 +62,15 @@ def save(
 
     Args:
         path: the file; its folder must exist.
-        params: a tree of dicts, tuples and lists with arrays as leaves.
-        metadata: anything JSON can hold; ``load`` gives it back.
+        params: arrays, Python's numbers and typed keys, in dicts, tuples, lists and whatever
+            else JAX knows as a tree, such as a ``jaxnn.State`` with the state of an optimizer.
+            Arrays are of NumPy or JAX, of any layout in memory; bool, integers of 8 to 64 bits,
+            float16, bfloat16, float32 or float64.
+        metadata: anything JSON can hold; ``load`` gives it back as JSON has it: names are
+            strings, tuples lists.
 
     Raises:
-        ModelFileError: when the tree or the metadata holds something else.
+        ModelFileError: when the tree or the metadata holds something that would not come back.
         OSError: when the file cannot be written; what was there before is untouched.
 
     Example:
@@ -72,23 +81,30 @@ def save(
         >>> params[0]["W"].tolist(), params[1], metadata
         ([[1.0, 1.0]], (), {'classes': ['non-cat', 'cat']})
     """
-    tree, leaves = _outline(params)
-    arrays = {key: np.asarray(leaf) for key, leaf in leaves.items()}
-    for key, array in arrays.items():
-        if array.dtype not in _DTYPES.values():
-            raise ModelFileError(f"{path}: no file can hold {key}, params of dtype {array.dtype}")
     try:
-        # As JSON gives it back: names that are numbers become strings.
-        given = json.loads(json.dumps(dict(metadata or {}), allow_nan=False))
+        tree, leaves = outline(params)
+        arrays = {key: _array(key, leaf) for key, leaf in leaves.items()}
+    except ValueError as error:
+        raise ModelFileError(f"{path}: {_shown(str(error))}") from None
+    try:
+        entries = dict(metadata or {})
+        entries = json.loads(json.dumps(entries, allow_nan=False), object_pairs_hook=_without_twins)
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: metadata must be what JSON can hold: {error}") from None
-    header = {"format": FORMAT, "sha256": _digest(arrays), "tree": tree, "metadata": given}
+    version = 2 if is_outline(tree, arrays_only=True) else FORMAT
+    header = {"format": version, "sha256": _digest(arrays), "tree": tree, "metadata": entries}
     entry = json.dumps({**header, "header_sha256": _header_digest(header)})
-    if len(entry) > _LONGEST or not _is_outline(tree):
+    if len(entry) > _LONGEST:
         raise ModelFileError(
-            f"{path}: metadata may have {_LONGEST} characters, params {_DEEPEST} levels"
+            f"{path}: names of params and metadata may have {_LONGEST} characters, "
+            f"they have {len(entry)}"
         )
-    write_whole(path, to_safetensors(arrays, {_ENTRY: entry}))
+    content = to_safetensors(arrays, {_ENTRY: entry})
+    if _digest(_arrays(path, content)) != header["sha256"]:
+        raise ModelFileError(
+            f"{path}: not written, the params changed meanwhile; save a copy of them"
+        )
+    write_whole(path, content)
 
 
 def load(path: str | os.PathLike[str], like: Params | None = None) -> tuple[Params, dict[str, Any]]:
@@ -96,39 +112,73 @@ def load(path: str | os.PathLike[str], like: Params | None = None) -> tuple[Para
 
     Args:
         path: the file.
-        like: a tree of arrays or ``jax.ShapeDtypeStruct``: what the file has to hold
-            (``jax.eval_shape(net.init, key, x)`` gives one).  Without it, the tree is the one
-            that was saved.
+        like: what the file has to hold: a tree of the same names with arrays of the same shapes,
+            or ``jax.ShapeDtypeStruct`` (``jax.eval_shape(net.init, key, x)`` gives one).  What
+            comes back has its types: NamedTuples, optimizer states.  Without it, the tree is the
+            one that was saved, but dicts are in the place of all other nodes with names.
 
     Returns:
-        The parameters, and the metadata given to ``save``.
+        The parameters, and the metadata given to ``save``.  Arrays come back as JAX's.  Those of
+        64 bits are NumPy's where JAX has no such numbers (``jax_enable_x64`` is off), so that
+        all values are those that were saved; Python's numbers and typed keys are so again.
 
     Raises:
         ModelFileError: not such a file, damaged, of a newer format, or with missing, extra or
             reshaped keys, which are named.
         OSError: when the file cannot be read.
+
+    Example:
+        A training goes on to the last bit from a state that was saved::
+
+            >>> import tempfile, pathlib, jax, jax.numpy as jnp, jaxnn, optax
+            >>> x, net, adam = jnp.linspace(-1, 1, 10)[:, None], jaxnn.dense(1), optax.adam(0.1)
+            >>> params = net.init(jax.random.key(0), x)
+            >>> path = pathlib.Path(tempfile.mkdtemp(), "state.safetensors")
+            >>> how = {"optimizer": adam, "batch_size": 5, "key": jax.random.key(1)}
+            >>> _ = jaxnn.fit(
+            ...     net, jaxnn.mean_squared_error, params, x, 3 * x, steps=20, **how,
+            ...     progress=lambda state, costs: jaxnn.save(path, state))
+            >>> start = jaxnn.State(0, params, adam.init(params))
+            >>> state, _ = jaxnn.load(path, like=start)
+            >>> params, costs = jaxnn.fit(
+            ...     net, jaxnn.mean_squared_error, params, x, 3 * x, steps=50, **how, state=state)
+            >>> type(state).__name__, state.step, len(costs)
+            ('State', 20, 30)
     """
     header = _read_header(path)
+    kept = dict(kinds(header.tree)) if header.sha256 is not None else {}
     if like is not None:
-        tree, leaves = _outline(like)
-        wanted = {key: tuple(leaf.shape) for key, leaf in leaves.items()}
+        try:
+            _, leaves = outline(like)
+        except ValueError as error:
+            raise ModelFileError(
+                f"{path}: like= is not what a file can hold: {_shown(str(error))}"
+            ) from None
+        wanted = {key: _form(is_key(leaf), np.shape(leaf)) for key, leaf in leaves.items()}
     elif header.sha256 is not None:
-        tree = header.tree
-        wanted = dict.fromkeys(_keys(tree))
+        wanted = dict.fromkeys(kept)
     else:
         raise ModelFileError(f"{path}: not written by jaxnn; say with like= what it has to hold")
-    found = header.shapes
-    wrong = [f"{_shown(key)} is missing" for key in wanted if key not in found]
-    wrong += [f"{_shown(key)} is extra" for key in sorted(found) if key not in wanted]
+    forms = {}
+    for key, shape in header.shapes.items():
+        of_keys = (kept.get(key) or "").startswith("key ")
+        forms[key] = _form(of_keys, shape[:-1] if of_keys else shape)
+    wrong = [f"{_shown(key)} is missing" for key in wanted if key not in forms]
+    wrong += [f"{_shown(key)} is extra" for key in sorted(forms) if key not in wanted]
     wrong += [
-        f"{key} has shape {found[key]}, expected {shape}"
-        for key, shape in wanted.items()
-        if shape is not None and key in found and found[key] != shape
+        f"{_shown(key)} has shape {forms[key]}, expected {form}"
+        for key, form in wanted.items()
+        if form is not None and key in forms and forms[key] != form
     ]
     if wrong:
         more = [f"and {len(wrong) - 10} more"] if len(wrong) > 10 else []
         raise ModelFileError(f"{path}: {'; '.join(wrong[:10] + more)}")
-    return _fill(tree, _read_arrays(path, header.sha256)), header.metadata
+    values = {
+        key: _value(path, key, kept.get(key), array)
+        for key, array in _read_arrays(path, header.sha256).items()
+    }
+    params = fill(header.tree, values) if like is None else fill_like(like, values)
+    return params, header.metadata
 
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -166,61 +216,68 @@ def _umask() -> int:
     return mask
 
 
-def _outline(tree: Params, key: str = "") -> tuple[Any, dict[str, Any]]:
-    """A tree as JSON, None for every leaf, and its leaves by path-like key."""
-    if isinstance(tree, dict):
-        if not all(isinstance(name, str) and name and "/" not in name for name in tree):
-            raise ModelFileError(f"names of params must be strings without '/': {list(tree)}")
-        children = tree.items()
-    elif type(tree) in (tuple, list):
-        children = [(str(i), child) for i, child in enumerate(tree)]
-    elif hasattr(tree, "shape") and hasattr(tree, "dtype"):
-        return None, {key or _ROOT: tree}
-    else:
+def _array(key: str, leaf: Any) -> np.ndarray:
+    """A leaf as a file has it: contiguous, in the byte order of this machine.
+
+    Raises:
+        ValueError: it would not come back.
+    """
+    where = place(key)
+    if key == _RESERVED:
+        raise ValueError(f"{where}: safetensors needs this name for itself; choose another")
+    if type(leaf) in (int, float, bool):
+        try:
+            return np.asarray(leaf, _NUMBERS[type(leaf).__name__])
+        except OverflowError:
+            raise ValueError(
+                f"{where}: integers may have 64 bits, it has {leaf.bit_length()}; "
+                "save it as metadata"
+            ) from None
+    if isinstance(leaf, Tracer):
+        raise ValueError(f"{where}: is traced by JAX; save outside of jit and vmap")
+    if isinstance(leaf, jax.Array):
+        if leaf.is_deleted():
+            raise ValueError(f"{where}: was deleted, or donated to a program; save a copy")
+        if not leaf.is_fully_addressable:
+            raise ValueError(f"{where}: a part is on other processes; gather it first")
+        if is_key(leaf):
+            leaf = jax.random.key_data(leaf)
+    elif isinstance(leaf, np.ma.MaskedArray):
+        raise ValueError(f"{where}: a file cannot hold a mask; fill the array first")
+    elif not isinstance(leaf, (np.ndarray, np.generic)):
+        kind = type(leaf).__name__
+        raise ValueError(f"{where}: expected an array of NumPy or JAX, got {kind}; convert it")
+    array = np.asarray(leaf, order="C")  # np.ascontiguousarray would make a vector of a number
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.dtype not in _DTYPES.values():
+        raise ValueError(f"{where}: no file can hold the dtype {array.dtype}; convert it")
+    return array.view(np.uint8) != 0 if array.dtype == np.bool_ else array  # true is 1, not 2
+
+
+def _value(path: str | os.PathLike[str], key: str, kind: str | None, array: np.ndarray) -> Any:
+    """What ``save`` was given, from the array in the file and the kind in its outline."""
+    if kind is None:
+        exact = jax.dtypes.canonicalize_dtype(array.dtype) == array.dtype
+        return jax.device_put(array) if exact else array
+    if kind in NUMBERS and array.shape == () and array.dtype == _NUMBERS[kind]:
+        return array.item()
+    try:
+        return jax.random.wrap_key_data(jax.device_put(array), impl=kind.removeprefix("key "))
+    except (TypeError, ValueError):
         raise ModelFileError(
-            f"params may hold dicts, tuples, lists and arrays; {key or 'they'}: {type(tree)}"
-        )
-    outlines, leaves = {}, {}
-    for name, child in children:
-        outlines[name], of_child = _outline(child, f"{key}/{name}".lstrip("/"))
-        leaves.update(of_child)
-    if isinstance(tree, dict):
-        return outlines, leaves
-    return [type(tree).__name__, *outlines.values()], leaves
+            f"{path}: {_shown(key)} is no {_shown(kind)}; update jax, or save it again"
+        ) from None
 
 
-def _items(outline: Any, key: str) -> list[tuple[str, str, Any]]:
-    """Name, key and outline of every child."""
-    children = outline.items() if isinstance(outline, dict) else enumerate(outline[1:])
-    return [(str(name), f"{key}/{name}".lstrip("/"), child) for name, child in children]
+def _form(of_keys: bool, shape: tuple[int, ...]) -> str:
+    return f"{shape} of typed keys" if of_keys else f"{shape}"
 
 
-def _keys(outline: Any, key: str = "") -> list[str]:
-    if outline is None:
-        return [key or _ROOT]
-    return [leaf for _, k, child in _items(outline, key) for leaf in _keys(child, k)]
-
-
-def _fill(outline: Any, arrays: Mapping[str, np.ndarray], key: str = "") -> Params:
-    if outline is None:
-        return jax.device_put(arrays[key or _ROOT])
-    children = {name: _fill(child, arrays, k) for name, k, child in _items(outline, key)}
-    if isinstance(outline, dict):
-        return children
-    return {"tuple": tuple, "list": list}[outline[0]](children.values())
-
-
-def _is_outline(tree: Any, levels: int = _DEEPEST) -> bool:
-    """Whether what a file has in the place of the tree is one."""
-    if levels == 0:
-        return False
-    if isinstance(tree, dict):
-        names = all(name and "/" not in name for name in tree)
-        return names and all(_is_outline(child, levels - 1) for child in tree.values())
-    if isinstance(tree, list):
-        named = tree[:1] in (["tuple"], ["list"])
-        return named and all(_is_outline(child, levels - 1) for child in tree[1:])
-    return tree is None
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object of names that differ: as JSON 1 and "1" are one, and a value would be lost."""
+    if len(entries := dict(pairs)) < len(pairs):
+        raise ValueError(f"two names are the same as JSON, among {_shown(str(list(entries)))}")
+    return entries
 
 
 class _Header(NamedTuple):
@@ -270,15 +327,25 @@ def _parsed(
         raise ModelFileError(
             f"{path}: of format {version}, this jaxnn reads up to {FORMAT}; update jaxnn"
         )
-    fits = _is_outline(tree) and isinstance(metadata, dict) and isinstance(sha256, str)
-    if not fits or not (intact if version == FORMAT else version == 1):
+    if type(version) is not int or not (version == 1 or (version in (2, 3) and intact)):
+        raise damaged
+    outlined = is_outline(tree, arrays_only=version < 3)
+    if not outlined or not isinstance(metadata, dict) or not isinstance(sha256, str):
         raise damaged
     return _Header(shapes, metadata, tree, sha256)
 
 
 def _read_arrays(path: str | os.PathLike[str], sha256: str | None) -> dict[str, np.ndarray]:
+    arrays = _arrays(path, Path(path).read_bytes())
+    if sha256 is not None and sha256 != _digest(arrays):
+        raise ModelFileError(f"{path}: damaged, its arrays are not those that were saved")
+    return arrays
+
+
+def _arrays(path: str | os.PathLike[str], content: bytes) -> dict[str, np.ndarray]:
+    """The arrays in the bytes of a file."""
     try:
-        tensors = safetensors.deserialize(Path(path).read_bytes())
+        tensors = safetensors.deserialize(content)
     except safetensors.SafetensorError as error:
         raise _no_safetensors(path, error) from None
     arrays = {}
@@ -289,8 +356,6 @@ def _read_arrays(path: str | os.PathLike[str], sha256: str | None) -> dict[str, 
                 f"{path}: {_shown(key)} is of dtype {tensor['dtype']}, not known here"
             )
         arrays[key] = np.frombuffer(tensor["data"], dtype).reshape(tensor["shape"])
-    if sha256 is not None and sha256 != _digest(arrays):
-        raise ModelFileError(f"{path}: damaged, its arrays are not those that were saved")
     return arrays
 
 
@@ -310,7 +375,7 @@ def _digest(arrays: Mapping[str, np.ndarray]) -> str:
     for key in sorted(arrays):
         array = arrays[key]
         digest.update(f"{key} {array.dtype} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(array.tobytes())
     return digest.hexdigest()
 
 
