@@ -109,7 +109,9 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--batch-size", type=_count, metavar="N", help="examples a step (default all; photo 128)"
     )
-    train.add_argument("--seed", type=int, help="of weights and order (default 1)")
+    train.add_argument(
+        "--seed", type=_seed, metavar="N", help="of weights and order, below 2³² (default 1)"
+    )
     train.add_argument(
         "--gradient", choices=("hand", "jax"), help="backpropagation by hand (default), or jax.grad"
     )
@@ -225,7 +227,9 @@ def parser() -> argparse.ArgumentParser:
     gradcheck.add_argument(
         "--examples", type=_count, default=8, metavar="N", help="pictures to check on (default 8)"
     )
-    gradcheck.add_argument("--seed", type=int, default=1, help="of the weights (default 1)")
+    gradcheck.add_argument(
+        "--seed", type=_seed, default=1, metavar="N", help="of the weights (default 1)"
+    )
 
     _add_data(commands.add_parser("data", help="download data sets, and look through your own"))
 
@@ -291,6 +295,17 @@ def _count(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return number
+
+
+def _seed(text: str) -> int:
+    """A seed that is a training of its own: of larger ones JAX takes the last 32 bits only."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number < 2**32:
+        raise argparse.ArgumentTypeError(f"{text[:50]} is not a whole number from 0 to {2**32 - 1}")
     return number
 
 

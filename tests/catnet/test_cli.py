@@ -101,6 +101,29 @@ def test_the_same_seed_gives_the_same_model(pictures: Path, tmp_path, capsys) ->
     assert metrics[0] == metrics[1] != metrics[2]
 
 
+@pytest.mark.parametrize("command", ["train", "gradcheck"])
+@pytest.mark.parametrize(
+    "seed", ["-1", str(2**32), str(2**63), str(2**64 + 1), "1.5", "one", "", "nan", "9" * 5000]
+)
+def test_seeds_that_would_not_be_runs_of_their_own_are_refused(command, seed, capsys) -> None:
+    """Of a longer seed JAX takes the last 32 bits: 2³² would be 0 again, unsaid."""
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([command, f"--seed={seed}"])
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.endswith("is not a whole number from 0 to 4294967295")
+    assert "argument --seed: " in line
+
+
+def test_the_seeds_at_both_ends_are_different_runs(pictures: Path, tmp_path, capsys) -> None:
+    metrics = set()
+    for seed in (0, 2**32 - 1):
+        out = tmp_path / str(seed)
+        how = ["--model", "logistic", "--steps", "2", "--seed", str(seed), "--out", str(out)]
+        assert cli.main(["train", str(pictures), *how]) == 0
+        metrics.add((out / "metrics.csv").read_bytes())
+    assert len(metrics) == 2
+
+
 def test_a_learning_rate_too_high_keeps_the_last_good_parameters(
     pictures: Path, tmp_path, capsys
 ) -> None:
