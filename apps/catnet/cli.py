@@ -161,7 +161,11 @@ def parser() -> argparse.ArgumentParser:
     )
 
     sweep = commands.add_parser(
-        "sweep", help="train many networks at once: learning rates × starts × seeds"
+        "sweep",
+        help="train many networks at once: learning rates × starts × seeds",
+        description="Train many networks at once: learning rates × starts × seeds. What is done is "
+        "written after every 64 networks. The one of the lowest training cost becomes the model of "
+        "the run folder; it is not chosen on the test part, whose accuracy would flatter it then.",
     )
     sweep.add_argument("data", nargs="?", metavar="DATA", help=DATA_HELP)
     _add_network(sweep, tuple(DEFAULT_HIDDEN))

@@ -36,6 +36,8 @@ def train(options: Namespace) -> int:
     begun = runs.config_of(resumed) if resumed else {}
     if begun.get("model") == "transfer":
         raise UserError(f"--resume {resumed}: a transfer is short; begin it again")
+    if begun.get("model") == "sweep":
+        raise UserError(f"--resume {resumed}: a sweep cannot go on; begin a new one")
     model = begun.get("model") or options.model or "deep"
     photo = model == "photo"
     _refuse_others(options, photo)
@@ -171,11 +173,8 @@ def _train_photo(
 
 def sweep(options: Namespace) -> int:
     """Train a grid of networks at once; print and draw what became of them."""
-    import numpy as np
-
     from catnet import figures, networks, runs
-    from catnet.sweep import Grid, table
-    from catnet.sweep import sweep as train_all
+    from catnet.sweep import Grid, table, train, write
 
     figures.check()
     grid = Grid(
@@ -185,18 +184,33 @@ def sweep(options: Namespace) -> int:
         options.seeds,
         options.steps,
     )
-    train_part, test_part, source = open_data(options.data)
     folder = runs.vacant(options.out, "sweep")
+    train_part, test_part, source = open_data(options.data)
+    runs.begin(folder, {"model": "sweep", **asdict(grid), "data": source})
     count = len(grid.cells) * grid.seeds
     say(f"training {count} networks on {len(train_part.labels)} pictures, {source}")
-    cells = train_all(grid, train_part, test_part, lambda done, all: say(f"{done} of {all}"))
-    runs.begin(folder, {**asdict(grid), "data": source})
-    runs.write_json(folder / "sweep.json", [cell.as_json() for cell in cells])
-    costs = {f"{cell.start} {cell.learning_rate:g}": cell.costs for cell in cells}
-    np.savez_compressed(folder / "costs.npz", **costs)  # type: ignore[arg-type]
-    figures.sweep_curves(folder / "curves.png", cells)
-    print(table(cells))
-    say(f"all is in {folder}: config.json, sweep.json, costs.npz, curves.png")
+    results, names, stopped = None, [], False
+    with runs.filling(folder, "begin a new sweep"):
+        try:
+            for results in train(grid, train_part, test_part):
+                names = write(folder, grid, results, train_part, source)
+                say(f"{results.done} of {count}")
+        except KeyboardInterrupt:
+            stopped = True
+            if results:  # the files may be of two groups
+                names = write(folder, grid, results, train_part, source)
+    if results:
+        print(table(results.cells))
+    if results and results.best:
+        say(
+            f"model.safetensors is the network of the lowest training cost: {results.best}; "
+            f"{results.best.test_accuracy:.1%} of the test part right"
+        )
+    there = f"is in {folder}: {', '.join(['config.json', *names])}"
+    if stopped:
+        done = results.done if results else 0
+        raise KeyboardInterrupt(f"stopped after {done} of {count} networks; what is there {there}")
+    say(f"all {there}")
     return 0
 
 

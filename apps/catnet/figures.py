@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from catnet.errors import UserError
 from catnet.evaluate import Evaluation
-from catnet.text import one_line
+from catnet.text import exact, one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,6 +72,7 @@ def sweep_curves(path: str | os.PathLike[str], cells: Sequence[Cell]) -> None:
     rates = sorted({cell.learning_rate for cell in cells})
     figure = _figure(4.2 * len(starts) + 1, 4.2)
     panels = figure.subplots(1, len(starts), sharey=True, squeeze=False)[0]
+    lines = {}  # one for each learning rate
     for panel, start in zip(panels, starts, strict=True):
         for cell in sorted(cells, key=lambda cell: cell.learning_rate):
             if cell.start != start:
@@ -81,7 +82,7 @@ def sweep_curves(path: str | os.PathLike[str], cells: Sequence[Cell]) -> None:
             if len(finite) > 1:
                 panel.plot(finite.T, color=color, linewidth=0.5, alpha=0.4)
             middle = np.median(finite, axis=0)  # NaN from where a seed has no number any more
-            panel.plot(middle, color=color, linewidth=2, label=f"{cell.learning_rate:g}")
+            (lines[cell.learning_rate],) = panel.plot(middle, color=color, linewidth=2)
         panel.set_yscale("log")
         panel.set_ylim(top=2.0)  # what starts or strays far above a coin's cost, log 2, is cut
         panel.set_xlabel("step")
@@ -89,7 +90,8 @@ def sweep_curves(path: str | os.PathLike[str], cells: Sequence[Cell]) -> None:
         panel.grid(which="both", alpha=0.3)
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("cost")
-    panels[-1].legend(title="learning rate", frameon=False)
+    handles, labels = [lines[rate] for rate in rates], [exact(rate) for rate in rates]
+    panels[-1].legend(handles, labels, title="learning rate", frameon=False)
     _write(path, figure)
 
 

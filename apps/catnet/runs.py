@@ -144,10 +144,27 @@ def training_in(folder: Path) -> Iterator[None]:
     """
     go_on = f"catnet train --resume {shlex.quote(str(folder))}"
     try:
-        with (folder / LOCK).open("a") as file:
+        with filling(folder, go_on), (folder / LOCK).open("a") as file:
             _lock(file, folder)
             _sweep(folder)
             yield
+    except KeyboardInterrupt as stop:
+        raise type(stop)(f"{str(stop) or 'stopped'}; go on with: {go_on}") from None
+
+
+@contextmanager
+def filling(folder: Path, then: str) -> Iterator[None]:
+    """What cannot be read or written meanwhile becomes one line.
+
+    Args:
+        folder: of the run.
+        then: what to do after the cause is mended.
+
+    Raises:
+        UserError: something cannot be read or written.
+    """
+    try:
+        yield
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -155,10 +172,8 @@ def training_in(folder: Path) -> Iterator[None]:
         place = folder if Path(place).parent == folder else place
         reason = " ".join((error.strerror or str(error)).split())
         raise UserError(
-            f"{place}: {reason}; what was saved before is intact: mend this, then {go_on}"
+            f"{place}: {reason}; what was saved before is intact: mend this, then {then}"
         ) from None
-    except KeyboardInterrupt as stop:
-        raise type(stop)(f"{str(stop) or 'stopped'}; go on with: {go_on}") from None
 
 
 def _lock(file: Any, folder: Path) -> None:

@@ -22,6 +22,17 @@ def one_line(name: str | None) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name or "")
 
 
+def exact(number: float) -> str:
+    """The shortest text that is this number and no other, for numbers that are names.
+
+    Example:
+        >>> exact(0.0075), exact(1.0), exact(0.0010000001)
+        ('0.0075', '1', '0.0010000001')
+    """
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number))
+
+
 def progress_line(steps: int, begun: int = 0) -> Callable[[int, float], None]:
     """Reports of a training as one line that is written over, or ten lines in a log file.
 
