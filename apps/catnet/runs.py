@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
+import platform
 import secrets
 import shlex
 import shutil
@@ -34,6 +36,29 @@ from jaxnn.serialization import write_whole
 
 CONFIG, STATE, LOCK = "config.json", "state.safetensors", ".lock"
 EVERY = 5.0  # seconds between two saves of the state
+
+# What decides the numbers of a training besides its settings and data, by environment variable.
+# Those of JAX can be set in other ways, too, so it is asked for their values.
+OF_JAX = (
+    "JAX_ENABLE_X64",
+    "JAX_DEFAULT_PRNG_IMPL",
+    "JAX_THREEFRY_PARTITIONABLE",
+    "JAX_RANDOM_SEED_OFFSET",
+    "JAX_DEFAULT_MATMUL_PRECISION",
+    "JAX_NUMPY_DTYPE_PROMOTION",
+    "JAX_DISABLE_JIT",
+    "JAX_DISABLE_MOST_OPTIMIZATIONS",
+    "JAX_OPTIMIZATION_LEVEL",
+    "JAX_EXEC_TIME_OPTIMIZATION_EFFORT",
+)
+OF_OTHERS = (
+    "XLA_FLAGS",
+    "LIBTPU_INIT_ARGS",
+    "NVIDIA_TF32_OVERRIDE",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+)
 
 Settings = TypeVar("Settings")
 
@@ -61,7 +86,7 @@ def begin(folder: Path, described: dict[str, Any]) -> None:
     Raises:
         UserError: it cannot be made; nothing is left behind.
     """
-    described = {**described, "versions": _versions()}
+    described = {**described, "numerics": _numerics(), "versions": _versions()}
     beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
         beside.mkdir(parents=True)
@@ -105,16 +130,28 @@ def settings_of(kind: type[Settings], described: dict[str, Any]) -> Settings:
 
 
 def same_data(folder: Path, data: str, content: str) -> None:
-    """Refuse to go on with other data than those of the beginning."""
+    """Refuse to go on with other data than those of the beginning, or with other arithmetic."""
     begun = config_of(folder)
     if begun["content"] != content:
         raise UserError(
             f"{data}: not, or no longer, the data that {folder} was begun with; "
             f"give those, or begin a new run"
         )
+    now = _numerics()
+    for name, value in begun.get("numerics", {}).items():
+        if now.get(name) != value:
+            raise UserError(
+                f"{folder} was begun with {name} {_value(value)}, now it is "
+                f"{_value(now.get(name))}, which changes the numbers; "
+                "set it as it was, or begin a new run"
+            )
     if begun["versions"] != _versions():
         others = ", ".join(f"{name} {number}" for name, number in begun["versions"].items())
         say(f"{folder} was begun with {others}: last digits may differ")
+
+
+def _value(value: Any) -> str:
+    return "unset" if value is None else str(value)
 
 
 def digest(*parts: Any) -> str:
@@ -287,5 +324,32 @@ class Checkpoint:
             raise Stopped(f"stopped after {step} of {steps} steps")
 
 
+def _numerics() -> dict[str, Any]:
+    """What decides the numbers of a training and can be set, as JSON has it; None for not set."""
+    set_in_all = jax.config.values  # a thread may have others for a while, as attributes
+    of_jax = {
+        name: getattr(jax.config, name.lower(), set_in_all.get(name.lower())) for name in OF_JAX
+    }
+    devices = {"device": jax.devices()[0].device_kind, "number of devices": jax.device_count()}
+    return {
+        **{name: getattr(value, "value", value) for name, value in of_jax.items()},
+        **{name: " ".join(os.environ.get(name, "").split()) or None for name in OF_OTHERS},
+        **devices,
+    }
+
+
 def _versions() -> dict[str, str]:
-    return {name: version(name) for name in ("jaxnn", "jax", "numpy")}
+    """What may decide the last digits besides, and is not for the user to set."""
+    names = ("jaxnn", "jax", "jaxlib", "numpy", "optax")
+    machine = {"processor": _processor(), "cores": str(os.cpu_count())}
+    return {**{name: version(name) for name in names}, **machine}
+
+
+def _processor() -> str:
+    """The name of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())

@@ -11,12 +11,16 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
+import jax
 import pytest
 from redblue import contents, write
 
 from catnet import cli, commands, figures, networks, runs, train
+from catnet.errors import UserError
 from catnet.train import Checkpoint
 
 SMALL = ["--model", "logistic", "--steps", "42"]
@@ -376,6 +380,69 @@ def test_other_versions_are_mentioned(data: Path, tmp_path, at_step, monkeypatch
     monkeypatch.setattr(runs, "version", lambda name: "999")
     assert resume(cut) == 0
     assert "last digits may differ" in capsys.readouterr().err
+
+
+SETTINGS = {
+    "JAX_ENABLE_X64 False, now it is True": lambda _: jax.enable_x64(True),
+    "JAX_DEFAULT_PRNG_IMPL threefry2x32, now it is rbg": lambda _: jax.default_prng_impl("rbg"),
+    "JAX_THREEFRY_PARTITIONABLE True, now it is False":
+        lambda _: jax.threefry_partitionable(False),
+    "JAX_DEFAULT_MATMUL_PRECISION unset, now it is float32":
+        lambda _: jax.default_matmul_precision("float32"),
+    "JAX_NUMPY_DTYPE_PROMOTION standard, now it is strict":
+        lambda _: jax.numpy_dtype_promotion("strict"),
+    "JAX_DISABLE_JIT False, now it is True": lambda _: jax.disable_jit(),
+    "XLA_FLAGS --was=1, now it is --was=1 --is=2":
+        lambda patch: patch.setenv("XLA_FLAGS", "--was=1  --is=2"),
+    "NVIDIA_TF32_OVERRIDE unset, now it is 0":
+        lambda patch: patch.setenv("NVIDIA_TF32_OVERRIDE", "0"),
+    "OMP_NUM_THREADS unset, now it is 1": lambda patch: patch.setenv("OMP_NUM_THREADS", "1"),
+    "number of devices 1, now it is 8":
+        lambda patch: patch.setattr(jax, "device_count", lambda: 8),
+    "device cpu, now it is H100":
+        lambda patch: patch.setattr(jax, "devices", lambda: [SimpleNamespace(device_kind="H100")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", SETTINGS)
+def test_settings_that_change_the_numbers_are_refused(change: str, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    monkeypatch.setattr(jax, "devices", lambda: [SimpleNamespace(device_kind="cpu")])
+    for name in runs.OF_OTHERS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XLA_FLAGS", "--was=1")
+    folder = tmp_path / "run"
+    runs.begin(folder, {"content": "hash"})
+    runs.same_data(folder, "data", "hash")
+    with SETTINGS[change](monkeypatch) or nullcontext(), pytest.raises(UserError) as error:
+        runs.same_data(folder, "data", "hash")
+    assert str(error.value) == (
+        f"{folder} was begun with {change}, which changes the numbers; "
+        "set it as it was, or begin a new run"
+    )
+
+
+def test_a_run_begun_with_float64_goes_on_with_it_only(data, tmp_path, at_step, capsys) -> None:
+    whole, cut = tmp_path / "whole" / "run", tmp_path / "cut" / "run"
+    how = ["--optimizer", "adam", "--batch-size", "5"]
+    with jax.enable_x64(True):
+        assert begin(data, whole, *how) == 0
+        broken_off(data, cut, at_step, *how)
+    before = contents(cut)
+    assert resume(cut) == 2
+    line = last_line(capsys)
+    assert line.startswith(f"catnet: {cut} was begun with JAX_ENABLE_X64 True, now it is False")
+    assert contents(cut) == before
+    with jax.enable_x64(True):
+        assert resume(cut) == 0
+    assert contents(cut) == contents(whole)
+
+
+def test_a_run_of_a_catnet_that_did_not_note_the_settings_goes_on(tmp_path, monkeypatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "_numerics", dict)
+        runs.begin(tmp_path / "run", {"content": "hash"})
+    runs.same_data(tmp_path / "run", "data", "hash")
 
 
 def test_what_is_needed_is_asked_for_before_the_training(
