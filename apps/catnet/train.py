@@ -16,6 +16,7 @@ from catnet.datasets import Dataset, same_classes
 from catnet.errors import UserError
 from catnet.evaluate import Evaluation, evaluate
 from catnet.runs import Checkpoint, Stopped, write_json
+from catnet.text import exact
 from jaxnn.serialization import write_whole
 
 DESCENT = {"gd": 0.0, "momentum": 0.9}  # on all examples at once: the momentum of each
@@ -71,13 +72,20 @@ class Outcome(NamedTuple):
 Report = Callable[[int, float], None]  # (steps done, last cost)
 
 
+class _Diverged(Exception):
+    """Ends a training from within: the cost of this step is not finite."""
+
+    def __init__(self, step: int, cost: float) -> None:
+        self.step, self.cost = step, "NaN" if np.isnan(cost) else "infinite"
+
+
 def train(
     config: Config, data: Dataset, checkpoint: Checkpoint, report: Report | None = None
 ) -> Outcome:
     """Train the network of ``config`` on a dataset, from the saved state on if there is one.
 
     Raises:
-        UserError: the cost is no number from the beginning.
+        UserError: the cost is not finite from the beginning, or the saved state is of no use here.
     """
     import jax
     import jax.numpy as jnp
@@ -96,13 +104,17 @@ def train(
         start = begin(net, params, x, config.steps, DESCENT[config.optimizer])
     else:
         start = jaxnn.State(0, params, _optimizer(config).init(params))
-    # From one of the last two states any good step can be reached again, or else from the start.
-    reached = deque([start], maxlen=2)
+    reached = deque([start], maxlen=2)  # from one of two any good step can be reached again
     costs: list[float] = []
     if found := checkpoint.load((start.params, start.opt_state, np.zeros(0))):
         (params, opt_state, known), about = found
         costs = np.asarray(known).tolist()
         reached.append(jaxnn.State(about["step"], params, opt_state))
+        if descent and not _fits(net, x, reached[-1]):
+            raise UserError(
+                f"{checkpoint.folder}: NumPy factorises the examples in another way here; "
+                "go on where the run was begun, or begin a new run"
+            )
 
     def advance(state: jaxnn.State, steps: int, progress: Any) -> Any:
         how: dict[str, Any] = {"gradient": config.gradient, "chunk": CHUNK, "progress": progress}
@@ -115,8 +127,9 @@ def train(
 
     def watch(state: jaxnn.State, of_chunk: jax.Array) -> None:
         costs.extend(np.asarray(of_chunk).tolist())
-        if not np.isfinite(costs[-1]):
-            raise FloatingPointError
+        if len(bad := np.flatnonzero(~np.isfinite(of_chunk))):
+            step = state.step - len(of_chunk) + int(bad[0])
+            raise _Diverged(step, costs[step])
         reached.append(state)
         if report:
             report(state.step, costs[-1])
@@ -128,23 +141,48 @@ def train(
 
     try:
         params = advance(reached[-1], config.steps, watch)
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
+            raise _Diverged(config.steps, np.nan)  # in the last update, after the last cost
     except Stopped as stop:
         return Outcome(reached[-1].params, np.array(costs), stop)
-    except FloatingPointError:
-        bad = int(np.argmin(np.isfinite(costs)))
-        if bad == 0:
-            raise UserError("the cost is no number before the first step; see the data") from None
-        # The cost of a step is that of the parameters before it: those of bad - 1 are good.
-        near = max((s for s in (start, *reached) if s.step < bad), key=lambda s: s.step)
-        params = near.params
-        if near.step < bad - 1:
-            params = advance(near, bad - 1, lambda *_: None)
+    except _Diverged as bad:
+        if bad.step == 0:
+            raise UserError(
+                f"training cannot begin: the cost of the first step is {bad.cost}; check the data"
+            ) from None
+        # The cost of a step is that of the parameters before it: those one step before are good.
+        good = bad.step - 1
+        near = next(state for state in reversed(reached) if state.step <= good)
+        params = near.params if near.step == good else advance(near, good, lambda *_: None)
         why = UserError(
-            f"the cost is no number any more at step {bad}; the parameters before it are in "
-            f"{checkpoint.folder}; try a smaller --learning-rate than {config.learning_rate:g}"
+            f"training diverged at step {bad.step}: the cost is {bad.cost}; the parameters before "
+            f"it are in {checkpoint.folder}; try a smaller --learning-rate than "
+            f"{exact(config.learning_rate)}"
         )
-        return Outcome(params, np.array(costs[:bad]), why)
+        return Outcome(params, np.array(costs[: bad.step]), why)
     return Outcome(params, np.array(costs))
+
+
+def _fits(net: Any, x: Any, state: Any) -> bool:
+    """Whether a descent can go on from a state that was saved.
+
+    In the span of the examples, the state has weights in coordinates that a factorisation of the
+    examples gives.  Another LAPACK may choose others; the weights themselves, saved too, show it.
+    """
+    import jax
+
+    from jaxnn.span import Inside, span
+
+    if not state.opt_state or not isinstance(state.opt_state[1][0], Inside):
+        return True
+    begun, (inside, _) = state.opt_state
+    again, saved, old = (
+        np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(params)])
+        for params in (span(net, x).leave(inside, begun), state.params, begun)
+    )
+    if np.array_equal(again, saved, equal_nan=True):
+        return True
+    return bool(np.abs(again - saved).max() <= 1e-3 * np.abs(saved - old).max())
 
 
 def _optimizer(config: Config) -> Any:
@@ -189,7 +227,7 @@ def train_run(
         The costs, and what the network does on the test part.
 
     Raises:
-        UserError: also when the cost is no number any more, and KeyboardInterrupt: both after
+        UserError: also when the training diverged, and KeyboardInterrupt: both after
             the folder has been filled with what there is.
     """
     from catnet import figures
@@ -224,7 +262,7 @@ def train_run(
             name=folder.resolve().name,
             about=f"trained on {len(train_part.labels)} pictures {source}",
         )
-        title = f"{config.model}, learning rate {config.learning_rate:g}"
+        title = f"{config.model}, learning rate {exact(config.learning_rate)}"
         result = fill(folder, classifier, costs, test_part, title)
         if stopped:
             raise stopped

@@ -16,10 +16,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import jax
+import numpy as np
 import pytest
 from redblue import contents, write
 
-from catnet import cli, commands, figures, networks, runs, train
+from catnet import Classifier, cli, commands, figures, networks, runs, train
 from catnet.errors import UserError
 from catnet.train import Checkpoint
 
@@ -155,7 +156,7 @@ def test_a_training_that_diverges_does_so_again(
     whole, cut = tmp_path / "whole" / "run", tmp_path / "cut" / "run"
     assert begin(data, whole, *how) == 2
     first = last_line(capsys)
-    step = int(first.split("at step ")[1].split(";")[0])
+    step = int(first.split("at step ")[1].split(":")[0])
     assert len((whole / "metrics.csv").read_text().splitlines()) == step + 1
     assert step > 5
     monkeypatch.setattr(train, "CHUNK", chunk or step)
@@ -174,6 +175,88 @@ def test_a_training_that_diverges_does_so_again(
     assert last_line(capsys).replace(str(cut), str(whole)) == first
     for name in ("model.safetensors", "metrics.csv", "evaluation.json"):
         assert (cut / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_descent_does_not_go_on_in_other_coordinates(
+    data: Path, tmp_path, at_step, monkeypatch, capsys
+) -> None:
+    """Another LAPACK may give the examples' span another basis: the weights in it mean nothing."""
+    from jaxnn import span
+
+    whole, cut = tmp_path / "whole" / "run", tmp_path / "cut" / "run"
+    assert begin(data, whole) == 0
+    broken_off(data, cut, at_step)
+    before, real = contents(cut), span._factors
+
+    def mirrored(X):
+        (XT, U), R = real(X)
+        return (XT, -U), -R
+
+    with monkeypatch.context() as patch:
+        patch.setattr(span, "_factors", mirrored)
+        assert resume(cut) == 2
+    assert "NumPy factorises the examples in another way here" in last_line(capsys)
+    assert contents(cut) == before
+    assert resume(cut) == 0
+    assert contents(cut) == contents(whole)
+
+
+def test_an_overflow_in_the_last_update_is_found(data: Path, tmp_path, monkeypatch, capsys) -> None:
+    """All costs are numbers; the parameters after them are not."""
+    import jaxnn
+
+    real = jaxnn.gradient_descent
+
+    def overflows(*how, steps: int, **more):
+        params, costs = real(*how, steps=steps, **more)
+        return (jax.tree.map(lambda leaf: leaf * np.nan, params) if steps == 42 else params), costs
+
+    monkeypatch.setattr(jaxnn, "gradient_descent", overflows)
+    assert begin(data, tmp_path / "run") == 2
+    assert last_line(capsys).startswith("catnet: training diverged at step 42: the cost is NaN; ")
+    monkeypatch.undo()
+    monkeypatch.setattr(figures, "cost_curve", lambda *_: None)
+    kept = Classifier.load(tmp_path / "run").params
+    other = ["train", str(data), "--model", "logistic", "--out", str(tmp_path / "41")]
+    assert cli.main([*other, "--steps", "41"]) == 0
+    expected = Classifier.load(tmp_path / "41").params
+    for leaf, right in zip(jax.tree.leaves(kept), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(leaf, right, rtol=1e-4, atol=1e-6)
+    assert len((tmp_path / "run" / "metrics.csv").read_text().splitlines()) == 43
+
+
+def test_errors_of_floating_point_are_not_taken_for_a_training_that_diverged(
+    data: Path, tmp_path, monkeypatch
+) -> None:
+    """JAX raises them by itself where somebody looks for NaN (``jax_debug_nans``)."""
+    import jaxnn
+
+    def raises(*_, **__):
+        raise FloatingPointError("invalid value (nan) encountered in sigmoid")
+
+    monkeypatch.setattr(jaxnn, "gradient_descent", raises)
+    with pytest.raises(FloatingPointError, match="encountered in sigmoid"):
+        begin(data, tmp_path / "run")
+
+
+def test_a_cost_that_is_infinite_in_between_ends_a_training(data, tmp_path, monkeypatch, capsys):
+    import jaxnn
+
+    real = jaxnn.gradient_descent
+
+    def jumps(*how, progress, **more):
+        def told(state, costs):
+            costs = np.array(costs)
+            if state.step == 14:
+                costs[3] = np.inf
+            progress(state, costs)
+
+        return real(*how, progress=told, **more)
+
+    monkeypatch.setattr(jaxnn, "gradient_descent", jumps)
+    assert begin(data, tmp_path / "run") == 2
+    assert last_line(capsys).startswith("catnet: training diverged at step 10: the cost is infinit")
+    assert len((tmp_path / "run" / "metrics.csv").read_text().splitlines()) == 11
 
 
 def test_ctrl_c_is_a_clean_stop(data: Path, tmp_path, at_step, capsys) -> None:
