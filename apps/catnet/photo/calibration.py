@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from catnet.errors import UserError
+
+LEAST = 1e-3  # the slope is at least so much, for log-odds scaled to a standard deviation of 1
 RIGHT = 0.95  # share of the answers that are not called unsure which should be right
 
 
@@ -23,27 +26,60 @@ class Calibration(NamedTuple):
     guess: tuple[float, float]
 
 
+UNCALIBRATED = Calibration(1.0, 0.0, (0.5, 0.5))
+
+
 def calibrate(z: np.ndarray, labels: np.ndarray, sources: np.ndarray) -> Calibration:
     """Fit slope and offset by logistic regression (Platt 1999), and find where to be unsure.
 
-    Only sources with both labels count, each by the root of its number of pictures and its
-    two labels alike: a probability is meant for a picture that is as likely a cat as not before
+    Only sources with both labels count, each by the root of its number of images and its
+    two labels alike: a probability is meant for an image that is as likely a cat as not before
     one looks.
 
+    With few images the best slope may be infinite.  Platt's targets keep it finite: of n images
+    of class 1 the target is (n + 1) / (n + 2) instead of 1, of n of class 0 it is 1 / (n + 2)
+    instead of 0.  Where weights differ, n is the effective count (Σw)² / Σw² (Kish 1965).
+
+    The slope is positive: a higher log-odds never means a lower probability.  Where the images
+    say the opposite, log-odds tell nothing: all probabilities are then almost equal to the share
+    of class 1, still in the order of the log-odds, and all answers are unsure.
+
     Args:
-        z: (n,) log-odds of the validation pictures.
+        z: (n,) log-odds of the validation images.
         labels: (n,) 0 or 1.
         sources: (n,) which source each is from.
+
+    Raises:
+        UserError: a log-odds is NaN or infinite.
+
+    Example:
+        Six answers, one of them wrong; Platt's targets are 4/5 and 1/5.
+
+        >>> z, labels = np.array([-12, -11, 12, -12.5, 11.5, 12]), np.array([0, 0, 0, 1, 1, 1])
+        >>> calibration = calibrate(z, labels, np.zeros(6))
+        >>> round(calibration.slope, 4)
+        0.0317
     """
+    z = np.asarray(z, float)
+    if bad := np.count_nonzero(~np.isfinite(z)):
+        raise UserError(
+            f"the network's answers for {bad} of {len(z)} validation images are not finite; "
+            "train it again with a smaller --learning-rate"
+        )
     if len(set(labels.tolist())) < 2:
-        return Calibration(1.0, 0.0, (0.5, 0.5))  # nothing can be learnt from one label
+        return UNCALIBRATED  # nothing can be learnt from one label
+    weight = calibration_weights(labels, sources)
+    used = weight > 0
+    z, y, weight = z[used], labels[used], weight[used]
+    target = np.where(y == 1, 1 - _smoothing(weight[y == 1]), _smoothing(weight[y == 0]))
+    slope, offset = _logistic_regression(z, target, weight)
+    return Calibration(slope, offset, unsure_between(_sigmoid(slope * z + offset), y, weight))
+
+
+def calibration_weights(labels: np.ndarray, sources: np.ndarray) -> np.ndarray:
+    """``weights``; where no source has both labels, those of all images as one source."""
     weight = weights(labels, sources)
-    if not weight.any():
-        weight = weights(labels, np.zeros_like(sources))  # no source has both: all as one
-    z, y, weight = z[weight > 0].astype(float), labels[weight > 0], weight[weight > 0]
-    slope, offset = _logistic_regression(z, y, weight)
-    p = 1 / (1 + np.exp(-(slope * z + offset)))
-    return Calibration(slope, offset, unsure_between(p, y, weight))
+    return weight if weight.any() else weights(labels, np.zeros(len(labels)))
 
 
 def weights(labels: np.ndarray, sources: np.ndarray) -> np.ndarray:
@@ -74,22 +110,73 @@ def unsure_between(
         0.95: who is that sure says so.
     """
     wrong = (p >= 0.5) != (labels == 1)
-    for h in np.arange(0, 0.451, 0.01):
-        sure = np.abs(p - 0.5) >= h
+    low = high = 0.5
+    for percent in range(46):
+        low, high = (50 - percent) / 100, (50 + percent) / 100
+        sure = (p <= low) | (p >= high)  # as ``Classifier`` decides it
         if weight[sure & wrong].sum() <= (1 - right) * weight[sure].sum():
             break
-    return float(round(0.5 - h, 2)), float(round(0.5 + h, 2))
+    return low, high
+
+
+def _smoothing(weight: np.ndarray) -> float:
+    """1 / (n + 2) for images of one label with these weights; n is their effective count."""
+    share = weight / weight.max()
+    return float(1 / (share.sum() ** 2 / np.sum(share**2) + 2))
 
 
 def _logistic_regression(
-    z: np.ndarray, y: np.ndarray, weight: np.ndarray, rounds: int = 50
+    z: np.ndarray, target: np.ndarray, weight: np.ndarray
 ) -> tuple[float, float]:
-    """By Newton's method."""
-    x = np.stack([z, np.ones_like(z)], axis=1)
-    theta = np.array([1.0, 0.0])
+    """Slope and offset of s = slope · z + offset with the lowest Σ w (log(1 + eˢ) − t s).
+
+    The cost is convex, so where its minimum has a slope below the bound, the minimum under the
+    bound lies on it.  z is centred and scaled, so that neither shift nor scale of z matters.
+    """
+    size = max(float(np.abs(z).max()), np.finfo(float).tiny)
+    scaled = z / size
+    middle = float(np.average(scaled, weights=weight))
+    spread = float(np.sqrt(np.average((scaled - middle) ** 2, weights=weight)))
+    if spread <= 1e-12 * max(1.0, abs(middle)):  # all log-odds are the same
+        spread = 1 / size  # so that the slope is LEAST
+    x = np.stack([(scaled - middle) / spread, np.ones_like(z)], axis=1)
+    theta = _newton(x, target, weight, np.zeros(len(z)))
+    if theta[0] < LEAST:
+        theta = np.array([LEAST, *_newton(x[:, 1:], target, weight, LEAST * x[:, 0])])
+    slope = theta[0] / spread / size
+    return float(slope), float(theta[1] - theta[0] * middle / spread)
+
+
+def _newton(
+    x: np.ndarray, target: np.ndarray, weight: np.ndarray, fixed: np.ndarray, rounds: int = 100
+) -> np.ndarray:
+    """θ that minimizes the cross-entropy of s = x θ + fixed, by Newton's method with a line search.
+
+    A full step can lead far away where the cost is flat: it is halved until the cost falls by a
+    share of what its slope promises (Armijo's rule).  So the cost falls at every step.
+    """
+
+    def cost(theta: np.ndarray) -> float:
+        s = x @ theta + fixed
+        return float(np.sum(weight * (np.logaddexp(0, s) - target * s)))
+
+    theta = np.zeros(x.shape[1])
     for _ in range(rounds):
-        p = 1 / (1 + np.exp(-x @ theta))
-        gradient = x.T @ (weight * (p - y))
-        curvature = (x.T * (weight * p * (1 - p))) @ x + 1e-9 * np.eye(2)
-        theta = theta - np.linalg.solve(curvature, gradient)
-    return float(theta[0]), float(theta[1])
+        p = _sigmoid(x @ theta + fixed)
+        gradient = x.T @ (weight * (p - target))
+        curvature = (x.T * (weight * p * (1 - p))) @ x
+        ridge = 1e-12 * np.trace(curvature) + np.finfo(float).tiny
+        step = np.linalg.solve(curvature + ridge * np.eye(len(theta)), gradient)
+        promised = float(gradient @ step)  # twice what a quadratic cost would fall by
+        now, length = cost(theta), 1.0
+        close = promised < 1e-12  # rounding hides that the cost still falls
+        while not close and cost(theta - length * step) > now - 1e-4 * length * promised:
+            length /= 2
+        theta = theta - length * step
+        if close:
+            break
+    return theta
+
+
+def _sigmoid(s: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(0.5 * s))
