@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from catnet import datasets
+from catnet.classes import match
 from catnet.datasets import Dataset
 from catnet.entries import Listing, opened
 from catnet.errors import UserError
 from catnet.images import ImageError, dimensions
 from catnet.photo.fingerprint import Fingerprints, fingerprints, pairs
-from catnet.text import one_line
+from catnet.text import one_line, say
 
 if TYPE_CHECKING:
     from catnet.classifier import Classifier
@@ -215,12 +216,15 @@ def _suspects(classifier: Classifier, parts: Sequence[Dataset]) -> list[Suspect]
     from catnet.train import evaluate_on
 
     found = []
+    labels, notes = match(classifier.classes, parts[0].classes)
+    for note in notes:
+        say(note)
     for part in parts:
         for mistake in evaluate_on(classifier, part).mistakes:
-            is_second = mistake.truth == part.classes[1]
-            answer = part.classes[0 if is_second else 1]
-            p = 1 - mistake.p_cat if is_second else mistake.p_cat
-            found.append(Suspect(mistake.name, mistake.truth, answer, p))
+            truth = classifier.classes.index(mistake.truth)
+            label = part.classes[labels.index(truth)]  # as the data calls it
+            p = 1 - mistake.p_cat if truth else mistake.p_cat
+            found.append(Suspect(mistake.name, label, classifier.classes[1 - truth], p))
     return sorted(found, key=lambda suspect: -suspect.p)
 
 

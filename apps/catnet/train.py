@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from catnet import networks, runs
+from catnet.classes import match
 from catnet.classifier import Classifier
-from catnet.datasets import Dataset, same_classes
+from catnet.datasets import Dataset
 from catnet.errors import UserError
 from catnet.evaluate import Evaluation, evaluate
 from catnet.runs import Checkpoint, Stopped, write_json
@@ -295,11 +296,11 @@ def fill(
 
 
 def evaluate_on(classifier: Classifier, part: Dataset) -> Evaluation:
-    """What a classifier does on a dataset."""
-    if not same_classes(classifier.classes, part.classes):
-        raise UserError(
-            f"the model tells {' from '.join(classifier.classes)}, "
-            f"the data has {' and '.join(part.classes)}"
-        )
+    """What a classifier does on a dataset, in the classifier's names of the classes.
+
+    Raises:
+        UserError: the classes of the data are not those of the model; see ``classes.match``.
+    """
+    labels = np.array(match(classifier.classes, part.classes).labels)[part.labels]
     p = classifier.probabilities(part.images)
-    return evaluate(part.labels, p, part.names, part.classes, classifier.threshold)
+    return evaluate(labels, p, part.names, classifier.classes, classifier.threshold)

@@ -22,6 +22,7 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 import numpy as np
 from PIL import Image
 
+from catnet.classes import CATS, Names, common, match
 from catnet.entries import opened
 from catnet.errors import UserError
 from catnet.images import decode
@@ -41,7 +42,7 @@ class Table:
     """What is known of n pictures, one row each.
 
     Attributes:
-        labels: (n,) int8, 1 = cat (of a source with other classes: its second class).
+        labels: (n,) int8, index into ``Cache.classes``.
         fine: (n,) int16, index into ``Cache.fine_names``; -1 where unknown.
         sources: (n,) int16, index into ``Cache.sources``.
         strata: (n,) int16, index into ``Cache.strata``: source and kind of picture.
@@ -78,7 +79,9 @@ class Cache:
         fine_names: names of the fine labels; empty if no source has them.
         fine_cats: which fine labels are cats.
         skipped: pictures that could not be decoded, with the reason.
-        notes: what is as well to know of the sources, one line each.
+        classes: the names of label 0 and label 1.
+        notes: what is as well to know of the sources, one line each; also which of their
+            classes only count as one of these.
     """
 
     images: tuple[np.ndarray, ...]
@@ -88,6 +91,7 @@ class Cache:
     fine_names: tuple[str, ...] = ()
     fine_cats: tuple[int, ...] = ()
     skipped: tuple[str, ...] = ()
+    classes: Names = CATS
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -170,6 +174,7 @@ def _shard(path: Path, name: str, folder: Path, progress: Progress | None) -> _S
             shutil.rmtree(partial, ignore_errors=True)
     with np.load(place / "table.npz") as arrays:
         about = json.loads((place / "about.json").read_text(encoding="utf-8"))
+        about["classes"] = tuple(about["classes"])
         table = Table(**arrays, names=about.pop("names"))
     images = np.asarray(np.load(place / "images.npy", mmap_mode="r"))
     return _Shard(images, table, about)
@@ -251,6 +256,7 @@ def _write(path: Path, name: str, place: Path, progress: Progress | None) -> Non
             "fine_cats": source.fine_cats,
             "skipped": source.skipped,
             "notes": source.notes,
+            "classes": source.classes,
         }
     content, perceptual, thumbs = map(np.concatenate, zip(*features, strict=True))
     with (place / "table.npz").open("wb") as file:
@@ -298,10 +304,16 @@ def _joined(names: list[str], shards: list[_Shard]) -> Cache:
     columns: dict[str, list] = {column.name: [] for column in fields(Table)}
     listed = columns.pop("names")
     fine_names: list[str] = []
+    of_source = {name: shard.about["classes"] for name, shard in zip(names, shards, strict=True)}
+    classes = common(of_source)
+    notes: list[str] = []
     for index, (name, shard) in enumerate(zip(names, shards, strict=True)):
         listed += shard.table.names
         for column, values in columns.items():
             values.append(getattr(shard.table, column))
+        fits = match(classes, of_source[name])
+        notes += [f"{name}: {note}" for note in fits.notes]
+        columns["labels"][-1] = np.array(fits.labels, np.int8)[shard.table.labels]
         columns["sources"][-1] = np.full(len(shard.table), index, np.int16)
         columns["strata"][-1] = shard.table.strata + np.int16(len(strata))
         strata += [f"{name}/{kind}" for kind in shard.about["kinds"]]
@@ -317,7 +329,8 @@ def _joined(names: list[str], shards: list[_Shard]) -> Cache:
         fine_names=tuple(fine_names),
         fine_cats=tuple(sorted({cat for shard in shards for cat in shard.about["fine_cats"]})),
         skipped=tuple(line for shard in shards for line in shard.about["skipped"]),
-        notes=tuple(line for shard in shards for line in shard.about["notes"]),
+        classes=classes,
+        notes=(*notes, *(line for shard in shards for line in shard.about["notes"])),
     )
 
 

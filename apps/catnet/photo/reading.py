@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from catnet import datasets
+from catnet.classes import CATS, Names
 from catnet.entries import opened
 from catnet.images import ImageError, decode_many
 from catnet.layouts import Layout, known
@@ -38,6 +39,7 @@ class Reading:
         notes: one line for what is as well to know.
         fine_names: names of the fine labels, if it has any.
         fine_cats: which of them are cats.
+        classes: the names of label 0 and label 1.
     """
 
     total: int
@@ -47,6 +49,7 @@ class Reading:
     notes: list[str] = field(default_factory=list)
     fine_names: list[str] = field(default_factory=list)
     fine_cats: list[int] = field(default_factory=list)
+    classes: Names = CATS
 
 
 @contextlib.contextmanager
@@ -97,4 +100,5 @@ def _dataset(path: Path) -> Reading:
                 yield Row(name, int(label), int(label), held_out=held_out), image
 
     total = sum(len(part.names) for part in parts) + len(skipped)
-    return Reading(total, [*parts[0].classes], rows(), skipped, notes)
+    classes = parts[0].classes
+    return Reading(total, [*classes], rows(), skipped, notes, classes=classes)

@@ -11,6 +11,8 @@ import dataclasses
 import numpy as np
 from PIL import Image, ImageDraw
 
+from catnet.classes import is_anything_else
+from catnet.errors import UserError
 from catnet.networks import SIZE
 from catnet.photo.cache import Cache, Table
 from catnet.photo.fingerprint import fingerprints
@@ -21,9 +23,18 @@ LARGE = 4 * SIZE  # shapes are drawn this large, then made smaller, for smooth e
 
 
 def with_textures(cache: Cache, count: int) -> Cache:
-    """The cache with one more source, ``textures``: that many pictures, all of them non-cats."""
+    """The cache with one more source, ``textures``: that many pictures, all of them non-cats.
+
+    Raises:
+        UserError: the first class is not of all that is no cat, so they belong to neither.
+    """
     if not count:
         return cache
+    if not is_anything_else(cache.classes[0]):
+        raise UserError(
+            f"--textures: pictures of nothing are neither {' nor '.join(cache.classes)}; "
+            "they are for the classes non-cat and cat: leave the option out"
+        )
     broken = count // 3
     images = np.concatenate([textures(count - broken), remains(cache, broken)])
     content, perceptual, thumbs = fingerprints(images)

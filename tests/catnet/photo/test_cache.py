@@ -147,6 +147,49 @@ def test_folders_and_h5_files_and_their_test_parts(tmp_path):
     np.testing.assert_array_equal(found.take(np.arange(4, 14)), pixels)
 
 
+def folder_of(top: Path, *classes: str) -> Path:
+    for k, name in enumerate(classes):
+        (top / name).mkdir(parents=True)
+        for i in range(2 + k):
+            (top / name / f"{i}.jpg").write_bytes(jpeg(300 + 10 * k + i))
+    return top
+
+
+def test_classes_are_the_datas_own(tmp_path):
+    animals = folder_of(tmp_path / "animals", "dog", "horse")
+    found = cache.build([animals], tmp_path / "cache")
+    assert (found.classes, found.notes) == (("dog", "horse"), ())
+    for made in (tiny_imagenet, dogs_vs_cats, h5):
+        assert cache.build([made(tmp_path)], tmp_path / "cache").classes == ("non-cat", "cat")
+
+
+def test_classes_of_several_sources_agree_by_meaning(tmp_path):
+    pets = folder_of(tmp_path / "pets", "dog", "cat")
+    other = folder_of(tmp_path / "other", "Cats", "Dogs")
+    found = cache.build([pets, other], tmp_path / "cache")
+    assert (found.classes, found.notes) == (("dog", "cat"), ())
+    np.testing.assert_array_equal(np.bincount(found.table.labels), [2 + 3, 3 + 2])
+    found = cache.build([pets, dogs_vs_cats(tmp_path)], tmp_path / "cache")
+    assert found.classes == ("non-cat", "cat")
+    assert found.notes == ("pets: dog counts as non-cat",)
+
+
+def test_labels_follow_the_names_where_two_sources_sort_them_otherwise(tmp_path):
+    """``dog`` comes before ``dogfish``, but ``dogs`` after it."""
+    one = folder_of(tmp_path / "one", "dog", "dogfish")
+    two = folder_of(tmp_path / "two", "dogs", "dogfish")
+    found = cache.build([one, two], tmp_path / "cache")
+    assert found.classes == ("dog", "dogfish")
+    is_fish = ["dogfish" in Path(name).parts for name in found.table.names]
+    np.testing.assert_array_equal(found.table.labels, is_fish)
+
+
+def test_classes_that_do_not_agree_are_refused(tmp_path):
+    animals = folder_of(tmp_path / "animals", "dog", "horse")
+    with pytest.raises(UserError, match="animals has dog and horse, but dogs-vs-cats-96px has non"):
+        cache.build([animals, dogs_vs_cats(tmp_path)], tmp_path / "cache")
+
+
 def test_take_goes_across_sources_in_any_order(tmp_path):
     found = cache.build([tiny_imagenet(tmp_path), dogs_vs_cats(tmp_path)], tmp_path / "cache")
     everything = np.concatenate(found.images)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from catnet.errors import UserError
 from catnet.photo import cache as caches
 from catnet.photo.textures import (
     _magnified,
@@ -52,6 +54,17 @@ def test_they_join_a_cache_as_one_more_source(tmp_path) -> None:
     assert not more.table.labels[here].any()
     assert {more.strata[i] for i in more.table.strata[here]} == {"textures/non-cat"}
     np.testing.assert_array_equal(more.take(np.arange(len(cache))), cache.take(np.arange(12)))
+
+
+def test_they_are_refused_where_no_class_is_of_anything_else(tmp_path) -> None:
+    for name in ("dog", "horse"):
+        (tmp_path / "animals" / name).mkdir(parents=True)
+        Image.new("RGB", (64, 64), (name == "dog" and "red") or "blue").save(
+            tmp_path / "animals" / name / "0.png"
+        )
+    cache = caches.build([tmp_path / "animals"], tmp_path / "cache")
+    with pytest.raises(UserError, match="pictures of nothing are neither dog nor horse"):
+        with_textures(cache, 3)
 
 
 def test_photographs_taken_apart_keep_their_spectrum_or_their_pixels() -> None:
