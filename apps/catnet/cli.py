@@ -102,12 +102,19 @@ def parser() -> argparse.ArgumentParser:
         "--learning-rate",
         type=_positive,
         metavar="α",
-        help="default 0.0075; 0.002 for logistic, 0.001 for adam, adamw, rmsprop",
+        help="default 0.0075; 0.002 for logistic, 0.001 for adam, adamw, rmsprop; photo 0.003",
     )
-    train.add_argument("--steps", type=_count, help="updates (default 2500; photo 12000)")
+    train.add_argument(
+        "--steps",
+        type=_count,
+        help="updates (default 2500; photo: every picture 20 times, from 1000 to 12000 steps)",
+    )
     train.add_argument("--optimizer", choices=OPTIMIZERS, help="default gd: plain gradient descent")
     train.add_argument(
-        "--batch-size", type=_count, metavar="N", help="examples a step (default all; photo 128)"
+        "--batch-size",
+        type=_count,
+        metavar="N",
+        help="examples a step (default all; photo 128 at most)",
     )
     train.add_argument(
         "--seed", type=_seed, metavar="N", help="of weights and order, below 2³² (default 1)"
@@ -149,7 +156,7 @@ def parser() -> argparse.ArgumentParser:
         "--textures",
         type=_count,
         metavar="N",
-        help="add drawn pictures of nothing, such as noise and bricks, to the first class",
+        help="add drawn pictures of nothing, such as noise and bricks, to the class non-cat",
     )
     photo.add_argument(
         "--share",
@@ -198,7 +205,10 @@ def parser() -> argparse.ArgumentParser:
     )
     predict.add_argument("--model", metavar="FILE", help=f"{MODEL_HELP} (default shipped)")
     predict.add_argument(
-        "--threshold", type=_share, metavar="P", help="answer cat from this probability on"
+        "--threshold",
+        type=_share,
+        metavar="P",
+        help="answer the second class (cat) from this probability of it on",
     )
     predict.add_argument("--json", action="store_true", help="one object a line")
     predict.add_argument(

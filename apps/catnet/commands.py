@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,8 +45,7 @@ def train(options: Namespace) -> int:
     names = ("model", *SETTINGS, *(PHOTO_SETTINGS if photo else LECTURE_SETTINGS))
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     if options.from_model:
-        _model(options.from_model)  # what is wrong with it is said before anything is made
-        given["begin_with"] = str(_model_file(options.from_model).absolute())
+        given |= _begin_with(options.from_model)
     if resumed:
         _refuse_contradictions(resumed, begun, given, options.out)
         if runs.saved(resumed)["finished"]:
@@ -54,6 +54,18 @@ def train(options: Namespace) -> int:
     folder = resumed or runs.vacant(options.out, model)
     job = _train_photo if photo else _train_lecture
     return job(options, folder, begun, {**given, "model": model})
+
+
+def _begin_with(name: str) -> dict[str, Any]:
+    """The settings of a photo training that goes on from a model: its layers are the model's."""
+    described = _model(name).architecture
+    if described["model"] != "photo":
+        raise UserError(
+            f"--from {name}: is a {described['model']} network, not photo; without --model photo "
+            "it gets a new last layer"
+        )
+    layers = {key: tuple(described[key]) for key in ("widths", "blocks")}
+    return {"begin_with": str(_model_file(name).absolute()), **layers}
 
 
 def _transfer(options: Namespace) -> int:
@@ -71,8 +83,14 @@ def _transfer(options: Namespace) -> int:
     folder = runs.vacant(options.out, "transfer")
     train_part, test_part, source = open_data(options.data[0])
     say(f"from {model.name}, training on {len(train_part.labels)} pictures, {source}")
-    report = progress_line(transfer.total_steps(config))
-    result = transfer.run(folder, config, model, train_part, test_part, source, report)
+    count = len(train_part.labels)
+    if (options.batch_size or 0) > count:
+        raise UserError(f"--batch-size {config.batch_size}: there are {count} pictures only")
+
+    def phase(what: str) -> Callable[[int, float], None]:
+        return progress_line(config.steps, title=f"{what}  ")
+
+    result = transfer.run(folder, config, model, train_part, test_part, source, phase)
     say(f"all is in {folder}")
     print(result)
     return 0
@@ -152,14 +170,17 @@ def _train_photo(
     from catnet.photo.run import EVERY, run
     from catnet.photo.train import PhotoConfig
 
-    if begun:
-        config = runs.settings_of(PhotoConfig, begun)
-    else:
-        settings = {name: value for name, value in given.items() if name != "model"}
-        config = PhotoConfig(**{**settings, "shares": tuple(given.get("shares", ()))})
+    settings = {name: value for name, value in given.items() if name != "model"}
+    settings["shares"] = tuple(given.get("shares", ()))
+
+    def configure(images: int) -> PhotoConfig:
+        if begun:
+            return runs.settings_of(PhotoConfig, begun)
+        return PhotoConfig.suited(images + settings.get("textures", 0), **settings)
+
     results = run(
         options.data or begun.get("data", []),
-        config,
+        configure,
         folder,
         cache_in=options.cache or begun.get("cache"),
         resume=bool(begun),
@@ -224,6 +245,8 @@ def predict(options: Namespace) -> int:
     classifier = _model(options.model)
     if not options.json:
         say(f"model: {classifier.name}, {classifier.about}")
+        if classifier.classes[1] != "cat":
+            say(f"the numbers are probabilities of {one_line(classifier.classes[1])}")
     explanations = _Explanations(classifier, options.explain) if options.explain else None
     failed = 0
     for answer, image in classifier.seen(found, options.threshold):
@@ -277,6 +300,7 @@ def explain(options: Namespace) -> int:
 
 def eval(options: Namespace) -> int:
     """How good a model is on the test part of DATA, or on all of it where it has none."""
+    from catnet.classes import match
     from catnet.train import evaluate_on
 
     if options.held_out:
@@ -287,6 +311,8 @@ def eval(options: Namespace) -> int:
     (data,) = options.data
     first, test = _load(data)
     part = first if test is None else test
+    for note in match(classifier.classes, part.classes).notes:
+        say(note)
     result = evaluate_on(classifier, part)
     which = "all pictures" if test is None else "the test part"
     say(f"model: {classifier.name}, {classifier.about}; {which} of {data}")
@@ -303,7 +329,9 @@ def _eval_held_out(options: Namespace) -> int:
     classifier = _model(options.model)
     cache = caches.build(options.data, options.cache or cache_folder())
     say(f"model: {classifier.name}, {classifier.about}; the pictures held out of each DATA")
-    for name, result in scores(classifier, cache).items():
+    for note in cache.notes:
+        say(note)
+    for name, result in scores(classifier, cache, say).items():
         if options.json:
             print(json.dumps({"model": classifier.name, "data": name, **result.as_json()}))
         else:

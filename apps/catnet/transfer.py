@@ -12,7 +12,7 @@ import numpy as np
 from catnet import figures, runs
 from catnet.classifier import Classifier
 from catnet.datasets import Dataset
-from catnet.errors import UserError
+from catnet.errors import UserError, diverged
 from catnet.evaluate import Evaluation
 from catnet.features import divided, features
 from catnet.train import fill
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jaxnn import Layer
 
 Report = Callable[[int, float], None]  # (steps done, last cost)
+Phase = Callable[[str], Report]  # what learns, "last layer" or "all layers", to its own report
 
 WHOLE_RATE = 1e-4  # learning rate of the whole network: small, so that what it knows stays
 HEAD_RATE = 1e-2  # of a new last layer by itself
@@ -69,7 +70,7 @@ def run(
     train_part: Dataset,
     test_part: Dataset,
     source: str,
-    report: Report | None = None,
+    phase: Phase | None = None,
 ) -> Evaluation:
     """Train, then make and fill the run folder: a transfer that is stopped leaves nothing.
 
@@ -79,7 +80,7 @@ def run(
     figures.check()
     transferred(model.architecture)
     described = {"model": "transfer", **asdict(config), "from": model.name, "source": source}
-    architecture, params, costs = train(config, model, train_part, report)
+    architecture, params, costs = train(config, model, train_part, phase)
     runs.begin(folder, {**described, "classes": list(train_part.classes)})
     classifier = Classifier(
         architecture=architecture,
@@ -92,7 +93,7 @@ def run(
 
 
 def train(
-    config: Transfer, model: Classifier, data: Dataset, report: Report | None = None
+    config: Transfer, model: Classifier, data: Dataset, phase: Phase | None = None
 ) -> tuple[dict[str, Any], Any, np.ndarray]:
     """Give a model a new last layer, and train it, or all of it, on a dataset.
 
@@ -105,7 +106,8 @@ def train(
         config: how.
         model: what is learnt from; not changed.
         data: pictures of the two classes.
-        report: called with the steps done and the cost.
+        phase: told what learns from now on, since the two differ in speed; what it gives is called
+            with the steps done of this phase and the cost.
 
     Returns:
         The architecture, the parameters, and the cost before every update.
@@ -125,18 +127,15 @@ def train(
     loss, costs = jaxnn.binary_cross_entropy, []
     batch_size = min(config.batch_size, len(x))
 
-    def descend(part: Layer, params: Any, inputs: Any, rate: float) -> Any:
-        done = len(costs)
+    def descend(what: str, part: Layer, params: Any, inputs: Any, rate: float) -> Any:
+        report = phase(what) if phase else None
 
         def progress(state: jaxnn.State, of_chunk: jax.Array) -> None:
             costs.extend(np.asarray(of_chunk).tolist())
-            if not np.isfinite(costs[-1]):
-                raise UserError(
-                    f"the cost is no number any more at step {len(costs)}; "
-                    f"try a smaller --learning-rate than {rate:g}"
-                )
+            if len(bad := np.flatnonzero(~np.isfinite(costs))):
+                raise diverged(int(bad[0]), costs[bad[0]], rate)
             if report:
-                report(done + state.step, costs[-1])
+                report(state.step, costs[-1])
 
         how = {"steps": config.steps, "chunk": CHUNK, "progress": progress}
         how |= {"batch_size": batch_size, "key": jax.random.key(config.seed)}
@@ -144,11 +143,12 @@ def train(
         return jaxnn.fit(part, loss, params, inputs, y, optimizer=optimizer, **how)[0]
 
     head_rate = config.learning_rate if config.freeze else None
-    params = (*kept, *descend(head, new, seen, head_rate or HEAD_RATE))
+    params = (*kept, *descend("last layer", head, new, seen, head_rate or HEAD_RATE))
     if not config.freeze:
         pixels = jnp.asarray(x, jnp.float32) / 255
         net = jaxnn.serial(*body.layers, *head.layers)
-        params = descend(net, params, pixels, config.learning_rate or WHOLE_RATE)
+        rate = config.learning_rate or WHOLE_RATE
+        params = descend("all layers", net, params, pixels, rate)
     return described, params, np.array(costs)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jax
@@ -103,12 +104,38 @@ def test_the_command_makes_a_run_that_predicts(data: Path, tmp_path: Path, capsy
     assert "a transfer is short; begin it again" in capsys.readouterr().err
 
 
+def test_a_transfer_that_diverges_says_where_and_what_to_try(data: Path) -> None:
+    train_part, _ = datasets.load(data)
+    old = model(networks.architecture("shallow", (30,), "identity"))
+    config = Transfer(False, 60, learning_rate=1e30, batch_size=8)
+    with pytest.raises(UserError) as stopped:
+        transfer.train(config, old, train_part)
+    line = r"training diverged at step (\d+): the cost is (NaN|infinite); try a smaller "
+    found = re.fullmatch(line + r"--learning-rate than 1e\+30", str(stopped.value))
+    assert found
+    assert 60 < int(found[1]) < 110  # in the first chunk of all layers, not at its end
+
+
+@pytest.mark.usefixtures("compiled_quickly")
+def test_each_phase_has_reports_of_its_own(data: Path) -> None:
+    train_part, _ = datasets.load(data)
+    reports: dict[str, list[int]] = {}
+
+    def phase(what: str):
+        return lambda done, cost: reports.setdefault(what, []).append(done)
+
+    old = model(networks.architecture("shallow", (5,)))
+    transfer.train(Transfer(False, 60, batch_size=8), old, train_part, phase)
+    assert reports == {"last layer": [50, 60], "all layers": [50, 60]}
+
+
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
         (["--model", "deep"], "--model is not for --from"),
         (["--optimizer", "adam"], "--optimizer is not for --from"),
         (["--textures", "4"], "--textures is not for --from"),
+        (["--batch-size", "25"], "--batch-size 25: there are 24 pictures only"),
         (["--from", "none.safetensors"], "model none.safetensors"),
     ],
 )

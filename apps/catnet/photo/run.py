@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from catnet import runs
+from catnet.classes import match
 from catnet.classifier import Classifier
 from catnet.compiled import cache_folder
 from catnet.errors import UserError
@@ -20,23 +21,24 @@ from catnet.evaluate import Evaluation, evaluate
 from catnet.features import divided, features
 from catnet.photo import cache as caches
 from catnet.photo.cache import Cache
-from catnet.photo.calibration import calibrate
+from catnet.photo.calibration import calibrate, calibration_weights
 from catnet.photo.probe import source_auc
 from catnet.photo.split import TEST, VALIDATION, split
 from catnet.photo.textures import with_textures
-from catnet.photo.train import Classes, PhotoConfig, divide, train
+from catnet.photo.train import Classes, PhotoConfig, divide, initial, train
 from catnet.runs import Checkpoint, write_json
 
 Say = Callable[[str], None]
 
 VIEWS = (64, 44)  # what an answer is the mean of, see ``views``; chosen on validation data
+MIN_CALIBRATED = 20  # validation pictures of each class, to fit a calibration to
 MIN_PROBED = 50  # pictures of each source, to tell whether they can be told apart
 EVERY = 30.0  # seconds between two saves of the state, which is some 20 MB
 
 
 def run(
     sources: Sequence[str],
-    config: PhotoConfig,
+    configure: Callable[[int], PhotoConfig],
     folder: Path,
     *,
     cache_in: str | None,
@@ -51,7 +53,7 @@ def run(
 
     Args:
         sources: zips, folders or h5 files.
-        config: the settings.
+        configure: gives the settings for a number of pictures.
         folder: a new one, or to resume one that ``run`` made.
         cache_in: where decoded pictures are kept.
         resume: go on from the state in the folder.
@@ -65,6 +67,7 @@ def run(
         raise UserError("--model photo needs DATA: zips, folders or h5 files of photographs")
     place = Path(cache_in or cache_folder()).absolute()
     cache = caches.build(sources, place, _told(say))
+    config = configure(len(cache))
     cache = with_textures(cache, config.textures)
     for line in cache.skipped:
         say(f"left out: {line}")
@@ -73,9 +76,14 @@ def run(
     parts = divide(config, cache)
     columns = (getattr(cache.table, name) for name in HASHED)
     content = runs.digest(cache.sources, cache.strata, cache.fine_names, cache.fine_cats, *columns)
+    goes_on = False
     if resume:
         runs.same_data(folder, ", ".join(sources), content)
-    else:
+        goes_on = runs.saved(folder)["step"] > 0
+    # A model that was begun with is not needed once there is a state, and may have gone.
+    begun = dataclasses.replace(config, begin_with="") if goes_on else config
+    state = initial(begun, Classes.of(cache))
+    if not resume:
         described = {
             "model": "photo",
             **asdict(config),
@@ -88,10 +96,11 @@ def run(
     say(f"{len(cache)} pictures from {', '.join(cache.sources)}; the run is in {folder}")
     with runs.training_in(folder):
         with Checkpoint(folder, every) as checkpoint:
-            params = train(config, cache, parts, checkpoint, say)
-        classifier = calibrated(_classifier(config, cache, params, folder.resolve().name), cache)
+            params = train(config, cache, parts, state, checkpoint, say)
+        classifier = _classifier(config, cache, params, folder.resolve().name)
+        classifier = calibrated(classifier, cache, say)
         classifier.save(folder / "model.safetensors")
-        results = scores(Classifier.load(folder), cache)
+        results = scores(Classifier.load(folder), cache, say)
         described = {name: result.as_json() for name, result in results.items()}
         write_json(folder / "evaluation.json", {**described, **checks(classifier, cache)})
         runs.finish(folder)
@@ -116,54 +125,77 @@ def _classifier(config: PhotoConfig, cache: Cache, params: Any, name: str) -> Cl
             "views": list(VIEWS),
         },
         params=(*half, ()),
-        classes=("non-cat", "cat"),
+        classes=cache.classes,
         name=name,
         about=f"trained on {', '.join(cache.sources)}",
     )
 
 
-def calibrated(classifier: Classifier, cache: Cache) -> Classifier:
-    """The model with the calibration that the validation part asks for."""
+def calibrated(classifier: Classifier, cache: Cache, say: Say) -> Classifier:
+    """The model with a calibration from the validation part; as it is where that is too small."""
     numbers = np.flatnonzero(split(cache.table) == VALIDATION)
-    z = classifier.logits(cache.take(numbers))
-    found = calibrate(z, cache.table.labels[numbers], cache.table.sources[numbers])
+    labels, sources = cache.table.labels[numbers], cache.table.sources[numbers]
+    counts = np.bincount(labels[calibration_weights(labels, sources) > 0], minlength=2).tolist()
+    if min(counts) < MIN_CALIBRATED:
+        (n_0, n_1), (first, second) = counts, cache.classes
+        say(
+            f"probabilities are not calibrated: the validation part has {n_0} of {first} and "
+            f"{n_1} of {second}, and {MIN_CALIBRATED} of each are needed"
+        )
+        return classifier
+    found = calibrate(classifier.logits(cache.take(numbers)), labels, sources)
     return dataclasses.replace(classifier, **found._asdict())
 
 
-def scores(classifier: Classifier, cache: Cache) -> dict[str, Evaluation]:
-    """What a model does on the test part of every source of a cache, each by itself."""
-    results = {}
+def scores(classifier: Classifier, cache: Cache, say: Say) -> dict[str, Evaluation]:
+    """What a model does on the test part of every source of a cache, each by itself.
+
+    Raises:
+        UserError: the classes are not the model's, or no source has both in its test part.
+    """
+    fits = match(classifier.classes, cache.classes)
+    for note in fits.notes:
+        say(note)
+    results, lacks = {}, []
     held = split(cache.table) == TEST
     for source, name in enumerate(cache.sources):
         numbers = np.flatnonzero(held & (cache.table.sources == source))
         labels = cache.table.labels[numbers]
-        if len(set(labels.tolist())) == 2:
-            p = classifier.probabilities(cache.take(numbers))
-            names = [cache.table.names[i] for i in numbers]
-            results[name] = evaluate(labels, p, names, classifier.classes, classifier.threshold)
+        if absent := [its for label, its in enumerate(cache.classes) if label not in labels]:
+            lacks.append(f"{name}: no score, the {len(numbers)} pictures held out of it have ")
+            lacks[-1] += f"no {' and no '.join(absent)}"
+            continue
+        p = classifier.probabilities(cache.take(numbers))
+        names = [cache.table.names[i] for i in numbers]
+        labels = np.array(fits.labels)[labels]
+        results[name] = evaluate(labels, p, names, classifier.classes, classifier.threshold)
+    if not results:
+        raise UserError(f"{'; '.join(lacks)}; add pictures (100 of each class are enough)")
+    for lack in lacks:
+        say(lack)
     return results
 
 
 def checks(classifier: Classifier, cache: Cache) -> dict[str, Any]:
-    """False cats where there are no cats at all, and whether sources can be told apart.
+    """False positives where there are none of class 1, and whether sources can be told apart.
 
     Returns:
-        ``false_cats``: of every source without cats, the share of its test part that the model
-        calls one.  ``source_auc``: how well its features tell the two largest sources apart
-        among the non-cats of the test part; 0.5 is not at all.
+        ``false_positives``: of every source without class 1 (cat), the share of its test part
+        that the model puts in it.  ``source_auc``: how well its features tell the two largest
+        sources apart among the test pictures of class 0; 0.5 is not at all.
     """
     held = split(cache.table) == TEST
-    false_cats, others = {}, {}
+    false_positives, others = {}, {}
     for source, name in enumerate(cache.sources):
         here = cache.table.sources == source
         numbers = np.flatnonzero(held & here & (cache.table.labels == 0))
         if not cache.table.labels[here].any() and len(numbers):
             p = classifier.probabilities(cache.take(numbers))
-            false_cats[name] = float(np.mean(p >= classifier.threshold))
+            false_positives[name] = float(np.mean(p >= classifier.threshold))
         elif len(numbers):
             others[name] = numbers
     largest = sorted(others, key=lambda name: -len(others[name]))[:2]
-    found: dict[str, Any] = {"false_cats": false_cats}
+    found: dict[str, Any] = {"false_positives": false_positives}
     if len(largest) == 2 and min(len(others[name]) for name in largest) >= MIN_PROBED:
         count = min(len(others[name]) for name in largest)
         numbers = np.concatenate([others[name][:count] for name in largest])

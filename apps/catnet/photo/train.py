@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -19,19 +19,23 @@ import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
 import jaxnn
+from catnet.classes import agree
 from catnet.classifier import Classifier
-from catnet.errors import UserError
+from catnet.errors import UserError, diverged
 from catnet.evaluate import auc, balanced_accuracy
 from catnet.photo.augment import FULL, LIGHT, augment, mix, prepare
 from catnet.photo.cache import Cache
 from catnet.photo.network import Targets, log_odds, photo_loss, targets, trunk
 from catnet.photo.sampling import Sampler, make_sampler, priors
-from catnet.photo.split import TRAIN, VALIDATION, split
+from catnet.photo.split import PARTS, TEST, TRAIN, VALIDATION, split
 from catnet.runs import Checkpoint
+from catnet.text import pace_of
 from jaxnn.serialization import write_whole
 
 CHUNK = 8  # steps in one compiled program: between them nothing waits for Python
 BATCH = 256  # pictures at a time where nothing is learnt
+EPOCHS = 20  # by default every image is drawn so often on average
+STEPS = (1000, 12000)  # but with so many steps at least and at most
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class PhotoConfig:
     Attributes:
         widths: channels of each stage of the network.
         blocks: residual blocks of each stage.
-        steps: how many updates.
+        steps: how many updates; see ``suited``.
         batch_size: pictures a step.
         learning_rate: at its peak; of Muon for kernels and matrices, of Adam for the rest.
         weight_decay: of kernels and matrices.
@@ -55,7 +59,8 @@ class PhotoConfig:
         smoothing: share of a label that is given to the others.
         average: decay of the moving average of the weights.
         validate_every: steps.
-        begin_with: a photo model whose weights are gone on from; "" for new ones.
+        begin_with: a photo model whose weights are gone on from; "" for new ones.  Its last layer
+            is replaced where the classes are others.
         precision: what the network computes in, "float32" or "bfloat16"; its parameters, their
             gradients and the cost are float32 in any case.
         textures: how many drawn pictures of nothing are added, as non-cats.
@@ -84,6 +89,22 @@ class PhotoConfig:
     shares: tuple[tuple[str, float], ...] = ()
     seed: int = 1
 
+    @classmethod
+    def suited(cls, images: int, **settings: Any) -> Self:
+        """The settings for so many images; those that are given stay.
+
+        Example:
+            >>> config = PhotoConfig.suited(30_000, seed=2)
+            >>> config.steps, config.validate_every, config.batch_size
+            (4687, 390, 128)
+        """
+        usual: dict[str, Any] = {"batch_size": min(cls.batch_size, max(8, images // 2))}
+        usual |= settings
+        steps = EPOCHS * images // usual["batch_size"]
+        usual = {"steps": min(max(steps, STEPS[0]), STEPS[1]), **usual}
+        every = min(cls.validate_every, max(CHUNK, usual["steps"] // 12))
+        return cls(**{"validate_every": every, **usual})
+
 
 class TrainState(NamedTuple):
     """What a step makes from the one before."""
@@ -103,10 +124,10 @@ class Classes(NamedTuple):
 
     @staticmethod
     def of(cache: Cache) -> Classes:
-        """The fine classes of the data; where it has none, the two labels themselves."""
+        """The fine classes of the data; where it has none, the two classes themselves."""
         if cache.fine_names:
             return Classes(cache.fine_names, cache.fine_cats, cache.table.fine)
-        return Classes(("non-cat", "cat"), (1,), cache.table.labels)
+        return Classes(cache.classes, (1,), cache.table.labels)
 
 
 def network(config: PhotoConfig, classes: int) -> jaxnn.Layer:
@@ -116,8 +137,9 @@ def network(config: PhotoConfig, classes: int) -> jaxnn.Layer:
 
 def optimizer(config: PhotoConfig) -> optax.GradientTransformation:
     """Muon (Jordan et al. 2024) for kernels and matrices, Adam for the rest; warm-up, then to 0."""
+    warm_up = max(1, int(config.warm_up * config.steps))
     rate = optax.schedules.warmup_cosine_decay_schedule(
-        0.0, config.learning_rate, max(1, int(config.warm_up * config.steps)), config.steps
+        0.0, config.learning_rate, warm_up, max(config.steps, warm_up + 1)
     )
 
     def directions(params: Any) -> Any:
@@ -142,13 +164,43 @@ def start(config: PhotoConfig, classes: int) -> TrainState:
     return TrainState(np.zeros((), np.int32), params, average, optimizer(config).init(params))
 
 
-def _with_weights(state: TrainState, model: Classifier) -> TrainState:
-    """The same state with the weights of a model of the same network in it."""
-    params = tuple(model.params[: len(state.params)])
-    shapes = (jax.tree.map(jnp.shape, tree) for tree in (params, state.params))
-    if len(set(map(str, shapes))) > 1:
+def _with_weights(state: TrainState, model: Classifier, keep_last: bool = True) -> TrainState:
+    """The same state with the weights of a model in it.
+
+    The last layer is the model's if it has as many classes, and if it is to be kept.
+
+    Raises:
+        UserError: the layers below the last are others.
+    """
+    # Copies: the buffers of a state are given away, and the model keeps its own.
+    theirs = [jax.tree.map(jnp.copy, layer) for layer in model.params[:2]]
+    fits = [_shapes(a) == _shapes(b) for a, b in zip(theirs, state.params, strict=True)]
+    if not fits[0]:
         raise UserError(f"{model.name}: is another network than this training's")
+    params = (theirs[0], theirs[1] if fits[1] and keep_last else state.params[1])
     return state._replace(params=params, average=jax.tree.map(jnp.copy, params))
+
+
+def _shapes(tree: Any) -> str:
+    return str(jax.tree.map(jnp.shape, tree))
+
+
+def initial(config: PhotoConfig, classes: Classes) -> TrainState:
+    """The state before the first step, with the weights of ``begin_with`` if there is one.
+
+    Raises:
+        UserError: that model cannot be read, or is another network.
+    """
+    state = start(config, len(classes.names))
+    if not config.begin_with:
+        return state
+    model = Classifier.load(config.begin_with)
+    if model.architecture["model"] != "photo":
+        raise UserError(f"{model.name}: is no photo network; leave --model photo out")
+    same = model.architecture["cats"] == [*classes.cats]
+    if len(classes.names) == 2:
+        same = same and agree(model.classes, (classes.names[0], classes.names[1]))
+    return _with_weights(state, model, same)
 
 
 def compiled_steps(config: PhotoConfig, classes: Classes) -> Callable[..., Any]:
@@ -280,29 +332,42 @@ def divide(config: PhotoConfig, cache: Cache) -> tuple[Sampler, np.ndarray]:
     """What draws from the training part, and the numbers of the validation pictures.
 
     Raises:
-        UserError: the shares do not fit, or there are too few pictures to validate on.
+        UserError: the shares or the batch size do not fit, or a part has too few pictures.
     """
     parts = split(cache.table)
+    for part in (TRAIN, VALIDATION, TEST):
+        _check_part(cache, parts, part)
+    if config.batch_size > (count := np.count_nonzero(parts == TRAIN)):
+        raise UserError(f"--batch-size {config.batch_size}: there are {count} pictures only")
     shares = dict(config.shares)
     sampler = make_sampler(cache, parts == TRAIN, config.batch_size, shares, config.seed)
-    held = np.flatnonzero(parts == VALIDATION)
-    nothing = Validation(np.zeros(len(held)), cache.table.labels[held], cache.table.sources[held])
-    if not nothing.scores(cache.sources):
+    return sampler, np.flatnonzero(parts == VALIDATION)
+
+
+def _check_part(cache: Cache, parts: np.ndarray, part: int) -> None:
+    """Refuse a part without a class; to be measured on, both are needed from one source."""
+    here = parts == part
+    labels, sources = cache.table.labels[here], cache.table.sources[here]
+    absent = [name for label, name in enumerate(cache.classes) if label not in labels]
+    both = any(len(set(labels[sources == source].tolist())) == 2 for source in np.unique(sources))
+    if absent or (part != TRAIN and not both):
+        lack = f"has no {' and no '.join(absent)}" if absent else "has no source with both classes"
         raise UserError(
-            f"{len(cache)} pictures are too few: among the {len(held)} set aside for validation "
-            "no source has both classes"
+            f"{len(cache)} pictures are too few: the {PARTS[part]} part, {len(labels)} of them, "
+            f"{lack}; add different pictures (100 of each class are enough), "
+            "or use --from shipped without --model photo"
         )
-    return sampler, held
 
 
 def train(
     config: PhotoConfig,
     cache: Cache,
     parts: tuple[Sampler, np.ndarray],
+    state: TrainState,
     checkpoint: Checkpoint,
     say: Callable[[str], None],
 ) -> Any:
-    """Train, or go on from the saved state.
+    """Train from a state, or go on from the saved one.
 
     Writes the state, ``best.safetensors`` (the averaged weights with the best validation score)
     and ``validation.jsonl`` (made from the state) into the run folder.
@@ -313,9 +378,6 @@ def train(
     classes = Classes.of(cache)
     sampler, held = parts
     best_file = checkpoint.folder / "best.safetensors"
-    state = start(config, len(classes.names))
-    if config.begin_with:
-        state = _with_weights(state, Classifier.load(config.begin_with))
     lines: list[dict[str, Any]] = []  # one a validation
     if found := checkpoint.load(state):
         state, lines = found[0], found[1]["validations"]
@@ -327,31 +389,30 @@ def train(
         z = answer(params, cache, held)
         return Validation(z, cache.table.labels[held], cache.table.sources[held])
 
-    first, began = int(state.step), time.monotonic()
-    told = began
+    first, told, pace = int(state.step), time.monotonic(), pace_of(config.steps)
     columns = (cache.table.labels, classes.fine, priors(cache, sampler))
     with closing(batches(cache, sampler, columns, first, config.steps)) as chunks:
         for batch in chunks:
             before = int(state.step)
             state, costs = run(state, *batch)
             done = int(state.step)
-            if not np.isfinite(np.asarray(costs)).all():
-                raise UserError(
-                    f"the cost is no number any more at step {done}; try a smaller learning rate; "
-                    f"the best weights so far are in {best_file}"
-                )
-            now = time.monotonic()
-            if now - told > 10 or done == config.steps:
-                told = now
-                speed = (done - first) / (now - began)
-                say(
-                    f"step {done}/{config.steps}  cost {float(costs[-1]):.3f}  "
-                    f"{speed * config.batch_size:.0f} pictures/s  "
-                    f"{(config.steps - done) / speed / 60:.0f} min left"
-                )
+            costs = np.asarray(costs)
+            remark = f"; the best weights so far are in {best_file}" if lines else ""
+            if len(bad := np.flatnonzero(~np.isfinite(costs))):
+                at = before + int(bad[0])
+                raise diverged(at, float(costs[bad[0]]), config.learning_rate, remark)
+            now = pace(done)
+            if time.monotonic() - told > 10 or done == config.steps:
+                told = time.monotonic()
+                speed = f"  {now.speed * config.batch_size:.0f} pictures/s" if now else ""
+                left = f"  {now}" if now and done < config.steps else ""
+                say(f"step {done}/{config.steps}  cost {costs[-1]:.3f}{speed}{left}")
             every = config.validate_every
             if done // every > before // every or done == config.steps:
                 validation = validate(state.average)
+                if len(bad := np.flatnonzero(~np.isfinite(validation.z))):
+                    z = float(validation.z[bad[0]])
+                    raise diverged(done, z, config.learning_rate, remark, "a validation answer")
                 score = validation.score(cache.sources)
                 if score > max((line["score"] for line in lines), default=-1.0):
                     jaxnn.save(best_file, state.average, {"step": done, "score": score})

@@ -59,7 +59,7 @@ def test_they_join_a_cache_as_one_more_source(tmp_path) -> None:
 def test_they_are_refused_where_no_class_is_of_anything_else(tmp_path) -> None:
     for name in ("dog", "horse"):
         (tmp_path / "animals" / name).mkdir(parents=True)
-        Image.new("RGB", (64, 64), (name == "dog" and "red") or "blue").save(
+        Image.new("RGB", (64, 64), "red" if name == "dog" else "blue").save(
             tmp_path / "animals" / name / "0.png"
         )
     cache = caches.build([tmp_path / "animals"], tmp_path / "cache")
