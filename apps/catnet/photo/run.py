@@ -156,14 +156,17 @@ def scores(classifier: Classifier, cache: Cache, say: Say) -> dict[str, Evaluati
     fits = match(classifier.classes, cache.classes)
     for note in fits.notes:
         say(note)
-    results, lacks = {}, []
+    results, lacks, by_chance = {}, [], []
     held = split(cache.table) == TEST
     for source, name in enumerate(cache.sources):
-        numbers = np.flatnonzero(held & (cache.table.sources == source))
+        here = cache.table.sources == source
+        numbers = np.flatnonzero(held & here)
         labels = cache.table.labels[numbers]
-        if absent := [its for label, its in enumerate(cache.classes) if label not in labels]:
-            lacks.append(f"{name}: no score, the {len(numbers)} pictures held out of it have ")
-            lacks[-1] += f"no {' and no '.join(absent)}"
+        absent = [its for label, its in enumerate(cache.classes) if label not in labels]
+        if absent:
+            lack = f"has {len(numbers)} pictures held out, and no {' and no '.join(absent)}"
+            lacks.append(f"{name}: no score, since it {lack} among them")
+            by_chance += lacks[-1:] if len(set(cache.table.labels[here].tolist())) == 2 else []
             continue
         p = classifier.probabilities(cache.take(numbers))
         names = [cache.table.names[i] for i in numbers]
@@ -171,7 +174,7 @@ def scores(classifier: Classifier, cache: Cache, say: Say) -> dict[str, Evaluati
         results[name] = evaluate(labels, p, names, classifier.classes, classifier.threshold)
     if not results:
         raise UserError(f"{'; '.join(lacks)}; add pictures (100 of each class are enough)")
-    for lack in lacks:
+    for lack in by_chance:
         say(lack)
     return results
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from redblue import write
 
+import jaxnn
 from catnet import Classifier, cli, networks
 from catnet.errors import UserError
 from catnet.photo.train import Classes, PhotoConfig, _with_weights, initial, start
@@ -87,6 +88,12 @@ def test_the_command_goes_on_from_any_photo_model(tmp_path, capsys) -> None:
     for leaf, its in zip(*map(jax.tree.leaves, (after.params[0], model().params[0])), strict=True):
         np.testing.assert_allclose(leaf, its, rtol=2**-10, atol=1e-4)  # it is saved as float16
     config = json.loads((tmp_path / "run" / "config.json").read_text())
+    # Once there is a state, the model is not needed to go on.
+    (tmp_path / "before.safetensors").unlink()
+    state = tmp_path / "run" / "state.safetensors"
+    leaves, about = jaxnn.load(state)
+    jaxnn.save(state, leaves, {**about, "finished": False})
+    assert cli.main(["train", "--resume", str(tmp_path / "run")]) == 0
     assert config["begin_with"] == f"{tmp_path}/before.safetensors"
 
 

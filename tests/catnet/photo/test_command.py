@@ -173,9 +173,12 @@ def test_a_source_without_a_score_is_named(animals: Path, decoded: Path, monkeyp
     results = run.scores(Knows(), two, said.append)  # type: ignore[arg-type]
     assert [*results] == ["one"]
     assert results["one"].accuracy == 1.0
-    assert said == ["two: no score, the 20 pictures held out of it have no horse"]
+    assert said == ["two: no score, since it has 20 pictures held out, and no horse among them"]
     monkeypatch.setattr(run, "split", lambda table: np.full(len(table), TRAIN))
-    with pytest.raises(UserError, match="one: no score, the 0 pictures held out of it have no dog"):
+    with pytest.raises(
+        UserError,
+        match="one: no score, since it has 0 pictures held out, and no dog and no horse among",
+    ):
         run.scores(Knows(), two, said.append)  # type: ignore[arg-type]
 
 
