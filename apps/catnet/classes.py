@@ -49,7 +49,7 @@ def match(ours: Names, theirs: Names) -> Match:
         catnet.errors.UserError: the model tells dog from cat, the data has non-cat and cat: neither
         of them is dog
     """
-    for same in (_composed, _caseless, _singular):
+    for same in (composed, caseless, _singular):
         mine, other = [*map(same, ours)], [*map(same, theirs)]
         if mine[0] != mine[1] and sorted(mine) == sorted(other):
             return Match((mine.index(other[0]), mine.index(other[1])))
@@ -121,14 +121,21 @@ def _is_cat(name: str) -> bool:
     return _singular(name) == "cat"
 
 
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name.strip())
+def composed(name: str) -> str:
+    """A name as its writer sees it: in composed Unicode, without spaces around it."""
+    return unicodedata.normalize("NFC", name.strip()) or name
 
 
-def _caseless(name: str) -> str:
-    return _composed(_composed(name).casefold())
+def caseless(name: str) -> str:
+    """What two names share that mean one class or part: case and the form of Unicode are no matter.
+
+    Example:
+        >>> caseless("Cafe\\u0301 ") == caseless("CAF\\u00c9")
+        True
+    """
+    return composed(composed(name).casefold())
 
 
 def _singular(name: str) -> str:
-    name = _caseless(name)
+    name = caseless(name)
     return name if name.endswith("ss") else name.removesuffix("s")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
 from catnet import layouts
+from catnet.classes import caseless, composed
 from catnet.entries import Listing, is_zip, opened
 from catnet.errors import UserError
 from catnet.images import decode_many
@@ -19,7 +20,7 @@ from catnet.kinds import passed_over
 from catnet.networks import SIZE
 from catnet.photo.fingerprint import fingerprints, groups
 from catnet.sources import ImageError
-from catnet.structure import CATS, LAYOUT, Part, divide, key, shown
+from catnet.structure import CATS, LAYOUT, Part, divide
 
 if TYPE_CHECKING:
     import h5py
@@ -216,7 +217,7 @@ def _load_part(part: Part, on_problem: Report) -> Dataset:
 
 def _classes(path: str, names: Iterable[str]) -> tuple[str, str]:
     """The two class names in the order of their labels."""
-    found = {key(name): shown(name) for name in reversed([*names])}
+    found = {caseless(name): composed(name) for name in reversed([*names])}
     ordered = sorted(found, key=lambda name: (name in CATS, name))
     if len(found) != 2:
         listed = ", ".join([found[name] for name in ordered[:8]] + ["…"] * (len(found) > 8))
@@ -228,15 +229,10 @@ def _checked_pair(path: str, parts: list[Dataset]) -> tuple[Dataset, Dataset | N
     if len(parts) == 1:
         return parts[0], None
     train, test = parts
-    if not same_classes(train.classes, test.classes):
+    if [*map(caseless, train.classes)] != [*map(caseless, test.classes)]:
         ours, theirs = ", ".join(train.classes), ", ".join(test.classes)
         raise UserError(f"{path}: training classes are {ours}, but test classes {theirs}")
     return train, test._replace(classes=train.classes)
-
-
-def same_classes(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Whether the names are the same but for case and the form of Unicode, in the same order."""
-    return [*map(key, one)] == [*map(key, other)]
 
 
 # ---- HDF5
@@ -289,7 +285,7 @@ def _h5_part(name: str, file: h5py.File, part: str) -> Dataset:
         raise UserError(f"{name}: {part}_set_y has pictures of one class only")
     written = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in listed[()]]
     classes = _classes(name, written)
-    if not same_classes(classes, written):
+    if [*map(caseless, classes)] != [*map(caseless, written)]:
         labels = 1 - labels.astype(np.int32)
     names = [f"{name}[{i}]" for i in range(len(labels))]
     return Dataset(x[()], labels.astype(np.int32), names, classes)

@@ -6,11 +6,11 @@ The same for a folder and a zip of it; both are lists of entries that have place
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from catnet.classes import caseless, composed
 from catnet.entries import Entry, is_zip
 from catnet.errors import UserError
 
@@ -32,21 +32,6 @@ class Part(NamedTuple):
 
     path: str
     classes: dict[str, list[Entry]]
-
-
-def key(name: str) -> str:
-    """What two names share that mean one class or part: case and the form of Unicode are no matter.
-
-    Example:
-        >>> key("Cafe\\u0301 ") == key("CAF\\u00c9")
-        True
-    """
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())
-
-
-def shown(name: str) -> str:
-    """The name as its writer sees it: composed, without spaces around it."""
-    return unicodedata.normalize("NFC", name.strip()) or name
 
 
 def divide(path: str, entries: Sequence[Entry], on_problem: Report, on_note: Report) -> list[Part]:
@@ -123,7 +108,7 @@ def _descend(entries: Sequence[Entry]) -> _Level:
     top = level = _level([], entries)
     while len(level.folders) == 1:
         [inside] = level.folders.values()
-        below = _level([*level.through, shown(inside[0].place[0])], _inside(inside))
+        below = _level([*level.through, composed(inside[0].place[0])], _inside(inside))
         if not below.folders:
             return top  # a class, perhaps with a folder in it
         level = below._replace(loose=[*level.loose, *below.loose])
@@ -134,7 +119,7 @@ def _level(through: list[str], entries: Sequence[Entry]) -> _Level:
     folders: dict[str, list[Entry]] = {}
     for entry in entries:
         if len(entry.place) > 1:
-            folders.setdefault(key(entry.place[0]), []).append(entry)
+            folders.setdefault(caseless(entry.place[0]), []).append(entry)
     return _Level(through, folders, [entry for entry in entries if len(entry.place) == 1])
 
 
@@ -144,15 +129,15 @@ def _inside(entries: Sequence[Entry]) -> list[Entry]:
 
 def _out_of_own_folder(path: str, entries: Sequence[Entry]) -> Sequence[Entry]:
     """Without the folder of the zip's own name, from which it was made, where all is in that."""
-    own = key(Path(path).stem)
-    within = all(len(entry.place) > 1 and key(entry.place[0]) == own for entry in entries)
+    own = caseless(Path(path).stem)
+    within = all(len(entry.place) > 1 and caseless(entry.place[0]) == own for entry in entries)
     return _inside(entries) if within else entries
 
 
 def _turned(folders: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
     """Parts of classes, where the folders are classes that consist of the same parts."""
     entries = [entry for inside in folders.values() for entry in inside]
-    second = {key(entry.place[1]) if len(entry.place) > 2 else None for entry in entries}
+    second = {caseless(entry.place[1]) if len(entry.place) > 2 else None for entry in entries}
     parts = second & {*TRAIN} and second & {*TEST} and second <= {*TRAIN, *TEST}
     if len(folders) != 2 or not parts or {*folders} & {*TRAIN, *TEST}:
         return folders
@@ -169,7 +154,7 @@ def _names(path: str, folders: dict[str, list[Entry]], on_note: Report) -> dict[
     names = {}
     for name, inside in folders.items():
         written = [*dict.fromkeys(entry.place[0] for entry in inside)]
-        names[name] = shown(written[0])
+        names[name] = composed(written[0])
         if len(written) > 1:
             listed = " and ".join(map(repr, written))
             on_note(f"{path}: the folders {listed} are taken for one, {names[name]}")
@@ -178,7 +163,7 @@ def _names(path: str, folders: dict[str, list[Entry]], on_note: Report) -> dict[
 
 def _refuse_lone_class(path: str, through: Sequence[str], classes: Iterable[str]) -> None:
     """A lone class folder with folders in it must not pass for the folder of those."""
-    lone = [name for name in through if _is_catlike(key(name))]
+    lone = [name for name in through if _is_catlike(caseless(name))]
     if lone and not any(map(_is_catlike, classes)):
         raise UserError(
             f"{path}: {lone[0]} is the only class, or the folder of the classes"
