@@ -18,22 +18,25 @@ import threading
 import warnings
 import zlib
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageOps, _imaging
+from PIL import ExifTags, Image, ImageFile, ImageOps, _imaging
 
+from catnet.colours import to_srgb
+from catnet.samples import Box, Opacity, drop_empty_alpha, hidden_opacity, is_read_twice, prepare
 from catnet.sources import MAX_BYTES, ImageError, Source, read
 from catnet.text import one_line
 
-__all__ = ["ImageError", "decode", "decode_many", "dimensions", "from_array"]
+__all__ = ["ImageError", "decode", "decode_many", "dimensions", "from_array", "from_image"]
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
 # The limits keep one file under 2 s and 500 MB (measured on noise, the worst of contents).
 MAX_PIXELS = 36_000_000
-MAX_COSTLY_PIXELS = 25_000_000  # WebP: its decoder holds four copies; AVIF: slow
+# WebP: its decoder holds four copies; AVIF: slow; PNG of 16 bits with a transparent colour: twice
+MAX_COSTLY_PIXELS = 25_000_000
 MAX_JPEG_PIXELS = 120_000_000  # with one scan: shrunk while it is decoded, never held whole
 MAX_JPEG_WORK = 2_000_000_000  # scans × pixels
 MAX_SLOW_PIXELS = 1_000_000  # where Pillow decodes in Python: plain PPM, odd depths, BMP's RLE
@@ -58,15 +61,17 @@ _STARTS = {  # of the formats that can be told by a few bytes
 }
 
 AnySource = TypeVar("AnySource", bound=Source)
+Averageable: TypeAlias = Callable[[Box], Image.Image]
 
 
 def decode(source: Source, size: int = 64) -> np.ndarray:
     """Decode a picture and squash it to a square.
 
-    The first frame, turned as EXIF says, its colours brought to sRGB where a profile is
-    embedded, over white where it is transparent.  Greyscale deeper than 8 bits is scaled,
-    never clipped: 16 and 12 bits by their full range; 32-bit integers by 255 or 65535, floats
-    by 1 or 255, whichever first holds all values, and otherwise from minimum to maximum.
+    The first frame, turned as EXIF says, its colours brought to sRGB where the file has a
+    profile or PNG's gAMA (with cHRM), over white where it is transparent.  Greyscale deeper than
+    8 bits is scaled, never clipped: 16 and 12 bits by their full range; 32-bit integers by 255 or
+    65535, floats by 1 or 255, whichever first holds all values, and otherwise from minimum to
+    maximum.  Of 16-bit colours the upper 8 bits count, of PNG's transparent colour all 16.
     It is shrunk by box averages to at least twice ``size``, then by a bicubic filter.
 
     A cut file is refused.  PNG has checksums; in a JPEG, a flipped bit may go unseen, and so may
@@ -92,34 +97,59 @@ def decode(source: Source, size: int = 64) -> np.ndarray:
     if len(data) > MAX_BYTES:
         raise ImageError(f"larger than {MAX_BYTES // 2**20} MB")
     try:
-        with _pillow_warnings_raise():
+        with _one_reason():
             return _decode(data, size)
-    except ImageError:
-        raise
     except Image.UnidentifiedImageError:
-        reason = _what_else(data)
-    except Image.DecompressionBombError:
-        reason = "too many pixels: more than 120 million of a JPEG, 36 million of others"
-    except _DAMAGE as error:
-        text = one_line(" ".join(str(error).split())[:200])
-        reason = f"damaged or unsupported: {text or type(error).__name__}"
-    raise ImageError(reason)
+        raise ImageError(_what_else(data)) from None
 
 
 def from_array(pixels: np.ndarray, size: int = 64) -> np.ndarray:
-    """Squash a picture that is already decoded, as :func:`decode` does.
+    """Squash an image that is already decoded, as :func:`decode` does.
 
     Args:
-        pixels: (H, W, 3) uint8, red, green, blue.
+        pixels: uint8; (H, W) or (H, W, 1) grey, (H, W, 3) red, green, blue, or (H, W, 4) with
+            opacity, which is laid over white.
         size: height and width of the result, in pixels.
 
     Raises:
         ImageError: it is something else.
+
+    Example:
+        >>> from_array(np.full((2, 3), 7, np.uint8), size=1).tolist()
+        [[[7, 7, 7]]]
     """
     pixels = np.asarray(pixels)
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
-        raise ImageError(f"expected (H, W, 3) of uint8, got {pixels.shape} of {pixels.dtype}")
-    return np.asarray(_squash(Image.fromarray(pixels), size))
+    got = f"got {pixels.shape} of {pixels.dtype}"
+    if pixels.ndim not in (2, 3) or (*pixels.shape, 1)[2] not in (1, 3, 4) or not pixels.size:
+        raise ImageError(f"expected (H, W, 3) of uint8, {got}")
+    if pixels.dtype != np.uint8:
+        scale = "multiply by 255 if white is 1, " if pixels.dtype.kind == "f" else ""
+        raise ImageError(f"expected (H, W, 3) of uint8, {got}; {scale}round, astype(uint8)")
+    if pixels.shape[2:] == (1,):
+        pixels = pixels[..., 0]
+    im = Image.fromarray(np.ascontiguousarray(pixels))
+    return np.asarray(to_srgb(_squash(im, _averageable(im), size), {}))
+
+
+def from_image(im: Image.Image, size: int = 64) -> np.ndarray:
+    """Squash an image of Pillow's, as :func:`decode` does; it is left as it is.
+
+    One that Pillow has opened and not loaded yet is decoded from its file.
+
+    Raises:
+        ImageError: it has no pixels, or its file is damaged.
+
+    Example:
+        >>> from_image(Image.new("L", (2, 3), 7), size=1).tolist()
+        [[[7, 7, 7]]]
+    """
+    if (data := _unread(im)) is not None:
+        return decode(data, size)
+    if min(im.size) < 1:
+        raise ImageError("has no pixels")
+    with _one_reason():
+        im.load()
+        return _finish(im, _averageable(im), size)
 
 
 def dimensions(source: Source) -> tuple[int, int]:
@@ -174,6 +204,24 @@ def _decode_or_reason(source: Source, size: int) -> np.ndarray | ImageError:
         return ImageError(str(error))  # a new one, without the traceback that holds the file
 
 
+@contextlib.contextmanager
+def _one_reason() -> Iterator[None]:
+    """Whatever Pillow raises in here, but for ``UnidentifiedImageError``, is an ImageError."""
+    try:
+        with _pillow_warnings_raise():
+            yield
+    except (ImageError, Image.UnidentifiedImageError):
+        raise
+    except Image.DecompressionBombError:
+        reason = "too many pixels: more than 120 million of a JPEG, 36 million of others"
+    except _DAMAGE as error:
+        text = one_line(" ".join(str(error).split())[:200])
+        reason = f"damaged or unsupported: {text or type(error).__name__}"
+    else:
+        return
+    raise ImageError(reason)
+
+
 def _what_else(data: bytes) -> str:
     """What the bytes are when they are no picture in a known format."""
     for start, name in _STARTS.items():
@@ -214,20 +262,39 @@ def _decode(data: bytes, size: int) -> np.ndarray:
     with _open(file) as im:
         _refuse_too_large(im, data)
         if im.format == "PNG":
-            checked = _Bounded(data)
-            with _open(checked) as copy:
-                checked.left = 2 * MAX_BYTES
+            with _open_all(data) as copy:
                 copy.verify()  # checksums, which decoding does not look at
         if im.format == "TIFF":
             _silence_libtiff()
         im.draft(None, (2 * size, 2 * size))
+        prepare(im, data)
+        opacity = hidden_opacity(im, lambda: _open_all(data))
         file.left = 2 * MAX_BYTES
         im.load()
-        square = _squash(im, size)
-        orientation = im.getexif().get(ExifTags.Base.Orientation, 1)
-        rgb = _to_rgb(square, im.info.get("icc_profile"))
+        drop_empty_alpha(im)
+        return _finish(im, _averageable(im, opacity), size)
+
+
+def _finish(im: Image.Image, averageable: Averageable, size: int) -> np.ndarray:
+    """From pixels to the answer: squashed, in sRGB, upright."""
+    square = _squash(im, averageable, size)
+    orientation = im.getexif().get(ExifTags.Base.Orientation, 1)
+    rgb = to_srgb(square, im.info)
     rgb.getexif()[ExifTags.Base.Orientation] = orientation
     return np.array(ImageOps.exif_transpose(rgb), dtype=np.uint8)
+
+
+def _unread(im: Image.Image) -> bytes | None:
+    """The file of an image that Pillow has opened, but not loaded; None for all others."""
+    if not isinstance(im, ImageFile.ImageFile) or not im.tile or im.fp is None or im.tell():
+        return None
+    if im.format not in (*FORMATS, "MPO"):
+        return None
+    at = im.fp.tell()
+    im.fp.seek(0)
+    data = read(im.fp)
+    im.fp.seek(at)
+    return data
 
 
 def _open(file: _Bounded) -> Image.Image:
@@ -235,9 +302,17 @@ def _open(file: _Bounded) -> Image.Image:
     return Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
 
 
+def _open_all(data: bytes) -> Image.Image:
+    """Open a file whose header has been found to be honest."""
+    file = _Bounded(data)
+    im = _open(file)
+    file.left = 2 * MAX_BYTES
+    return im
+
+
 def _refuse_too_large(im: Image.Image, data: bytes) -> None:
     pixels, limit = im.width * im.height, MAX_PIXELS
-    if im.format in ("WEBP", "AVIF"):
+    if im.format in ("WEBP", "AVIF") or is_read_twice(im):
         limit = MAX_COSTLY_PIXELS
     elif im.format in ("JPEG", "MPO"):
         scans = _jpeg_scans(data)
@@ -265,13 +340,12 @@ def _jpeg_scans(data: bytes) -> int:
     raise ImageError("too many segments")
 
 
-def _squash(im: Image.Image, size: int) -> Image.Image:
+def _squash(im: Image.Image, averageable: Averageable, size: int) -> Image.Image:
     """To ``size × size`` in a mode that can be averaged; a band at a time, to copy little."""
-    averageable = _averageable(im)
     fx, fy = max(1, im.width // (2 * size)), max(1, im.height // (2 * size))
     rows = fy * max(1, BAND_PIXELS // (im.width * fy))
     bands = [
-        averageable(im.crop((0, top, im.width, min(top + rows, im.height)))).reduce((fx, fy))
+        averageable((0, top, im.width, min(top + rows, im.height))).reduce((fx, fy))
         for top in range(0, im.height, rows)
     ]
     small = Image.new(bands[0].mode, (bands[0].width, sum(band.height for band in bands)))
@@ -283,14 +357,31 @@ def _squash(im: Image.Image, size: int) -> Image.Image:
     return small.resize((size, size), Image.Resampling.BICUBIC, box=box)
 
 
-def _averageable(im: Image.Image):
-    """The function that brings bands of ``im`` to L, RGB, RGBa, CMYK, LAB, or F from 0 to 255."""
+def _averageable(im: Image.Image, opacity: Opacity | None = None) -> Averageable:
+    """The function that gives parts of ``im`` in L, RGB, RGBa, CMYK, LAB, or F from 0 to 255."""
     if im.mode == "F" or im.mode.startswith("I"):
-        return functools.partial(_grey, *_range(im), im.info.get("transparency"))
-    if im.has_transparency_data:  # RGBa: colours weighted by opacity
-        return lambda band: band.convert("RGBA").convert("RGBa")
+        black, white = _range(im)
+        return lambda box: _grey(im.crop(box), black, white, im.info.get("transparency"))
+    if opacity is not None:
+        return lambda box: _weighted(im.crop(box).convert("RGB"), opacity(box))
+    if im.mode == "La":  # which Pillow converts to nothing but LA
+        return lambda box: _of_weighted_grey(im.crop(box))
+    if im.has_transparency_data:
+        return lambda box: im.crop(box).convert("RGBA").convert("RGBa")
     mode = {"1": "L", "L": "L", "CMYK": "CMYK", "LAB": "LAB"}.get(im.mode, "RGB")
-    return lambda band: band.convert(mode)
+    return lambda box: im.crop(box).convert(mode)
+
+
+def _weighted(im: Image.Image, opacity: Image.Image) -> Image.Image:
+    """RGBa: colours weighted by opacity, as they have to be to be averaged."""
+    rgba = im.convert("RGB")
+    rgba.putalpha(opacity)
+    return rgba.convert("RGBa")
+
+
+def _of_weighted_grey(im: Image.Image) -> Image.Image:
+    grey, opacity = im.split()
+    return Image.merge("RGBa", (grey, grey, grey, opacity))
 
 
 def _range(im: Image.Image) -> tuple[float, float]:
@@ -305,37 +396,16 @@ def _range(im: Image.Image) -> tuple[float, float]:
     return (high, low) if tags.get(262) == 0 else (low, high)  # WhiteIsZero
 
 
-def _grey(black: float, white: float, clear: int | None, band: Image.Image) -> Image.Image:
-    """A band of deep greyscale from 0 to 255; ``clear`` is the value that stands for no colour."""
-    values = np.asarray(band)
+def _grey(im: Image.Image, black: float, white: float, clear: int | None) -> Image.Image:
+    """Deep greyscale from 0 to 255; ``clear`` is the value that stands for no colour."""
+    values = np.asarray(im)
     if not np.isfinite(values).all():
         raise ImageError("holds NaN or infinite values")
     scaled = (values.astype(np.float64) - black) * (255 / ((white - black) or 1))
-    if clear is not None:
-        scaled[values == clear] = 255
-    return Image.fromarray(scaled.astype(np.float32))
-
-
-def _to_rgb(im: Image.Image, profile: bytes | None) -> Image.Image:
-    if im.mode == "F":
-        return Image.fromarray(np.rint(np.asarray(im).clip(0, 255)).astype(np.uint8)).convert("RGB")
-    if im.mode == "RGBa":
-        over = Image.new("RGBA", im.size, "white")
-        over.alpha_composite(im.convert("RGBA"))
-        im = over.convert("RGB")
-    if im.mode == "LAB":
-        return _to_srgb(im, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
-    if profile:  # one that is broken or made for another kind of picture is left aside
-        with contextlib.suppress(ImageCms.PyCMSError, OSError, TypeError, ImportError):
-            return _to_srgb(im, ImageCms.ImageCmsProfile(io.BytesIO(profile)))
-    return im.convert("RGB")
-
-
-def _to_srgb(im: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    srgb = ImageCms.createProfile("sRGB")
-    out = ImageCms.profileToProfile(im, profile, srgb, outputMode="RGB")
-    assert out is not None  # None is for a conversion in place
-    return out
+    if clear is None:
+        return Image.fromarray(scaled.astype(np.float32))
+    grey = Image.fromarray(np.rint(scaled).astype(np.uint8))
+    return _weighted(grey, Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
 
 
 # ---- the surroundings of Pillow

@@ -13,6 +13,7 @@ import warnings
 import zlib
 from pathlib import Path
 
+import formats
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile
 
 from catnet import images, sources
-from catnet.images import ImageError, decode, decode_many, from_array
+from catnet.images import ImageError, decode, decode_many, from_array, from_image
 
 
 def photo(size: int = 64, height: int | None = None) -> Image.Image:
@@ -416,11 +417,30 @@ def test_pixels_in_memory_are_squashed_like_a_file():
         np.testing.assert_array_equal(from_array(np.asarray(im), 48), wanted)
 
 
+def test_arrays_of_grey_and_with_opacity_are_what_they_are_as_files():
+    rng = np.random.default_rng(0)
+    grey = rng.integers(0, 256, (70, 90), dtype=np.uint8)
+    rgba = rng.integers(0, 256, (70, 90, 4), dtype=np.uint8)
+    for pixels, as_file in ((grey, grey), (grey[..., None], grey), (rgba, rgba)):
+        wanted = decode(encoded(Image.fromarray(as_file), "PNG"), 48)
+        np.testing.assert_array_equal(from_array(pixels, 48), wanted)
+        np.testing.assert_array_equal(
+            from_array(pixels[::-1], 48), from_array(pixels[::-1].copy(), 48)
+        )
+    clear = np.zeros((8, 8, 4), np.uint8)
+    clear[:, :4] = (10, 20, 30, 255)
+    assert from_array(clear, 8)[4, [0, 7]].tolist() == [[10, 20, 30], [255] * 3]
+
+
 @pytest.mark.parametrize(
     "bad",
     [
-        RAMP.astype(np.uint8),
-        np.zeros((8, 8, 4), np.uint8),
+        np.zeros((8, 8, 2), np.uint8),
+        np.zeros((3, 8, 8), np.uint8),
+        np.zeros((8, 8), bool),
+        np.zeros((8, 8), np.uint16),
+        np.zeros(8, np.uint8),
+        np.zeros((8, 0), np.uint8),
         np.zeros((0, 8, 3), np.uint8),
         np.zeros((1, 8, 8, 3), np.uint8),
         np.zeros((8, 8, 3)),
@@ -432,6 +452,95 @@ def test_pixels_in_memory_are_squashed_like_a_file():
 def test_other_arrays_are_not_guessed_at(bad):
     with pytest.raises(ImageError, match=r"expected \(H, W, 3\) of uint8, got"):
         from_array(bad)
+
+
+def test_an_image_of_pillow_is_what_it_is_as_a_file(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    rgba = photo(90, 70).convert("RGBA")
+    rgba.putalpha(photo(90, 70).convert("L"))
+    two_bits = png(
+        8, 8, chunk(b"tRNS", b"\0\1"), chunk(b"IDAT", zlib.compress(b"\0\x55\0" * 8)), kind=(2, 0)
+    )
+    files = [
+        encoded(photo(90, 70), "JPEG", exif=exif, icc_profile=srgb),
+        encoded(photo(900, 700), "JPEG"),  # shrunk while it is decoded
+        encoded(photo(90, 70), "TIFF", exif=exif),
+        encoded(rgba, "PNG"),
+        encoded(rgba, "WEBP", lossless=True, exif=exif),
+        encoded(photo(90, 70).convert("P"), "GIF", transparency=3),
+        encoded(photo(90, 70).convert("CMYK"), "TIFF"),
+        encoded(Image.fromarray((RAMP * 1040).astype(np.uint16)), "PNG", transparency=1040),
+        two_bits,
+    ]
+    for data in files:
+        wanted = decode(data)
+        with Image.open(io.BytesIO(data)) as im:
+            np.testing.assert_array_equal(from_image(im), wanted)
+            im.load()  # still possible after that
+            if data not in (files[1], two_bits):  # where Pillow's own pixels are others
+                np.testing.assert_array_equal(from_image(im), wanted)
+                info, pixels = dict(im.info), np.asarray(im).copy()
+                from_image(im.copy())
+                assert im.info == info
+                np.testing.assert_array_equal(np.asarray(im), pixels)
+        path = tmp_path / "file"
+        path.write_bytes(data)
+        with Image.open(path) as im:
+            np.testing.assert_array_equal(from_image(im), wanted)
+
+
+def test_an_image_of_pillow_counts_as_it_is_now():
+    file = encoded(photo(), "GIF", save_all=True, append_images=[photo().rotate(90)])
+    with Image.open(io.BytesIO(file)) as im:
+        im.seek(1)
+        np.testing.assert_array_equal(from_image(im), from_array(np.asarray(im.convert("RGB"))))
+    with Image.open(io.BytesIO(encoded(photo(), "PNG"))) as im:
+        im.paste((1, 2, 3), (0, 0, 64, 64))
+        assert (from_image(im) == [1, 2, 3]).all()
+    with Image.open(io.BytesIO(encoded(photo(), "TGA"))) as im:  # not a format of decode's
+        np.testing.assert_array_equal(from_image(im), np.asarray(photo()))
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        "1",
+        "L",
+        "LA",
+        "La",
+        "P",
+        "PA",
+        "RGB",
+        "RGBA",
+        "RGBa",
+        "RGBX",
+        "CMYK",
+        "YCbCr",
+        "HSV",
+        "LAB",
+        "I",
+        "F",
+        "I;16",
+        "I;16B",
+        "I;16L",
+    ],
+)
+def test_an_image_of_pillow_in_every_mode(mode):
+    assert (from_image(Image.new(mode, (9, 7))) == from_image(Image.new(mode, (9, 7)))[0, 0]).all()
+
+
+def test_an_image_of_pillow_without_pixels_or_a_file_is_refused():
+    with pytest.raises(ImageError, match="has no pixels"):
+        from_image(Image.new("RGB", (0, 5)))
+    im = Image.open(io.BytesIO(encoded(photo(), "PNG")[:-200]))
+    with pytest.raises(ImageError):
+        from_image(im)
+    closed = Image.open(io.BytesIO(encoded(photo(), "PNG")))
+    closed.close()
+    with pytest.raises(ImageError):
+        from_image(closed)
 
 
 # ---- what is refused
@@ -632,6 +741,8 @@ SEEDS = [
     encoded(photo(24).convert("CMYK"), "JPEG"),
     encoded(photo(24), "MPO", save_all=True, append_images=[photo(24)]),
     encoded(photo(24), "GIF", save_all=True, append_images=[photo(24).rotate(90)]),
+    formats.gif(9, (2, 0, 4, 8), 2, clear=None),
+    formats.png(9, 9, 16, 2, bytes(54), chunk(b"tRNS", bytes(6)), chunk(b"gAMA", b"\0\1\0\0")),
     encoded(photo(24), "BMP"),
     encoded(photo(24), "WEBP"),
     encoded(photo(24), "TIFF"),

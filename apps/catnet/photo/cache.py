@@ -32,7 +32,7 @@ from catnet.photo.reading import Row, reading
 
 Progress: TypeAlias = Callable[[str, int, int], None]  # source, pictures done, pictures in all
 
-FORMAT = 2  # of the files below, and of what is read; raised when they change
+FORMAT = 3  # of the files below, of what is read and decoded; raised when they change
 _CHUNK = 256  # pictures between two reports of progress
 _STALE = 86_400  # seconds after which what an interrupted build left behind is removed
 
