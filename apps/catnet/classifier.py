@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import io
 import itertools
 import json
 import math
 import os
 import reprlib
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from PIL.Image import Image
 
 from catnet import networks
 from catnet.errors import UserError
-from catnet.images import ImageError, decode_many, from_array
-from catnet.sources import Found
+from catnet.images import ImageError, decode_many, from_array, from_image
+from catnet.sources import Found, read
 from catnet.text import one_line
 
 SHIPPED = Path(__file__).with_name("model.safetensors")
@@ -33,7 +35,7 @@ class Prediction(NamedTuple):
     """One answer.
 
     Attributes:
-        path: of the picture; None for one given as an array.
+        path: of the picture; None for one that was not given as a path.
         label: the name of its class, or None when there is no picture.
         p_cat: the probability of class 1 (cat), or None.
         threshold: class 1 is answered from this probability on.
@@ -51,7 +53,7 @@ class Prediction(NamedTuple):
     unsure: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Classifier:
     """A network that answers with one of two class names.
 
@@ -84,6 +86,13 @@ class Classifier:
     slope: float = 1.0
     offset: float = 0.0
     guess: tuple[float, float] = (0.5, 0.5)
+
+    def __repr__(self) -> str:
+        import jax
+
+        name, classes = reprlib.repr(self.name), reprlib.repr(self.classes)
+        count = sum(leaf.size for leaf in jax.tree.leaves(self.params))
+        return f"Classifier({name}, {classes}, {count:,} params, {reprlib.repr(self.architecture)})"
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None) -> Classifier:
@@ -158,22 +167,34 @@ class Classifier:
         return z[:, 0].astype(np.float64)
 
     def predict(self, pictures: Any, threshold: float | None = None) -> list[Prediction]:
-        """Answer for pictures given as paths or arrays, in their order.
+        """Answer for one image or for many, in their order.
+
+        An image is
+
+        - a path: a ``str`` or a ``pathlib.Path``;
+        - the content of an image file: ``bytes``, or a binary file that is open;
+        - an image of Pillow's;
+        - an array of uint8: (H, W) or (H, W, 1) grey, (H, W, 3) red, green, blue, or (H, W, 4)
+          with opacity, which is laid over white.  Arrays of JAX and others will do.
+
+        Many are a sequence, an iterator or a generator of such, of mixed kinds if need be, or
+        one array (n, H, W, 1, 3 or 4).  Any height and width: they are squashed to 64×64.
 
         Args:
-            pictures: a path, an array (H, W, 3) uint8, or a sequence of such; also one array
-                (n, H, W, 3).  Any height and width: they are squashed to 64×64.
+            pictures: one image, or many.
             threshold: class 1 is answered from this probability on; the model's unless given.
 
         Returns:
-            A ``Prediction`` for each; with ``error`` set where there is no picture.
+            A ``Prediction`` for each, also for one image; with ``error`` set where a file holds
+            no image, or an array has another shape or dtype.
+
+        Raises:
+            TypeError: something is none of these, such as None, a number or a dict.
         """
-        one = isinstance(pictures, (str, os.PathLike)) or getattr(pictures, "ndim", 0) == 3
-        each: Any = [pictures] if one else pictures
-        return list(self.answers(map(_as_found, each), threshold))
+        return list(self.answers(_each(pictures), threshold))
 
     def answers(
-        self, found: Iterable[Found | np.ndarray], threshold: float | None = None
+        self, found: Iterable[Found | Given | Image], threshold: float | None = None
     ) -> Iterator[Prediction]:
         """Answers one after the other, while later pictures are still being decoded.
 
@@ -182,21 +203,14 @@ class Classifier:
         return (answer for answer, _ in self.seen(found, threshold))
 
     def seen(
-        self, found: Iterable[Found | np.ndarray], threshold: float | None = None
+        self, found: Iterable[Found | Given | Image], threshold: float | None = None
     ) -> Iterator[tuple[Prediction, np.ndarray | None]]:
         """``answers``, each with the picture (64, 64, 3) that the network saw, if there is one."""
-        ahead, found = itertools.tee(found)
-        decoded = decode_many(
-            item.source for item in ahead if isinstance(item, Found) and item.error is None
-        )
+        ahead, items = itertools.tee(map(_named, map(_squashed, found)))
+        decoded = decode_many(item for _, item in ahead if not isinstance(item, _DONE))
         waiting: list[tuple[str | None, np.ndarray | ImageError]] = []
-        for item in found:
-            if not isinstance(item, Found):
-                waiting.append((None, _from_array(item)))
-            elif item.error is not None:
-                waiting.append((item.path, ImageError(item.error)))
-            else:
-                waiting.append((item.path, next(decoded)[1]))
+        for path, item in items:
+            waiting.append((path, item if isinstance(item, _DONE) else next(decoded)[1]))
             if len(waiting) == BATCH:
                 yield from self._answer(waiting, threshold)
                 waiting.clear()
@@ -247,15 +261,91 @@ def _logits(architecture: str) -> Callable[[Any, np.ndarray], Any]:
     return jax.jit(lambda params, images: net.apply(params, images.astype("float32") / 255))
 
 
-def _as_found(picture: Any) -> Found | np.ndarray:
-    return Found(os.fspath(picture)) if isinstance(picture, (str, os.PathLike)) else picture
+# An image as ``seen`` takes it: what is to be decoded, or has been, or could not be.
+Given: TypeAlias = str | bytes | np.ndarray | ImageError
+_DONE = (np.ndarray, ImageError)
+
+_IMAGES = (
+    "an image is a path, the bytes of a file, an open binary file, an image of Pillow's,"
+    " or an array (H, W, 3) of uint8"
+)
 
 
-def _from_array(picture: Any) -> np.ndarray | ImageError:
+def _named(item: Found | Given) -> tuple[str | None, Given]:
+    if not isinstance(item, Found):
+        return None, item
+    return item.path, item.source if item.error is None else ImageError(item.error)
+
+
+def _each(images: Any) -> Iterable[Found | Given | Image]:
+    """What ``predict`` was given, image by image."""
+    if _is_array(images):
+        images = np.asarray(images)
+        if images.ndim == 4:
+            return images
+        if images.ndim == 1 and images.dtype.kind in "OUT":  # objects, or names of files
+            images = images.tolist()
+    if (one := _one(images)) is not None:
+        return [one]
+    ordered = isinstance(images, Iterable) and not isinstance(images, (Mapping, set, frozenset))
+    if not ordered or _is_array(images):
+        raise TypeError(f"cannot predict {_shown(images)}: {_IMAGES}; or give a list of images")
+    return _all_of(images)
+
+
+def _all_of(images: Iterable[Any]) -> Iterator[Found | Given | Image]:
+    for i, image in enumerate(images):
+        if (one := _one(image)) is None:
+            raise TypeError(f"cannot predict image {i}, {_shown(image)}: {_IMAGES}")
+        yield one
+
+
+def _one(image: Any) -> Found | Given | Image | None:
+    """One image of any kind; None if it is something else."""
+    if isinstance(image, (str, os.PathLike)):
+        return Found(os.fsdecode(image))
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return bytes(image)
+    if isinstance(image, Image):
+        return image
+    if _is_array(image):
+        return np.asarray(image) if image.ndim else None
+    if callable(getattr(image, "read", None)):  # here, not in a thread: it may come twice
+        return _content(image)
+    return None
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "ndim") and hasattr(value, "dtype")
+
+
+def _content(file: Any) -> bytes | ImageError:
+    text = ImageError("a file opened as text; open it as binary, with 'rb'")
+    if isinstance(file, io.TextIOBase):
+        return text
     try:
-        return from_array(picture, networks.SIZE)
+        content = read(file)
     except ImageError as error:
         return error
+    except ValueError as error:  # it is closed
+        return ImageError(f"cannot be read: {one_line(str(error))}")
+    return content if isinstance(content, bytes) else text
+
+
+def _squashed(image: Found | Given | Image) -> Found | Given:
+    """What is in memory already is squashed in this thread: Pillow's images are not for several."""
+    try:
+        if isinstance(image, np.ndarray):
+            return from_array(image, networks.SIZE)
+        if isinstance(image, Image):
+            return from_image(image, networks.SIZE)
+    except ImageError as error:
+        return error
+    return image
+
+
+def _shown(value: Any) -> str:
+    return f"{one_line(reprlib.repr(value))} ({type(value).__name__})"
 
 
 def _checked(metadata: dict[str, Any]) -> dict[str, Any]:

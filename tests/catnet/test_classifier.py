@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import pickle
 import re
@@ -11,6 +12,7 @@ import tracemalloc
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -83,6 +85,139 @@ def test_paths_and_arrays_of_any_size_are_answered_in_order(classifier, tmp_path
 def test_arrays_that_are_no_pictures_are_answered_with_the_reason(classifier: Classifier) -> None:
     [answer] = classifier.predict([np.zeros((64, 64, 3))])
     assert "expected (H, W, 3) of uint8, got (64, 64, 3) of float64" in str(answer.error)
+
+
+# ---- what predict takes
+
+GREY = RNG.integers(0, 256, (9, 7), dtype=np.uint8)
+COLOURS = RNG.integers(0, 256, (9, 7, 3), dtype=np.uint8)
+OPACITY = RNG.integers(0, 256, (9, 7, 4), dtype=np.uint8)
+
+
+def content(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+ONE = {
+    "bytes": (lambda: content(COLOURS), COLOURS),
+    "bytearray": (lambda: bytearray(content(COLOURS)), COLOURS),
+    "memoryview": (lambda: memoryview(content(COLOURS)), COLOURS),
+    "open file": (lambda: io.BytesIO(content(COLOURS)), COLOURS),
+    "image": (lambda: Image.fromarray(COLOURS), COLOURS),
+    "image not loaded": (lambda: Image.open(io.BytesIO(content(OPACITY))), OPACITY),
+    "image with opacity": (lambda: Image.fromarray(OPACITY), OPACITY),
+    "(H, W)": (lambda: GREY, GREY),
+    "(H, W, 1)": (lambda: GREY[..., None], GREY),
+    "(H, W, 3)": (lambda: COLOURS, COLOURS),
+    "(H, W, 4)": (lambda: OPACITY, OPACITY),
+    "of JAX": (lambda: jnp.asarray(COLOURS), COLOURS),
+    "reversed": (lambda: COLOURS[::-1][::-1], COLOURS),
+}
+
+
+@pytest.mark.parametrize("kind", ONE)
+def test_one_image_of_every_kind_is_one_answer(kind: str, classifier, tmp_path: Path) -> None:
+    """What the same pixels are answered as a file, alone and in a list."""
+    make, pixels = ONE[kind]
+    path = tmp_path / "a.png"
+    Image.fromarray(pixels).save(path)
+    [wanted] = classifier.predict(path)
+    assert wanted.p_cat is not None
+    for given in (make(), [make()], iter([make()])):
+        [answer] = classifier.predict(given)
+        assert answer == wanted._replace(path=None)
+
+
+def test_many_images_of_all_kinds_are_answered_in_order(classifier, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(COLOURS).save(path)
+    with path.open("rb") as file:
+        mixed = [make() for make, _ in ONE.values()] + [str(path), path, file]
+        answers = classifier.predict(mixed)
+    alone = [classifier.predict(Image.fromarray(pixels))[0].p_cat for _, pixels in ONE.values()]
+    assert [answer.p_cat for answer in answers] == [*alone, *[alone[0]] * 3]
+    assert [answer.path for answer in answers[-3:]] == [str(path), str(path), None]
+    kinds: list = [tuple(mixed[:8]), (item for item in mixed[:8]), np.array([str(path)] * 8)]
+    for many in (*kinds, np.array([path] * 8), dict.fromkeys([str(path)]).keys()):
+        assert {answer.error for answer in classifier.predict(many)} <= {None, "empty file"}
+    assert len(classifier.predict(np.array([str(path)] * 3))) == 3
+    same = Image.open(path)
+    assert [a.p_cat for a in classifier.predict([same] * 40)] == [alone[0]] * 40
+    same.close()
+
+
+@pytest.mark.parametrize("shape", [(5, 9, 7, 3), (5, 9, 7, 1), (5, 9, 7, 4), (1, 64, 64, 3)])
+def test_a_batch_is_an_answer_for_each(shape, classifier) -> None:
+    batch = RNG.integers(0, 256, shape, dtype=np.uint8)
+    alone = [classifier.predict(image)[0] for image in batch]
+    for many in (batch, list(batch), jnp.asarray(batch)):
+        assert classifier.predict(many) == alone
+
+
+@pytest.mark.parametrize("nothing", [[], (), iter(()), np.zeros((0, 64, 64, 3), np.uint8)])
+def test_no_images_are_no_answers(nothing, classifier) -> None:
+    assert classifier.predict(nothing) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (COLOURS / 255, "of float64; multiply by 255 if white is 1, round, astype(uint8)"),
+        (COLOURS.astype(np.float32), "of float32; multiply by 255"),
+        (jnp.ones((9, 7, 3)), "of float32; multiply by 255"),
+        (COLOURS.astype(int), "of int64; round, astype(uint8)"),
+        (GREY > 9, "of bool"),
+        (COLOURS.transpose(2, 0, 1), "got (3, 9, 7) of uint8"),
+        (GREY[0], "got (7,) of uint8"),
+        (np.zeros((0, 7, 3), np.uint8), "got (0, 7, 3)"),
+        (np.zeros((2, 2, 9, 7, 3), np.uint8), "got (2, 2, 9, 7, 3)"),
+        (b"", "empty file"),
+        (b"nothing", "known format"),
+        (io.BytesIO(), "empty file"),
+        (io.StringIO("x"), "opened as text; open it as binary"),
+        (Image.new("RGB", (0, 3)), "has no pixels"),
+        ("", "no such file"),
+    ],
+)  # fmt: skip
+def test_what_is_no_image_is_one_answer_with_the_reason(given, reason: str, classifier) -> None:
+    for answers in (classifier.predict(given), classifier.predict([given])):
+        [answer] = answers
+        assert (answer.label, answer.p_cat) == (None, None)
+        assert reason in answer.error
+        assert answer.error.isprintable()
+
+
+def test_closed_files_and_files_of_text_are_answered_with_the_reason(classifier, tmp_path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(content(COLOURS))
+    with path.open("rb") as closed, path.open() as text:
+        [answer] = classifier.predict(text)
+        assert "opened as text" in answer.error
+    [answer] = classifier.predict(closed)
+    assert "closed file" in answer.error
+
+
+@pytest.mark.parametrize("given", [None, 3, 2.5, {"a": 1}, {"a.png"}, object(), np.uint8(3), True])
+def test_what_cannot_be_meant_is_a_type_error_in_one_line(given, classifier) -> None:
+    for call in (lambda: classifier.predict(given), lambda: classifier.predict([GREY, given])):
+        with pytest.raises(TypeError, match=r"an image is a path, the bytes of a file") as error:
+            call()
+        assert str(error.value).isprintable()
+        assert len(str(error.value)) < 300
+    assert "image 1, " in str(error.value)
+    with pytest.raises(TypeError, match=r"cannot predict image 0, \['a.png'\] \(list\)"):
+        classifier.predict([["a.png"]])
+
+
+def test_a_classifier_is_shown_in_one_line(classifier: Classifier) -> None:
+    text = repr(classifier)
+    count = 12288 * 6 + 6 + 6 * 4 + 4 + 4 + 1
+    assert text.startswith(f"Classifier('test', ('non-cat', 'cat'), {count:,} params, ")
+    assert "'model': 'deep'" in text
+    assert len(text) < 200
+    assert repr(dataclasses.replace(classifier, name="x" * 10**5, architecture={})).isprintable()
 
 
 def rewritten(path: Path, **changes) -> None:
