@@ -7,9 +7,11 @@ answer, or a check failed; 2 wrong usage, data, model or configuration; 130 stop
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -26,7 +28,16 @@ DATA_HELP = (
 MODEL_HELP = "a model file, a run folder, or the word shipped"
 
 # The commands whose compiled programs are kept for the next time.
-KEEPERS = ("predict", "eval", "explain", "train", "sweep")
+KEEPERS = ("predict", "eval", "filters", "train", "sweep")
+
+# Those that make a folder: that JAX cannot start is to be said before.
+MAKERS = ("train", "sweep", "demo")
+
+EPILOG = """\
+catnet COMMAND --help says more.  Compiled programs, and the decoded images of
+eval --held-out and train --model photo, are kept in ~/.cache/catnet, or in
+$XDG_CACHE_HOME/catnet; that folder may be deleted at any time.  With
+JAX_ENABLE_COMPILATION_CACHE=false no compiled programs are kept."""
 
 
 def console() -> None:
@@ -41,6 +52,7 @@ def console() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names of files may hold what no encoding has
             stream.reconfigure(errors="backslashreplace")
@@ -63,6 +75,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stop:
         _complain(str(stop) or "stopped")
         return 130
+    except Exception as error:
+        if _jax_starts(error):
+            raise
+        _complain(_why_jax_does_not_start(error))
+        return 2
+
+
+def _replace_closed_streams() -> None:
+    """What was closed at the start, as by ``>&-``, is as if it were /dev/null.
+
+    Otherwise the next file to be opened would take its number, and get what C libraries print.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115
+
+
+def _jax_starts(error: Exception) -> bool:
+    """Whether an error is not because JAX finds no device, or is not installed right."""
+    if str(error).startswith("Unable to initialize backend"):
+        return False
+    if "jaxlib" not in sys.modules and not isinstance(error, ImportError):
+        return True  # not used so far
+    try:
+        import jax
+
+        jax.devices()
+    except Exception:
+        return False
+    return True
+
+
+def _why_jax_does_not_start(error: Exception) -> str:
+    reason = re.sub(r" \([^()]*JAX_PLATFORMS[^()]*\)$", "", " ".join(str(error).split()))
+    reason = reason[:300].rstrip(".") or "no such device"
+    if platforms := os.environ.get("JAX_PLATFORMS"):
+        return (
+            f"JAX cannot start: {reason}; JAX_PLATFORMS is {platforms}, unset it to use any device"
+        )
+    return f"JAX cannot start: {reason}"
 
 
 def _forget_stdout() -> None:
@@ -80,6 +132,10 @@ def run(options: argparse.Namespace) -> int:
     """Import the command that was asked for, and run it."""
     from catnet import commands
 
+    if options.command in MAKERS:
+        import jax
+
+        jax.devices()
     return getattr(commands, options.command)(options)
 
 
@@ -88,7 +144,10 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="catnet",
         description="Says whether a picture shows a cat; trains the networks that do.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     train = commands.add_parser("train", help="train a network; without DATA, on drawn pictures")
@@ -228,11 +287,13 @@ def parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--cache", metavar="FOLDER", help="where decoded pictures are kept")
 
-    explain = commands.add_parser("explain", help="draw what the first layer of a model looks for")
-    explain.add_argument(
+    filters = commands.add_parser("filters", help="draw what the first layer of a model looks for")
+    filters.add_argument(
         "model", nargs="?", metavar="MODEL", help=f"{MODEL_HELP} (default shipped)"
     )
-    explain.add_argument("--out", default="filters.png", metavar="FILE", help="default filters.png")
+    filters.add_argument(
+        "--out", default="filters.png", metavar="FILE", help="a new PNG (default filters.png)"
+    )
 
     gradcheck = commands.add_parser("gradcheck", help="prove the gradients of a network by hand")
     gradcheck.add_argument("data", nargs="?", metavar="DATA", help=DATA_HELP)
@@ -305,40 +366,53 @@ def _add_network(command: argparse.ArgumentParser, kinds: Sequence[str]) -> None
     )
 
 
+# What ``type=`` of argparse calls: an ArgumentTypeError is shown behind the option's name.
+
+
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return number
+    return _whole(text, 1, 2**31 - 1)
 
 
-def _seed(text: str) -> int:
-    """A seed that is a training of its own: of larger ones JAX takes the last 32 bits only."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = -1
-    if not 0 <= number < 2**32:
-        raise argparse.ArgumentTypeError(f"{text[:50]} is not a whole number from 0 to {2**32 - 1}")
-    return number
+def _seed(text: str) -> int:  # of larger ones JAX takes the last 32 bits only
+    return _whole(text, 0, 2**32 - 1)
+
+
+def _whole(text: str, low: int, high: int) -> int:
+    with contextlib.suppress(ValueError):
+        if low <= (number := int(text)) <= high:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
 
 
 def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return number
+    with contextlib.suppress(ValueError):
+        if 0 < (number := float(text)) < float("inf"):
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
 
 
 def _share(text: str) -> float:
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return number
+    with contextlib.suppress(ValueError):
+        if 0 <= (number := float(text)) <= 1:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
 
 
 def _named_share(text: str) -> tuple[str, float]:
     name, equals, share = text.rpartition("=")
     if not equals:
-        raise argparse.ArgumentTypeError(f"{text} is not of the form STRATUM=P")
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form STRATUM=P")
     return name, _share(share)
+
+
+class _Version(argparse.Action):
+    """Like argparse's own, but the version is looked up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib import metadata
+
+        try:
+            print(f"catnet {metadata.version('jaxnn')}")
+        except metadata.PackageNotFoundError:
+            print("catnet, of a jaxnn that is not installed")
+        parser.exit()

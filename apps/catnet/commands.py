@@ -285,10 +285,11 @@ class _Explanations:
         return str(path)
 
 
-def explain(options: Namespace) -> int:
+def filters(options: Namespace) -> int:
     """Draw what the first layer of a model looks for."""
     from catnet import explain
 
+    explain.refuse_out(options.out)  # before a model is loaded in vain
     classifier = _model(options.model)
     weights = explain.filters(classifier)
     explain.write_filters(options.out, explain.draw_filters(weights))

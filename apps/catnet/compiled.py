@@ -1,18 +1,48 @@
-"""Compiled programs kept from one run of catnet to the next, in a folder of the user's own."""
+"""The cache of catnet: decoded images and compiled programs, in a folder of the user's own.
+
+It is ``~/.cache/catnet``, or ``catnet`` in ``$XDG_CACHE_HOME`` if that is an absolute path.
+Nobody else can read it: it shows the user's images.  All of it can be made again, so it may be
+deleted at any time.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
 import stat
 from pathlib import Path
 
+from catnet.errors import UserError
+
 
 def cache_folder() -> Path:
-    """Where catnet keeps what it can make again: decoded pictures, compiled programs."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "catnet"
+    """The folder of the cache; made for the user alone if it is not there.
+
+    A home folder that is missing is never made.
+
+    Raises:
+        UserError: there is no home folder, or the cache cannot be made in it.
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not base.is_absolute() and os.environ.get("HOME") != "":
+        with contextlib.suppress(RuntimeError):  # there is no home
+            base = Path.home() / ".cache"
+    folder = base / "catnet"
+    try:
+        if not base.is_absolute() or not base.parent.is_dir():
+            raise FileNotFoundError(2, "there is no such folder", str(base.parent))
+        base.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        info = folder.stat()
+        if hasattr(os, "getuid") and info.st_uid == os.getuid() and info.st_mode & 0o077:
+            folder.chmod(0o700)  # made by an earlier catnet
+    except OSError as error:
+        why = f"{error.filename}: {error.strerror}"
+        remedy = "give --cache FOLDER, or set XDG_CACHE_HOME"
+        raise UserError(f"no place for decoded images ({why}); {remedy}") from None
+    return folder
 
 
 def keep_compiled() -> None:
@@ -22,7 +52,10 @@ def keep_compiled() -> None:
     code, so it must be nobody else's: the folder is the user's alone, and of this kind of
     processor alone.  Where there can be no such folder, nothing is kept.
     """
-    folder = cache_folder() / f"compiled-{_processor()}"
+    try:
+        folder = cache_folder() / f"compiled-{_processor()}"
+    except UserError:
+        return
     if not _private(folder):
         return
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
@@ -33,7 +66,7 @@ def keep_compiled() -> None:
 def _private(folder: Path) -> bool:
     """Make the folder; whether it is there, the user's, and writable for nobody else."""
     try:
-        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
     except OSError:
         return False

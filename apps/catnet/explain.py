@@ -6,6 +6,7 @@ import functools
 import io
 import json
 import math
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -124,10 +125,17 @@ def draw_filters(weights: np.ndarray) -> Image.Image:
     return _in_rows(list(scaled.round().astype(np.uint8)), columns, scale)
 
 
+def refuse_out(path: str) -> None:
+    """Where ``write_filters`` would not write."""
+    if Path(path).suffix.lower() != ".png":
+        raise UserError(f"--out {path}: the drawing is a PNG; choose a name that ends in .png")
+    if os.path.lexists(path):
+        raise UserError(f"--out {path}: is there already; choose another name")
+
+
 def write_filters(path: str, picture: Image.Image) -> None:
     """Write the drawing of ``draw_filters``; nothing that is there is overwritten."""
-    if Path(path).exists():
-        raise UserError(f"--out {path}: is there already; choose another name")
+    refuse_out(path)
     _write(Path(path), picture)
 
 

@@ -50,10 +50,12 @@ def architecture(
         raise UserError(f"--hidden {_words(hidden)}: at most {LAYERS} layers")
     fits = {"logistic": not hidden, "shallow": len(hidden) == 1, "deep": len(hidden) > 1}
     if not fits[model]:
-        wanted = {"logistic": "no", "shallow": "one", "deep": "at least two"}[model]
-        raise UserError(
-            f"--hidden {_words(hidden)}: a {model} network has {wanted} hidden layers; see --model"
-        )
+        wanted = {
+            "logistic": "no hidden layers",
+            "shallow": "one hidden layer",
+            "deep": "at least two hidden layers",
+        }[model]
+        raise UserError(f"--hidden {_words(hidden)}: a {model} network has {wanted}; see --model")
     return {"model": model, "hidden": hidden, "activation": activation}
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import dataclasses
 import io
 import json
+import os
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import redblue
@@ -48,7 +52,7 @@ def test_help_of_every_command_answers_without_jax() -> None:
         "except SystemExit as stop: assert stop.code == 0\n"
         "assert 'jax' not in sys.modules and 'numpy' not in sys.modules"
     )
-    commands = ["train", "predict", "eval", "gradcheck", "published", "demo"]
+    commands = ["train", "predict", "eval", "filters", "gradcheck", "published", "demo"]
     for command in [[], *([name] for name in commands)]:
         done = subprocess.run(
             [sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True
@@ -211,6 +215,7 @@ def test_held_out_pictures_are_those_that_no_photo_training_sees(
 
     data = redblue.write(tmp_path / "mine", 60)
     held = split(caches.build([data], tmp_path / "cache").table) == TEST
+    assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
     capsys.readouterr()
     arguments = ["eval", str(run_folder), str(data), "--held-out", "--json"]
     assert cli.main([*arguments, "--cache", str(tmp_path / "cache")]) == 0
@@ -293,6 +298,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments, message, tmp_path, m
         ["train", "--learning-rate", "nan"],
         ["train", "--hidden", "x"],
         ["train", "--model", "huge"],
+        ["explain"],
     ],
 )
 def test_what_the_parser_refuses_is_exit_code_2(arguments: list[str], capsys) -> None:
@@ -306,3 +312,136 @@ def test_a_folder_of_one_class_is_refused(pictures: Path, tmp_path, capsys) -> N
     assert cli.main(["train", str(pictures / "train" / "cat"), "--out", str(tmp_path / "r")]) == 2
     assert not (tmp_path / "r").exists()
     assert capsys.readouterr().err.startswith("catnet: ")
+
+
+@pytest.mark.parametrize(
+    ("option", "wanted"),
+    [
+        ("--learning-rate", "a positive number"),
+        ("--save-every", "a positive number"),
+        ("--steps", "a whole number from 1 to 2147483647"),
+        ("--hidden", "a whole number from 1 to 2147483647"),
+        ("--seed", "a whole number from 0 to 4294967295"),
+    ],
+)
+@pytest.mark.parametrize("value", ["abc", "-1", "", "nan", "1e999", "9" * 5000, "1,5"])
+def test_a_value_that_does_not_fit_is_shown_with_what_would(option, wanted, value, capsys) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["train", f"{option}={value}"])
+    assert stop.value.code == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line == f"catnet train: error: argument {option}: {value!r} is not {wanted}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "x", "--threshold", "abc"], "'abc' is not a number from 0 to 1"),
+        (["predict", "x", "--threshold", "nan"], "'nan' is not a number from 0 to 1"),
+        (["train", "--share", "cats"], "'cats' is not of the form STRATUM=P"),
+        (["train", "--share", "cats=x"], "'x' is not a number from 0 to 1"),
+    ],
+)
+def test_a_share_that_does_not_fit_is_shown_with_what_would(arguments, message, capsys) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(arguments)
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f": {message}")
+
+
+def test_the_version_is_that_of_the_package(capsys) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"catnet {metadata.version('jaxnn')}\n"
+
+
+def test_help_names_the_folder_of_the_cache(capsys) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    assert "~/.cache/catnet" in capsys.readouterr().out
+
+
+def test_what_the_package_offers_is_listed_without_jax() -> None:
+    code = "import catnet, sys; print(dir(catnet)); assert 'jax' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"Classifier", "Prediction"} <= set(ast.literal_eval(done.stdout))
+
+
+@pytest.mark.parametrize(
+    ("platforms", "reason", "commands"),
+    [
+        ("cuda", "no such device", ["gradcheck --model shallow", "predict a.png", "data list"]),
+        (
+            "nonsense",
+            "Unable to initialize backend 'nonsense': Backend 'nonsense' is not in the list of "
+            "known backends: ",
+            ["train --out run", "filters", "eval shipped .", "data list"],
+        ),
+        ("cpu,nonsense", "Unable to initialize backend 'nonsense': ", ["predict a.png"]),
+    ],
+)
+def test_a_platform_that_is_not_there_is_one_line(
+    platforms: str, reason: str, commands: list[str], tmp_path: Path
+) -> None:
+    """For every command that needs one, before a folder is made; others do not care."""
+    if platforms == "cuda" and any(device.platform == "gpu" for device in jax.devices()):
+        pytest.skip("there is one")
+    (tmp_path / "a.png").touch()
+    code = (
+        "import sys; from catnet import cli\n"
+        "for command in sys.argv[1:]: print('exit', cli.main(command.split()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *commands],
+        env={**os.environ, "JAX_PLATFORMS": platforms},
+        **{"cwd": tmp_path, "capture_output": True, "text": True},
+    )
+    codes = [line for line in done.stdout.splitlines() if line.startswith("exit")]
+    assert codes == [f"exit {0 if command == 'data list' else 2}" for command in commands]
+    lines = [line for line in done.stderr.splitlines() if line.startswith("catnet: ")]
+    assert len(lines) == codes.count("exit 2")
+    for line in lines:
+        assert line.startswith(f"catnet: JAX cannot start: {reason}")
+        assert line.endswith(f"; JAX_PLATFORMS is {platforms}, unset it to use any device")
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("of another kind"), AssertionError(), KeyError(3)])
+def test_a_mistake_in_catnet_is_not_blamed_on_jax(error: Exception, monkeypatch) -> None:
+    def fail(_) -> int:
+        raise error
+
+    monkeypatch.setattr(cli, "run", fail)
+    with pytest.raises(type(error)) as caught:
+        cli.main(["data", "list"])
+    assert caught.value is error
+
+
+def shell(command: str, **options) -> subprocess.CompletedProcess:
+    line = command.replace("catnet", f"'{sys.executable}' -m catnet")
+    return subprocess.run(line, shell=True, capture_output=True, text=True, **options)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_closed_streams_are_like_dev_null(closed: str, tmp_path: Path) -> None:
+    whole = shell("catnet data list")
+    done = shell(f"catnet data list {closed}")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert done.stdout == ("" if ">&-" in closed.split() else whole.stdout)
+    done = shell(f"catnet train nowhere {closed}", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == ("2>&-" not in closed)
+    assert "Traceback" not in done.stderr
+    done = shell(f"catnet --help {closed}")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_file_does_not_take_the_place_of_a_closed_stream(tmp_path: Path) -> None:
+    code = "from catnet import cli; cli.main(['data', 'list']); print(open('a').fileno())"
+    (tmp_path / "a").write_text(code)
+    done = subprocess.run(
+        f"'{sys.executable}' a <&-", shell=True, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert int(done.stdout.splitlines()[-1]) > 2

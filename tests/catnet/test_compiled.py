@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from catnet import compiled
+from catnet.errors import UserError
 
 FOLDER = "JAX_COMPILATION_CACHE_DIR"
 
@@ -27,6 +28,39 @@ def test_the_folder_is_private() -> None:
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
+def test_the_cache_is_the_users_alone(tmp_path: Path) -> None:
+    folder = compiled.cache_folder()
+    assert folder == tmp_path / "cache" / "catnet"
+    for made in (folder, folder.parent):
+        assert made.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o755)  # as an earlier catnet made it
+    assert compiled.cache_folder().stat().st_mode & 0o777 == 0o700
+    folder.parent.chmod(0o755)  # not catnet's
+    assert compiled.cache_folder().parent.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("xdg", ["", "relative/cache", None])
+def test_without_an_absolute_xdg_folder_it_is_in_the_home_folder(xdg, tmp_path: Path) -> None:
+    os.environ["HOME"] = str(tmp_path)
+    os.environ.pop("XDG_CACHE_HOME")
+    if xdg is not None:
+        os.environ["XDG_CACHE_HOME"] = xdg
+    assert compiled.cache_folder() == tmp_path / ".cache" / "catnet"
+
+
+@pytest.mark.parametrize("home", ["missing", "", "file/home"])
+def test_a_home_folder_that_is_missing_is_not_made(home: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    os.environ["HOME"] = home and str(tmp_path / home)
+    os.environ.pop("XDG_CACHE_HOME")
+    with pytest.raises(UserError, match="no place for decoded images"):
+        compiled.cache_folder()
+    compiled.keep_compiled()
+    assert FOLDER not in os.environ
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_folder_of_the_users_choice_stays() -> None:
     os.environ[FOLDER] = "/mine"
     compiled.keep_compiled()
@@ -36,7 +70,7 @@ def test_a_folder_of_the_users_choice_stays() -> None:
 @pytest.mark.parametrize("spoil", ["writable", "file", "link"])
 def test_what_others_could_write_is_not_used(spoil: str, tmp_path: Path) -> None:
     folder = compiled.cache_folder() / f"compiled-{compiled._processor()}"
-    folder.parent.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     if spoil == "writable":
         folder.mkdir()
         folder.chmod(0o777)

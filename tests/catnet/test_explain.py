@@ -100,16 +100,30 @@ def test_predict_writes_an_explanation_for_every_answer(tmp_path: Path, capsys) 
     assert sorted(path.name for path in out.iterdir()) == names
 
 
-def test_explain_draws_filters_once(tmp_path: Path, capsys) -> None:
+def test_filters_are_drawn_once(tmp_path: Path, capsys) -> None:
     made(PHOTO).save(tmp_path / "model.safetensors")
     out = tmp_path / "filters.png"
-    assert cli.main(["explain", str(tmp_path), "--out", str(out)]) == 0
+    assert cli.main(["filters", str(tmp_path), "--out", str(out)]) == 0
     before = out.read_bytes()
     with Image.open(out) as drawn:
         assert min(drawn.size) > 64
-    assert cli.main(["explain", str(tmp_path), "--out", str(out)]) == 2
+    assert cli.main(["filters", str(tmp_path), "--out", str(out)]) == 2
     assert "is there already" in capsys.readouterr().err
     assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["f.jpg", "f.jpeg", "f", "f.png.txt", "png", ".png"])
+def test_a_drawing_is_not_written_under_the_name_of_another_format(name, tmp_path, capsys) -> None:
+    out = tmp_path / name
+    assert cli.main(["filters", "no-such-model", "--out", str(out)]) == 2
+    assert capsys.readouterr().err == (
+        f"catnet: --out {out}: the drawing is a PNG; choose a name that ends in .png\n"
+    )
+    with pytest.raises(UserError, match="is a PNG"):
+        explain.write_filters(str(out), Image.new("RGB", (8, 8)))
+    assert list(tmp_path.iterdir()) == []
+    explain.write_filters(str(tmp_path / "f.PNG"), Image.new("RGB", (8, 8)))
+    assert (tmp_path / "f.PNG").read_bytes().startswith(b"\x89PNG")
 
 
 def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:

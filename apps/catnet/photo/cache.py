@@ -139,7 +139,7 @@ def build(
         raise UserError(f"{_first_repeated(names)}: named twice; name every source once")
     folder = Path(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it shows the user's images
         shards = [
             _shard(path, name, folder, progress) for path, name in zip(paths, names, strict=True)
         ]
