@@ -381,27 +381,27 @@ def _whole(text: str, low: int, high: int) -> int:
     with contextlib.suppress(ValueError):
         if low <= (number := int(text)) <= high:
             return number
-    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+    raise argparse.ArgumentTypeError(f"{text[:50]!r} is not a whole number from {low} to {high}")
 
 
 def _positive(text: str) -> float:
     with contextlib.suppress(ValueError):
         if 0 < (number := float(text)) < float("inf"):
             return number
-    raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    raise argparse.ArgumentTypeError(f"{text[:50]!r} is not a positive number")
 
 
 def _share(text: str) -> float:
     with contextlib.suppress(ValueError):
         if 0 <= (number := float(text)) <= 1:
             return number
-    raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    raise argparse.ArgumentTypeError(f"{text[:50]!r} is not a number from 0 to 1")
 
 
 def _named_share(text: str) -> tuple[str, float]:
     name, equals, share = text.rpartition("=")
     if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form STRATUM=P")
+        raise argparse.ArgumentTypeError(f"{text[:50]!r} is not of the form STRATUM=P")
     return name, _share(share)
 
 
