@@ -367,7 +367,10 @@ def test_a_name_with_line_breaks_is_printed_on_one_line(
     )
     assert cli.main(["predict", str(picture), "--model", str(path)]) == 0
     out, err = capsys.readouterr()
-    assert err == "model: a\\nb, \\x1b[31m\n"
+    assert err.splitlines() == [
+        "model: a\\nb, \\x1b[31m",
+        "the numbers are probabilities of \\rz",
+    ]
     assert len(out.splitlines()) == 1
     assert out.rstrip("\n").isprintable()
 
