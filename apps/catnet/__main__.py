@@ -1,6 +1,6 @@
 """``python -m catnet`` is ``catnet``."""
 
-from catnet.cli import console
+from catnet.cli.main import console
 
 if __name__ == "__main__":
     console()

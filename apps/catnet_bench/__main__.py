@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from catnet.errors import UserError
-from catnet.text import say
-from catnet_bench.case import Options
-from catnet_bench.report import machine, machine_line, markdown
+from catnet.terminal import say
+from catnet_bench.harness.case import Options
+from catnet_bench.harness.report import machine, machine_line, markdown
 
 # One module each, with a function ``rows``; imported when it is asked for.
 CASES = {
@@ -51,7 +51,7 @@ def run(cases: Sequence[str], options: Options, file: Path | None) -> bool:
     about = machine()
     for case in cases:
         say(f"{case}: {CASES[case]}")
-        found[case] = importlib.import_module(f"catnet_bench.{case}").rows(options)
+        found[case] = importlib.import_module(f"catnet_bench.cases.{case}").rows(options)
         print(f"### {case}: {CASES[case]}\n\n{markdown(found[case])}\n", flush=True)
         if file:  # after every case, so that a long run that is stopped has left something
             cases_json = {name: [row.as_json() for row in rows] for name, rows in found.items()}

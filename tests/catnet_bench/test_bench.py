@@ -18,26 +18,16 @@ from lecture import descend
 from PIL import Image
 
 from catnet import Classifier
-from catnet.photo.train import PhotoConfig
+from catnet.training.resnet import PhotoConfig
 from catnet_bench import __main__ as app
-from catnet_bench import (
-    case,
-    cold_start,
-    folder,
-    growth,
-    lecture,
-    lecture_peers,
-    photo,
-    plain,
-    report,
-    rules,
-    sweep,
-    tax,
-)
-from catnet_bench.case import Options
-from catnet_bench.report import Row, markdown
-from catnet_bench.timing import alternate, per_call, timed
-from catnet_bench.worker import Contestant, Worker, present, race, race_from_start
+from catnet_bench.cases import cold_start, folder, growth, lecture, photo, rules, sweep, tax
+from catnet_bench.harness import case, report
+from catnet_bench.harness.case import Options
+from catnet_bench.harness.report import Row, markdown
+from catnet_bench.harness.timing import alternate, per_call, timed
+from catnet_bench.harness.worker import Contestant, Worker, present, race, race_from_start
+from catnet_bench.peers import lecture as lecture_peers
+from catnet_bench.peers import plain
 
 TINY = PhotoConfig(widths=(4,), blocks=(1,))
 INSTANT = Options(rounds=1, quick=True)
@@ -191,7 +181,7 @@ def test_a_folder_without_the_course_is_refused_in_one_line(tmp_path: Path, caps
 
 @pytest.mark.parametrize("name", app.CASES)
 def test_every_case_can_be_run(name: str) -> None:
-    assert callable(importlib.import_module(f"catnet_bench.{name}").rows)
+    assert callable(importlib.import_module(f"catnet_bench.cases.{name}").rows)
 
 
 # ---- processes
@@ -320,7 +310,7 @@ def test_answers_of_a_folder_are_those_one_by_one(photos: Path) -> None:
 
 
 def test_pictures_of_the_peer_are_small_and_nearly_ours(photos: Path) -> None:
-    from catnet.images import decode
+    from catnet.images.decode import decode
 
     paths = folder.files(photos)
     for draft in (False, True):

@@ -1,0 +1,1 @@
+"""Data sets: reading, downloading, checking, splitting and sampling them."""

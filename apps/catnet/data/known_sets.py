@@ -1,0 +1,158 @@
+"""Well-known data sets that have no class folders: what each of their images shows.
+
+Known are Tiny ImageNet and dogs-vs-cats, as in the competition (``train/cat.0.jpg``) and as
+Microsoft gives it (``PetImages/Cat/0.jpg``); each as a zip or unpacked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from catnet.data.entries import Entry, Listing, is_zip
+from catnet.errors import UserError
+from catnet.images.paths import ImageError, read
+
+TINY_IMAGENET_CATS = ("n02123045", "n02123394", "n02124075")  # tabby, Persian, Egyptian
+TINY_IMAGENET_DOGS = (
+    *("n02085620", "n02094433", "n02099601"),  # Chihuahua, Yorkshire terrier, golden retriever
+    *("n02099712", "n02106662", "n02113799"),  # Labrador, German shepherd, standard poodle
+)
+
+_TINY_TRAIN = re.compile(r"(?:.*/)?train/(n\d{8})/images/[^/]+")
+_TINY_VALIDATION = re.compile(r"(?:.*/)?val/images/([^/]+)")
+_COMPETITION = re.compile(r"(.*/)?(cat|dog)\.\d+\.jpg")
+_COMPETITION_TEST = re.compile(r"(?:.*/)?test1?/\d+\.jpg")
+_PETS = re.compile(r"(.*/)?PetImages/(Cat|Dog)/[^/]+")
+
+
+class Row(NamedTuple):
+    """What a data set says of one image.
+
+    Attributes:
+        entry: the image.
+        kind: index into ``Layout.kinds``.
+        fine: index into ``Layout.fine_names``; -1 where unknown.
+        part: ``train`` or ``test``.
+    """
+
+    entry: Entry
+    kind: int
+    fine: int = -1
+    part: str = "train"
+
+
+@dataclass
+class Layout:
+    """A well-known data set.
+
+    Attributes:
+        kinds: what kinds of image it has; the last is the cats.
+        rows: its images in the order of their places.
+        fine_names: names of the fine labels, if it has any.
+        fine_cats: which of them are cats.
+        notes: one line for images that are left out because they have no label.
+    """
+
+    kinds: list[str]
+    rows: list[Row]
+    fine_names: list[str] = field(default_factory=list)
+    fine_cats: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def is_cat(self, row: Row) -> bool:
+        """Whether an image shows a cat."""
+        return self.kinds[row.kind] == "cat"
+
+    def image_folder(self) -> list[Entry]:
+        """The entries at the places that they have in an image folder of cats and non-cats."""
+        entries = []
+        for row in self.rows:
+            folder = "cat" if self.is_cat(row) else "non-cat"
+            entries.append(row.entry._replace(place=(row.part, folder, *row.entry.place)))
+        return entries
+
+
+def known(listing: Listing) -> Layout | None:
+    """The data set that a listing is, if it is a well-known one.
+
+    Of Tiny ImageNet, three kinds of cat are cats; its validation part is the test part, its test
+    part has no labels and is left out.
+
+    Raises:
+        UserError: a list of labels of Tiny ImageNet cannot be read.
+    """
+    if any(entry.place[-1] == "wnids.txt" for entry in listing.others):
+        return _tiny_imagenet(listing)
+    return _dogs_vs_cats(listing)
+
+
+def _dogs_vs_cats(listing: Listing) -> Layout | None:
+    path = Path(listing.path)
+    own = path.stem if is_zip(path) else path.name
+    names = ["/".join(entry.place) for entry in listing.images]
+    for pattern, top in ((_COMPETITION, ""), (_PETS, ""), (_PETS, f"{own}/")):
+        matches = [pattern.fullmatch(top + name) for name in names]
+        rest = [name for name, match in zip(names, matches, strict=True) if match is None]
+        if len({match[1] for match in matches if match}) == 1 and all(
+            pattern is _COMPETITION and _COMPETITION_TEST.fullmatch(name) for name in rest
+        ):
+            rows = [
+                Row(entry, int(match[2].lower() == "cat"))
+                for entry, match in zip(listing.images, matches, strict=True)
+                if match
+            ]
+            return Layout(["dog", "cat"], rows, notes=_unlabelled(listing, len(rest)))
+    return None
+
+
+def _tiny_imagenet(listing: Listing) -> Layout | None:
+    validation = dict(
+        line.split("\t")[:2]
+        for line in _lines(listing, "val", "val_annotations.txt")
+        if "\t" in line
+    )
+    words = dict(line.split("\t", 1) for line in _lines(listing, "words.txt") if "\t" in line)
+    found: list[tuple[Entry, str, str]] = []
+    for entry in listing.images:
+        name = "/".join(entry.place)
+        if match := _TINY_TRAIN.fullmatch(name):
+            found.append((entry, match[1], "train"))
+        elif (match := _TINY_VALIDATION.fullmatch(name)) and match[1] in validation:
+            found.append((entry, validation[match[1]], "test"))
+    if not found:
+        return None
+    listed = {line.strip() for line in _lines(listing, "wnids.txt")}
+    wnids = sorted({wnid for _, wnid, _ in found} | listed - {""})
+    number = {wnid: i for i, wnid in enumerate(wnids)}
+    return Layout(
+        ["other", "dog", "cat"],
+        [Row(entry, _tiny_kind(wnid), number[wnid], part) for entry, wnid, part in found],
+        [words.get(wnid, wnid) for wnid in wnids],
+        [number[wnid] for wnid in wnids if wnid in TINY_IMAGENET_CATS],
+        _unlabelled(listing, len(listing.images) - len(found)),
+    )
+
+
+def _unlabelled(listing: Listing, count: int) -> list[str]:
+    return [f"{listing.path}: {count} pictures without a label are not used"] * bool(count)
+
+
+def _tiny_kind(wnid: str) -> int:
+    return 2 if wnid in TINY_IMAGENET_CATS else int(wnid in TINY_IMAGENET_DOGS)
+
+
+def _lines(listing: Listing, *place: str) -> Sequence[str]:
+    """The lines of a text file of the data set; none where it is missing."""
+    for entry in listing.others:
+        if entry.place[-len(place) :] == place:
+            try:
+                source = entry.source
+                data = source if isinstance(source, bytes) else read(source)
+                return data.decode().splitlines()
+            except (ImageError, UnicodeDecodeError) as error:
+                raise UserError(f"{entry.name} is damaged: {error}") from None
+    return []

@@ -1,0 +1,122 @@
+"""The embedded sample: small pictures of cats and of other things, drawn, not photographed.
+
+Every picture is a function of its kind and its seed.  Whatever could tell a cat by colour alone is
+shared: coats, paints, backgrounds and light are thrown with the same dice for all kinds, and every
+figure is as often light on dark as dark on light.  What remains is shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from catnet.data.dataset import Dataset
+from catnet.data.sample import animals, things
+from catnet.data.sample.backgrounds import background
+from catnet.data.sample.cats import cat
+from catnet.data.sample.coats import BLACK
+from catnet.data.sample.dice import Dice
+from catnet.data.sample.light import shade, to_uint8
+from catnet.data.sample.raster import SIZE, Pen
+from catnet.errors import UserError
+
+_ARTISTS: dict[str, Callable[[Pen, Dice, bool], None]] = {
+    "cat": cat,
+    "dog": animals.dog,
+    "rabbit": animals.rabbit,
+    "bird": animals.bird,
+    "flower": things.flower,
+    "house": things.house,
+    "car": things.car,
+    "fruit": things.fruit,
+    "pattern": things.pattern,
+}
+KINDS: tuple[str, ...] = tuple(_ARTISTS)
+
+_OTHERS = ("dog", *KINDS[1:])  # dogs, the hardest to tell from cats, count twice
+_SEEDS = {"train": range(360), "test": range(360, 522)}  # of the cats, and of the others
+
+
+def draw(kind: str, seed: int) -> np.ndarray:
+    """Draw one picture, the same for the same arguments wherever and whenever it is drawn.
+
+    Args:
+        kind: what to draw, one of ``KINDS``.
+        seed: which one, 0 or more.
+
+    Returns:
+        (64, 64, 3) uint8.
+
+    Raises:
+        UserError: there is no such kind.
+
+    Example:
+        A cat::
+
+            >>> from catnet.data import sample
+            >>> sample.draw("cat", seed=3).shape
+            (64, 64, 3)
+    """
+    if kind not in KINDS:
+        raise UserError(f"cannot draw {kind!r}: choose one of {', '.join(KINDS)}")
+    dice = Dice(KINDS.index(kind), seed)
+    light = dice.chance(0.5)  # a light figure on dark ground, or a dark one on light
+    canvas = np.empty((SIZE, SIZE, 3))
+    background(Pen(canvas), dice, dark=light)
+    pen = Pen(
+        canvas,
+        x=SIZE / 2 + dice.between(-4.5, 4.5),
+        y=SIZE / 2 + 1 + dice.between(-4, 4),
+        scale=dice.between(23.5, 28),
+        angle=dice.between(-0.1, 0.1),
+        mirror=dice.chance(0.5),
+    )
+    if kind != "pattern":  # all others stand somewhere, and throw a shadow there
+        pen.ellipse(0, 0.98, 0.9, 0.12, BLACK, rim=0, alpha=dice.between(0, 0.4))
+    _ARTISTS[kind](pen, dice, light)
+    shade(canvas, dice)
+    return to_uint8(canvas)
+
+
+def load() -> tuple[Dataset, Dataset]:
+    """Draw the whole sample afresh; nothing is read or kept, and it takes a few seconds.
+
+    Returns:
+        The training part (720 pictures) and the test part (324, of other seeds), half of each
+        cats, sorted by name; names are paths like ``train/cat/cat-0003.png``: the number is
+        the seed.
+    """
+    return _part("train"), _part("test")
+
+
+def write(folder: str | Path) -> None:
+    """Write the sample as an image folder of PNG files: train/cat, train/non-cat, test/….
+
+    Raises:
+        UserError: ``folder`` has something in it already.
+    """
+    from PIL import Image
+
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder}: is there already; name a new or empty folder for the sample")
+    for part in _SEEDS:
+        drawn = _part(part)
+        for image, name in zip(drawn.images, drawn.names, strict=True):
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(path, optimize=True)
+
+
+def _part(part: str) -> Dataset:
+    """The pictures of ``"train"`` or ``"test"``."""
+    pictures = []
+    for seed in _SEEDS[part]:
+        other = _OTHERS[seed % len(_OTHERS)]
+        pictures.append((f"{part}/cat/cat-{seed:04}.png", 1, "cat", seed))
+        pictures.append((f"{part}/non-cat/{other}-{seed:04}.png", 0, other, seed))
+    names, labels, kinds, seeds = zip(*sorted(pictures), strict=True)
+    images = np.stack([*map(draw, kinds, seeds)])
+    return Dataset(images, np.array(labels, np.int32), list(names), ("non-cat", "cat"))

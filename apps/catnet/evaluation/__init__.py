@@ -1,0 +1,1 @@
+"""How good a model is, and why it answers what it answers."""

@@ -1,0 +1,194 @@
+"""The pictures of a run, as PNG files: cost curve, confusion matrix, the worst mistakes."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from catnet.errors import UserError
+from catnet.evaluation.metrics import Evaluation
+from catnet.terminal import exact, one_line
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from catnet.training.sweep import Cell
+
+DOTS_PER_INCH = 120
+SHOWN = 24  # mistakes in one picture
+COLUMNS = 6
+CAPTION = 24  # characters of a picture's name
+MISSING = "drawing needs matplotlib: pip install 'jaxnn[apps]'"
+
+
+def cost_curve(path: str | os.PathLike[str], costs: ArrayLike, title: str) -> None:
+    """Draw the cost before every step; on a logarithmic scale when it falls by ten times or more.
+
+    Args:
+        path: the PNG file.
+        costs: (steps,), at least one; what is not finite is left out.
+        title: above the curve.
+
+    Raises:
+        UserError: matplotlib is not installed.  So do all functions here.
+    """
+    costs = np.asarray(costs, float)
+    finite = costs[np.isfinite(costs)]
+    figure = _figure(7, 4.2)
+    axes = figure.add_subplot()
+    axes.plot(np.where(np.isfinite(costs), costs, np.nan), marker="." if len(costs) < 3 else "")
+    if len(finite) and finite.min() > 0 and finite.max() >= 10 * finite.min():
+        axes.set_yscale("log")
+        axes.locator_params(axis="y", subs=(1, 2, 5))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("")
+    axes.locator_params(axis="x", integer=True)
+    axes.set_xlabel("step")
+    axes.set_ylabel("cost")
+    axes.set_title(one_line(title), parse_math=False)
+    axes.grid(which="both", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    _write(path, figure)
+
+
+def sweep_curves(path: str | os.PathLike[str], cells: Sequence[Cell]) -> None:
+    """Draw the costs of a sweep: a panel for each start, a colour for each learning rate.
+
+    Args:
+        path: the PNG file.
+        cells: of ``sweep``; a thin line is one seed, the thick one their median.
+    """
+    from matplotlib import colormaps
+
+    starts = list(dict.fromkeys(cell.start for cell in cells))
+    rates = sorted({cell.learning_rate for cell in cells})
+    figure = _figure(4.2 * len(starts) + 1, 4.2)
+    panels = figure.subplots(1, len(starts), sharey=True, squeeze=False)[0]
+    lines = {}  # one for each learning rate
+    for panel, start in zip(panels, starts, strict=True):
+        for cell in sorted(cells, key=lambda cell: cell.learning_rate):
+            if cell.start != start:
+                continue
+            color = colormaps["viridis"](rates.index(cell.learning_rate) / max(1, len(rates) - 1))
+            finite = np.where(np.isfinite(cell.costs), cell.costs, np.nan)
+            if len(finite) > 1:
+                panel.plot(finite.T, color=color, linewidth=0.5, alpha=0.4)
+            middle = np.median(finite, axis=0)  # NaN from where a seed has no number any more
+            (lines[cell.learning_rate],) = panel.plot(middle, color=color, linewidth=2)
+        panel.set_yscale("log")
+        panel.set_ylim(top=2.0)  # what starts or strays far above a coin's cost, log 2, is cut
+        panel.set_xlabel("step")
+        panel.set_title(start, parse_math=False)
+        panel.grid(which="both", alpha=0.3)
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("cost")
+    handles, labels = [lines[rate] for rate in rates], [exact(rate) for rate in rates]
+    panels[-1].legend(handles, labels, title="learning rate", frameon=False)
+    _write(path, figure)
+
+
+def confusion_matrix(
+    path: str | os.PathLike[str], confusion: ArrayLike, classes: tuple[str, str]
+) -> None:
+    """Draw the counts, each with its share of the true class.
+
+    Args:
+        path: the PNG file.
+        confusion: (2, 2) counts, row the truth, column the answer.
+        classes: the names of class 0 and class 1.
+    """
+    counts = np.asarray(confusion)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    names = [_short(name) for name in classes]
+    figure = _figure(4.6, 4.2)
+    axes = figure.add_subplot()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.axhline(0.5, color="white", linewidth=3)
+    axes.axvline(0.5, color="white", linewidth=3)
+    for (truth, answer), count in np.ndenumerate(counts):
+        share = shares[truth, answer]
+        color = "white" if share > 0.5 else "black"
+        text = f"{count}\n{share:.0%}"
+        axes.text(answer, truth, text, ha="center", va="center", color=color, fontsize=14)
+    axes.set_xticks([0, 1], names, parse_math=False)
+    axes.set_yticks([0, 1], names, rotation=90, va="center", parse_math=False)
+    axes.set_xlabel("answer")
+    axes.set_ylabel("truth")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    _write(path, figure)
+
+
+def mistakes(
+    path: str | os.PathLike[str], images: Mapping[str, np.ndarray], result: Evaluation
+) -> None:
+    """Draw the worst mistakes, at most 24, the worst first, each with its truth and probability.
+
+    Args:
+        path: the PNG file.
+        images: the examples by name, (H, W, 3) uint8.
+        result: what ``catnet.evaluation.metrics.evaluate`` found on them.
+    """
+    shown = result.mistakes[:SHOWN]
+    if not shown:
+        figure = _figure(4, 1.2)
+        text = f"No mistakes in {result.examples} examples"
+        figure.text(0.5, 0.5, text, ha="center", va="center")
+        return _write(path, figure)
+    columns = min(len(shown), COLUMNS)
+    rows = -(-len(shown) // columns)
+    figure = _figure(max(1.7 * columns, 5), 2.2 * rows + 0.5)
+    count = len(result.mistakes)
+    title = f"The worst {len(shown)} of {count} mistakes" if count > len(shown) else "All mistakes"
+    figure.suptitle(f"{title} in {result.examples} examples")
+    for place, (name, truth, p_cat) in enumerate(shown, start=1):
+        axes = figure.add_subplot(rows, columns, place)
+        axes.imshow(images[name])
+        axes.set_axis_off()
+        caption = f"{_short(name)}\nis {_short(truth)}\n{_short(result.classes[1])}: {p_cat:.1%}"
+        axes.set_title(caption, fontsize=8, parse_math=False)
+    _write(path, figure)
+
+
+def check() -> None:
+    """Whether anything can be drawn, without the time to import what draws.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UserError(MISSING)
+
+
+def _figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches; of no window system, and of no global state."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UserError(MISSING) from None
+    return Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
+
+
+def _write(path: str | os.PathLike[str], figure: Figure) -> None:
+    from jaxnn.serialization import write_whole
+
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        # Names of pictures may be in any script; what the font lacks is drawn as a box.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.savefig(file, format="png")
+    write_whole(path, file.getvalue())
+
+
+def _short(name: str) -> str:
+    """The last part of a path, on one line, of a length that fits above a picture."""
+    name = one_line(PurePath(name).name or name)
+    return name if len(name) <= CAPTION else f"…{name[1 - CAPTION :]}"

@@ -1,0 +1,169 @@
+"""Seeing why: what the network saw, which pixels moved its answer, and its first filters."""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import math
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from catnet.errors import UserError
+from catnet.models import registry
+from catnet.models.classifier import Classifier
+from jaxnn.serialization import write_whole
+
+SCALE = 4  # screen pixels for one that the network saw
+GAP = 8  # between two pictures
+STEM = 40  # characters of a picture's name in the name of its explanation
+
+
+def saliency(classifier: Classifier, images: np.ndarray) -> np.ndarray:
+    """How strongly the answer depends on every pixel.
+
+    The gradient of the logit s with respect to the picture, by the network's own backward
+    rules: ``max over colours |∂s / ∂x|`` (Simonyan et al. 2013, arXiv:1312.6034).
+
+    Args:
+        classifier: whose answers.
+        images: (n, 64, 64, 3) uint8.
+
+    Returns:
+        (n, 64, 64) float32, not negative.
+    """
+    of_one = _of_one(json.dumps(classifier.architecture))
+    x = images.astype(np.float32) / 255
+    return np.stack([np.asarray(of_one(classifier.params, image)) for image in x])
+
+
+@functools.cache
+def _of_one(architecture: str) -> Callable[[Any, np.ndarray], Any]:
+    """The compiled saliency of a network: (params, image in [0, 1]) to (64, 64)."""
+    import jax
+    import jax.numpy as jnp
+
+    net = registry.build(json.loads(architecture))
+
+    def of_one(params: Any, image: jax.Array) -> jax.Array:
+        logit, cache = net.forward(params, image)
+        _, dx = net.backward(params, cache, jnp.ones_like(logit))
+        return jnp.max(jnp.abs(dx), axis=-1)
+
+    return jax.jit(of_one)
+
+
+def draw(image: np.ndarray, strength: np.ndarray) -> Image.Image:
+    """The picture that the network saw; beside it, in grey, with what mattered glowing.
+
+    Args:
+        image: (64, 64, 3) uint8.
+        strength: (64, 64), of ``saliency``.
+
+    Returns:
+        An RGB picture, two squares wide.
+    """
+    around = np.pad(strength, 1, mode="edge")  # single pixels flicker: smooth over 3×3
+    n = len(strength)
+    smooth = sum(around[i : i + n, j : j + n] for i in range(3) for j in range(3))
+    top = np.quantile(smooth, 0.99)
+    glow = np.clip(smooth / top, 0, 1)[..., None] if top > 0 else np.zeros((n, n, 1))
+    grey = np.repeat(image.mean(axis=-1, keepdims=True), 3, axis=-1)
+    hot = np.array([255.0, 90.0, 0.0]) + glow * np.array([0.0, 165.0, 60.0])
+    over = (grey * 0.6 * (1 - glow) + hot * glow).round().astype(np.uint8)
+    return _in_rows([image, over], columns=2)
+
+
+def write_explanation(folder: Path, number: int, name: str, picture: Image.Image) -> Path:
+    """Write an explanation as ``NUMBER-NAME.png``; the number keeps equal names apart."""
+    stem = "".join(c if c.isalnum() or c in "-_" else "_" for c in Path(name).stem)[:STEM]
+    path = folder / f"{number:04}-{stem or 'picture'}.png"
+    _write(path, picture)
+    return path
+
+
+def new_folder(path: str) -> Path:
+    """Make the folder for explanations; it may be there, but not hold anything."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise UserError(f"--explain {path}: holds files already; choose a new folder")
+    except FileExistsError:
+        raise UserError(f"--explain {path}: is a file; choose a new folder") from None
+    except OSError as error:
+        raise UserError(f"--explain {path}: cannot be made ({error.strerror})") from None
+    return folder
+
+
+def filters(classifier: Classifier) -> np.ndarray:
+    """What each unit or channel of the first layer that looks at pixels looks for.
+
+    Returns:
+        (count, height, width, 3) float32, weights of red, green and blue.
+    """
+    for W in _weights(classifier.params):
+        if W.ndim == 4 and W.shape[2] == 3:  # a convolution: (h, w, 3, count)
+            return W.transpose(3, 0, 1, 2)
+        if W.ndim == 2 and W.shape[1] == registry.SIZE**2 * 3:  # dense: (count, inputs)
+            return W.reshape(-1, registry.SIZE, registry.SIZE, 3)
+        break
+    raise UserError(f"{classifier.name}: its first layer does not look at coloured pixels")
+
+
+def draw_filters(weights: np.ndarray) -> Image.Image:
+    """Filters side by side, each on its own scale: grey is 0, brighter more, darker less."""
+    largest = np.abs(weights).max(axis=(1, 2, 3), keepdims=True)
+    scaled = 127.5 * (1 + weights / np.where(largest > 0, largest, 1))
+    columns = math.ceil(math.sqrt(len(weights)))
+    scale = max(1, round(SCALE * 16 / weights.shape[1]))
+    return _in_rows(list(scaled.round().astype(np.uint8)), columns, scale)
+
+
+def refuse_out(path: str) -> None:
+    """Where ``write_filters`` would not write."""
+    if Path(path).suffix.lower() != ".png":
+        raise UserError(f"--out {path}: the drawing is a PNG; choose a name that ends in .png")
+    if os.path.lexists(path):
+        raise UserError(f"--out {path}: is there already; choose another name")
+
+
+def write_filters(path: str, picture: Image.Image) -> None:
+    """Write the drawing of ``draw_filters``; nothing that is there is overwritten."""
+    refuse_out(path)
+    _write(Path(path), picture)
+
+
+def _weights(params: Any) -> Iterator[np.ndarray]:
+    """All W of a network, the first layer's first."""
+    if isinstance(params, dict):
+        if "W" in params:
+            yield np.asarray(params["W"], np.float32)
+    else:
+        for child in params:
+            yield from _weights(child)
+
+
+def _in_rows(images: list[np.ndarray], columns: int, scale: int = SCALE) -> Image.Image:
+    height, width = (n * scale + GAP for n in images[0].shape[:2])
+    rows = math.ceil(len(images) / columns)
+    sheet = Image.new("RGB", (columns * width + GAP, rows * height + GAP), "white")
+    for i, image in enumerate(images):
+        tile = Image.fromarray(image)
+        tile = tile.resize((tile.width * scale, tile.height * scale), Image.Resampling.NEAREST)
+        sheet.paste(tile, (GAP + i % columns * width, GAP + i // columns * height))
+    return sheet
+
+
+def _write(path: Path, picture: Image.Image) -> None:
+    data = io.BytesIO()
+    picture.save(data, "PNG")
+    try:
+        write_whole(path, data.getvalue())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from None

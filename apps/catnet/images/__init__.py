@@ -1,0 +1,1 @@
+"""From what a user typed to 64×64 images."""

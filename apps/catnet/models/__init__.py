@@ -1,0 +1,1 @@
+"""Networks, trained models and the shipped weights."""

@@ -1,0 +1,199 @@
+"""The network for photographs: many classes while it learns, one log-odds when it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.nn.initializers import Initializer, he_normal, zeros
+
+import jaxnn
+from catnet.errors import UserError
+from catnet.models.registry import SIZE
+from catnet.models.test_time_augmentation import views
+from jaxnn import Layer, Loss, binary_cross_entropy, dense, serial, softmax_cross_entropy
+from jaxnn.layer import Array, Key, constructor, expect_input, no_params
+
+HE = he_normal()
+
+
+@constructor
+def trunk(widths: Sequence[int], blocks: Sequence[int], W_init: Initializer = HE) -> Layer:
+    """Pictures (..., 64, 64, 3) to features (..., widths[-1]).
+
+    A stem of windows 8×8, four pixels apart, then a stage of residual blocks at 16×16, 8×8 and
+    4×4; each halving is a window of 2×2 that does not overlap.  The last convolution of a block
+    starts at zero, so that every block starts as the identity (Goyal et al. 2017,
+    arXiv:1706.02677).
+
+    Args:
+        widths: channels of each stage.
+        blocks: how many blocks each stage has.
+        W_init: how the kernels begin that do not start at zero.
+    """
+    layers: list[Layer] = [jaxnn.conv(widths[0], window=8, stride=4, W_init=W_init)]
+    for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+        if stage:
+            layers += [jaxnn.rms_norm(), jaxnn.conv(width, window=2, stride=2, W_init=W_init)]
+        layers += [_block(width, W_init)] * count
+    return jaxnn.serial(*layers, jaxnn.rms_norm(), jaxnn.global_average_pool)
+
+
+def _block(width: int, W_init: Initializer) -> Layer:
+    return jaxnn.residual(
+        jaxnn.rms_norm(),
+        jaxnn.conv(width, W_init=W_init),
+        jaxnn.relu,
+        jaxnn.conv(width, W_init=zeros),
+    )
+
+
+def build_photo(described: dict[str, Any], W_init: Initializer = HE) -> Layer:
+    """The network of a description: pictures (..., 64, 64, 3) in [0, 1] to logits (..., 1).
+
+    Args:
+        described: widths, blocks, classes, which of these are cats, and its views, if it has any.
+        W_init: how weights begin.
+
+    Raises:
+        UserError: the description is not of such a network.
+    """
+    try:
+        classes, cats = int(described["classes"]), [int(cat) for cat in described["cats"]]
+        widths, blocks = ([int(n) for n in described[key]] for key in ("widths", "blocks"))
+        if not 0 < len(cats) < classes or len(widths) != len(blocks):
+            raise ValueError
+        body = trunk(tuple(widths), tuple(blocks), W_init)
+        net = serial(body, dense(classes, W_init=W_init), log_odds(tuple(cats), classes))
+        parts = described.get("views") or [SIZE] * bool(described.get("mirrored"))
+        return views(net, tuple(parts)) if parts else net
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"its architecture is not one of this catnet: {described}") from None
+
+
+class Targets(NamedTuple):
+    """What a batch of pictures shows.
+
+    Attributes:
+        cat: (n, 1), 1 for a cat, 0 for anything else; in between when smoothed.
+        fine: (n, classes), a distribution over the fine classes; all 0 where none is known.
+        prior: (n, 1), the log-odds of a cat before one looks, among the pictures drawn from the
+            same source.
+    """
+
+    cat: Array
+    fine: Array
+    prior: Array
+
+
+@constructor
+def log_odds(group: Sequence[int], classes: int) -> Layer:
+    """From logits of many classes to the logit of "one of this group".
+
+    A picture is a cat with the probability of all cat classes together, P = Σ_group softmax(z),
+    and log P / (1 − P) is the difference of two log-sum-exps::
+
+        forward    s = log Σ_in e^z − log Σ_out e^z
+        backward   dz = ds · softmax_in(z)   on the group
+                   dz = −ds · softmax_out(z)  on the others
+
+    Args:
+        group: indices of the classes that count.
+        classes: how many classes there are.
+
+    Returns:
+        A layer (..., classes) → (..., 1) without parameters.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from catnet.models.resnet import log_odds
+        >>> log_odds([0, 1], 4).apply((), jnp.zeros(4)).tolist()
+        [0.0]
+    """
+    name = f"log_odds({len(group)} of {classes})"
+    inside = np.isin(np.arange(classes), group)
+    sides = np.where(np.stack([inside, ~inside]), 0, -np.inf)  # (2, classes): a row for each sum
+
+    def forward(params: tuple[()], z: Array, key: Key | None = None) -> tuple[Array, Array]:
+        expect_input(name, z, classes)
+        both = jnp.broadcast_to(sides.astype(z.dtype), (*z.shape[:-1], *sides.shape))
+        both = both + z[..., None, :]
+        largest = lax.stop_gradient(jnp.max(both, axis=-1, keepdims=True))
+        terms = jnp.exp(both - largest)
+        total = jnp.sum(terms, axis=-1, keepdims=True)
+        s = jnp.log(total[..., 0, :] / total[..., 1, :]) + largest[..., 0, :] - largest[..., 1, :]
+        return s, terms / total
+
+    def backward(params: tuple[()], softmax: Array, ds: Array) -> tuple[tuple[()], Array]:
+        return (), ds * (softmax[..., 0, :] - softmax[..., 1, :])
+
+    return Layer(name, no_params, forward, backward)
+
+
+def photo_loss(cats: Sequence[int], classes: int, fine_weight: float) -> Loss:
+    """Cost of telling cats from the rest, plus that of the fine class where it is known.
+
+    ::
+
+        z′   = z + y.prior at the cat classes
+        cost = binary_cross_entropy(log_odds(z′), y.cat)
+               + fine_weight · softmax_cross_entropy(z′, y.fine)
+
+    What is learnt about the frequency of cats in a source thus goes into the prior, which is
+    left away in prediction: z itself is for pictures that are as likely a cat as not (logit
+    adjustment, Menon et al. 2021, arXiv:2007.07314).
+
+    Args:
+        cats: indices of the fine classes that are cats.
+        classes: how many fine classes there are.
+        fine_weight: of the second part.
+
+    Returns:
+        A loss of (logits (n, classes), ``Targets``).
+    """
+    odds = log_odds(cats, classes)
+
+    is_cat = np.isin(np.arange(classes), cats)[None]
+
+    # Costs are computed in float32, whatever the network computes in.
+    def shifted(z: Array, y: Targets) -> Array:
+        return z.astype(jnp.promote_types(z.dtype, jnp.float32)) + y.prior * is_cat
+
+    def value(z: Array, y: Targets) -> Array:
+        z = shifted(z, y)
+        s = odds.apply((), z)
+        return binary_cross_entropy(s, y.cat) + fine_weight * softmax_cross_entropy(z, y.fine)
+
+    def gradient(z: Array, y: Targets) -> Array:
+        given = z.dtype
+        z = shifted(z, y)
+        s, cache = odds.forward((), z)
+        _, dz = odds.backward((), cache, binary_cross_entropy.gradient(s, y.cat))
+        return (dz + fine_weight * softmax_cross_entropy.gradient(z, y.fine)).astype(given)
+
+    return Loss("photo_loss", value, gradient)
+
+
+def targets(cat: Any, fine: Any, prior: Any, classes: int, smoothing: float) -> Targets:
+    """Labels as distributions, smoothed: a little of every other class.
+
+    Args:
+        cat: (n,) 0 or 1.
+        fine: (n,) index of the fine class, −1 where it is not known.
+        prior: (n,) log-odds of a cat in the source; see ``Targets``.
+        classes: how many fine classes there are.
+        smoothing: the share that goes to the other classes.
+    """
+    y = jnp.asarray(cat, jnp.float32)[:, None]
+    one_hot = jax.nn.one_hot(fine, classes)
+    known = (jnp.asarray(fine) >= 0).astype(jnp.float32)[:, None]
+    smooth = (
+        one_hot * (1 - smoothing) + jnp.broadcast_to(known, one_hot.shape) * smoothing / classes
+    )
+    return Targets(
+        y * (1 - smoothing) + smoothing / 2, smooth, jnp.asarray(prior, jnp.float32)[:, None]
+    )

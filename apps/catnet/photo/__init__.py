@@ -1,1 +1,0 @@
-"""The photo network: 64×64 photographs in colour, cats against everything."""

@@ -1,0 +1,1 @@
+"""Everything that trains, and the folder of a run."""

@@ -1,0 +1,305 @@
+"""Training: from a dataset to a run folder with the model, its numbers and its pictures."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from catnet.data.class_names import match
+from catnet.data.dataset import Dataset
+from catnet.errors import UserError
+from catnet.evaluation.metrics import Evaluation, evaluate
+from catnet.models import registry
+from catnet.models.classifier import Classifier
+from catnet.terminal import exact
+from catnet.training import run_folder
+from catnet.training.run_folder import Checkpoint, Stopped, write_json
+from jaxnn.serialization import write_whole
+
+DESCENT = {"gd": 0.0, "momentum": 0.9}  # on all examples at once: the momentum of each
+CHUNK = 100  # steps between two lines of progress, and at least between two saved states
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that decides a training, besides the data.
+
+    Attributes:
+        model: "logistic", "shallow" or "deep".
+        hidden: units of the hidden layers.
+        activation: of the hidden layers.
+        learning_rate: the lecture's α.
+        steps: how many updates.
+        optimizer: one of ``catnet.models.registry.OPTIMIZERS``; "gd" is plain gradient descent.
+        batch_size: examples a step; None for all of them.
+        seed: of initialisation and order of the data.
+        gradient: "hand" or "jax".
+    """
+
+    model: str
+    hidden: tuple[int, ...]
+    activation: str
+    learning_rate: float
+    steps: int
+    optimizer: str = "gd"
+    batch_size: int | None = None
+    seed: int = 1
+    gradient: str = "hand"
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """What ``networks.build`` makes the network from."""
+        return registry.architecture(self.model, self.hidden, self.activation)
+
+
+class Outcome(NamedTuple):
+    """What a training came to.
+
+    Attributes:
+        params: the last good parameters.
+        costs: the cost before every update that led to them, and theirs if it is known.
+        stopped: why it ended before its last step, if it did.
+    """
+
+    params: Any
+    costs: np.ndarray
+    stopped: UserError | Stopped | None = None
+
+
+Report = Callable[[int, float], None]  # (steps done, last cost)
+
+
+class _Diverged(Exception):
+    """Ends a training from within: the cost of this step is not finite."""
+
+    def __init__(self, step: int, cost: float) -> None:
+        self.step, self.cost = step, "NaN" if np.isnan(cost) else "infinite"
+
+
+def train(
+    config: Config, data: Dataset, checkpoint: Checkpoint, report: Report | None = None
+) -> Outcome:
+    """Train the network of ``config`` on a dataset, from the saved state on if there is one.
+
+    Raises:
+        UserError: the cost is not finite from the beginning, or the saved state is of no use here.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    import jaxnn
+    from jaxnn.descent import begin
+
+    net = registry.build(config.architecture)
+    loss = jaxnn.binary_cross_entropy
+    x = jnp.asarray(data.images.astype(np.float32) / 255)
+    y = data.labels.astype(np.float32)[:, None]
+    key_of_init, key_of_steps = jax.random.split(jax.random.key(config.seed))
+    params = net.init(key_of_init, x)
+    descent = config.optimizer in DESCENT and config.batch_size is None
+    if descent:
+        start = begin(net, params, x, config.steps, DESCENT[config.optimizer])
+    else:
+        start = jaxnn.State(0, params, _optimizer(config).init(params))
+    reached = deque([start], maxlen=2)  # from one of two any good step can be reached again
+    costs: list[float] = []
+    if found := checkpoint.load((start.params, start.opt_state, np.zeros(0))):
+        (params, opt_state, known), about = found
+        costs = np.asarray(known).tolist()
+        reached.append(jaxnn.State(about["step"], params, opt_state))
+        if descent and not _fits(net, x, reached[-1]):
+            raise UserError(
+                f"{checkpoint.folder}: NumPy factorises the examples in another way here; "
+                "go on where the run was begun, or begin a new run"
+            )
+
+    def advance(state: jaxnn.State, steps: int, progress: Any) -> Any:
+        how: dict[str, Any] = {"gradient": config.gradient, "chunk": CHUNK, "progress": progress}
+        how |= {"steps": steps, "state": state}
+        if descent:
+            how |= {"learning_rate": config.learning_rate, "momentum": DESCENT[config.optimizer]}
+            return jaxnn.gradient_descent(net, loss, state.params, x, y, **how)[0]
+        how |= {"optimizer": _optimizer(config), "batch_size": config.batch_size or len(x)}
+        return jaxnn.fit(net, loss, state.params, x, y, key=key_of_steps, **how)[0]
+
+    def watch(state: jaxnn.State, of_chunk: jax.Array) -> None:
+        costs.extend(np.asarray(of_chunk).tolist())
+        if len(bad := np.flatnonzero(~np.isfinite(of_chunk))):
+            step = state.step - len(of_chunk) + int(bad[0])
+            raise _Diverged(step, costs[step])
+        reached.append(state)
+        if report:
+            report(state.step, costs[-1])
+
+        def so_far() -> tuple[Any, dict[str, Any]]:
+            return (state.params, state.opt_state, np.array(costs, np.float32)), {}
+
+        checkpoint.after(state.step, config.steps, so_far)
+
+    try:
+        params = advance(reached[-1], config.steps, watch)
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
+            raise _Diverged(config.steps, np.nan)  # in the last update, after the last cost
+    except Stopped as stop:
+        return Outcome(reached[-1].params, np.array(costs), stop)
+    except _Diverged as bad:
+        if bad.step == 0:
+            raise UserError(
+                f"training cannot begin: the cost of the first step is {bad.cost}; check the data"
+            ) from None
+        # The cost of a step is that of the parameters before it: those one step before are good.
+        good = bad.step - 1
+        near = next(state for state in reversed(reached) if state.step <= good)
+        params = near.params if near.step == good else advance(near, good, lambda *_: None)
+        why = UserError(
+            f"training diverged at step {bad.step}: the cost is {bad.cost}; the parameters before "
+            f"it are in {checkpoint.folder}; try a smaller --learning-rate than "
+            f"{exact(config.learning_rate)}"
+        )
+        return Outcome(params, np.array(costs[: bad.step]), why)
+    return Outcome(params, np.array(costs))
+
+
+def _fits(net: Any, x: Any, state: Any) -> bool:
+    """Whether a descent can go on from a state that was saved.
+
+    In the span of the examples, the state has weights in coordinates that a factorisation of the
+    examples gives.  Another LAPACK may choose others; the weights themselves, saved too, show it.
+    """
+    import jax
+
+    from jaxnn.span import Inside, span
+
+    if not state.opt_state or not isinstance(state.opt_state[1][0], Inside):
+        return True
+    begun, (inside, _) = state.opt_state
+    again, saved, old = (
+        np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(params)])
+        for params in (span(net, x).leave(inside, begun), state.params, begun)
+    )
+    if np.array_equal(again, saved, equal_nan=True):
+        return True
+    return bool(np.abs(again - saved).max() <= 1e-3 * np.abs(saved - old).max())
+
+
+def _optimizer(config: Config) -> Any:
+    import optax
+
+    made = {
+        "gd": optax.sgd,
+        "momentum": lambda rate: optax.sgd(rate, momentum=0.9),
+        "adam": optax.adam,
+        "adamw": optax.adamw,
+        "rmsprop": optax.rmsprop,
+    }
+    return made[config.optimizer](config.learning_rate)
+
+
+def train_run(
+    folder: Path,
+    config: Config,
+    train_part: Dataset,
+    test_part: Dataset,
+    source: str,
+    report: Report | None = None,
+    *,
+    data: str | None = None,
+    resume: bool = False,
+    every: float = run_folder.EVERY,
+) -> tuple[np.ndarray, Evaluation]:
+    """Train and fill the run folder: config.json, metrics.csv, model.safetensors, pictures.
+
+    Args:
+        folder: a new one, or to resume one that ``train_run`` made.
+        config: the settings.
+        train_part: learnt from.
+        test_part: what the model is evaluated on.
+        source: where the data are from, in words.
+        report: told of every chunk of steps.
+        data: where to find the data again; None for the drawn sample.
+        resume: go on from the state in the folder.
+        every: seconds between two saves of the state.
+
+    Returns:
+        The costs, and what the network does on the test part.
+
+    Raises:
+        UserError: also when the training diverged, and KeyboardInterrupt: both after
+            the folder has been filled with what there is.
+    """
+    from catnet.evaluation import plots
+
+    plots.check()
+    if (config.batch_size or 1) > len(train_part.labels):
+        raise UserError(
+            f"--batch-size {config.batch_size}: there are {len(train_part.labels)} pictures only"
+        )
+    arrays = (train_part.images, train_part.labels, test_part.images, test_part.labels)
+    content = run_folder.digest(*arrays, train_part.classes)
+    if resume:
+        run_folder.same_data(folder, data or "the drawn sample", content)
+    else:
+        described = {
+            **asdict(config),
+            "data": data,
+            "source": source,
+            "content": content,
+            "classes": list(train_part.classes),
+            "train_examples": len(train_part.labels),
+            "test_examples": len(test_part.labels),
+        }
+        run_folder.begin(folder, described)
+    with run_folder.training_in(folder):
+        with Checkpoint(folder, every) as checkpoint:
+            params, costs, stopped = train(config, train_part, checkpoint, report)
+        classifier = Classifier(
+            architecture=config.architecture,
+            params=params,
+            classes=train_part.classes,
+            name=folder.resolve().name,
+            about=f"trained on {len(train_part.labels)} pictures {source}",
+        )
+        title = f"{config.model}, learning rate {exact(config.learning_rate)}"
+        result = fill(folder, classifier, costs, test_part, title)
+        if stopped:
+            raise stopped
+        run_folder.finish(folder)
+    return costs, result
+
+
+def fill(
+    folder: Path, classifier: Classifier, costs: np.ndarray, part: Dataset, title: str
+) -> Evaluation:
+    """Write what a training came to: the model, its costs, what it does on a test part, pictures.
+
+    Returns:
+        What it does on the test part.
+    """
+    from catnet.evaluation import plots
+
+    classifier.save(folder / "model.safetensors")
+    rows = "".join(f"{step},{cost!r}\n" for step, cost in enumerate(costs.tolist()))
+    write_whole(folder / "metrics.csv", f"step,cost\n{rows}".encode())
+    result = evaluate_on(classifier, part)
+    write_json(folder / "evaluation.json", result.as_json())
+    if len(costs):
+        plots.cost_curve(folder / "cost.png", costs, title)
+    plots.confusion_matrix(folder / "confusion.png", result.confusion, part.classes)
+    plots.mistakes(folder / "mistakes.png", dict(zip(part.names, part.images, strict=True)), result)
+    return result
+
+
+def evaluate_on(classifier: Classifier, part: Dataset) -> Evaluation:
+    """What a classifier does on a dataset, in the classifier's names of the classes.
+
+    Raises:
+        UserError: the classes of the data are not those of the model; see ``classes.match``.
+    """
+    labels = np.array(match(classifier.classes, part.classes).labels)[part.labels]
+    p = classifier.probabilities(part.images)
+    return evaluate(labels, p, part.names, classifier.classes, classifier.threshold)

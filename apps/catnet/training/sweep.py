@@ -1,0 +1,263 @@
+"""Hyperparameters side by side: many networks trained at once, as one vmapped program."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from catnet.data.dataset import Dataset
+from catnet.models import registry
+from catnet.terminal import exact
+
+TOGETHER = 64  # networks in one program; more take turns
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is varied, and what is the same for all.
+
+    Attributes:
+        architecture: of all networks.
+        learning_rates: the lecture's α.
+        starts: how the weights begin, from ``networks.STARTS``.
+        seeds: how many starts of each pair of the two.
+        steps: updates of full-batch gradient descent.
+    """
+
+    architecture: dict[str, Any]
+    learning_rates: tuple[float, ...]
+    starts: tuple[str, ...] = ("lecun",)
+    seeds: int = 1
+    steps: int = 2500
+
+    @property
+    def cells(self) -> list[tuple[str, float]]:
+        """Every pair of start and learning rate."""
+        return list(itertools.product(self.starts, self.learning_rates))
+
+
+class Cell(NamedTuple):
+    """What became of one pair of start and learning rate, over the seeds.
+
+    Attributes:
+        start: the first of the pair.
+        learning_rate: the second.
+        costs: (seeds, steps), before every update; of the seeds that are done.
+        train_accuracy: (seeds,).
+        test_accuracy: (seeds,).
+    """
+
+    start: str
+    learning_rate: float
+    costs: np.ndarray
+    train_accuracy: np.ndarray
+    test_accuracy: np.ndarray
+
+    def as_json(self) -> dict[str, Any]:
+        """All but the costs of every step."""
+        last = self.costs[:, -1].tolist()
+        return {
+            "start": self.start,
+            "learning_rate": self.learning_rate,
+            "cost": [cost if np.isfinite(cost) else None for cost in last],
+            "train_accuracy": self.train_accuracy.tolist(),
+            "test_accuracy": self.test_accuracy.tolist(),
+        }
+
+
+class Best(NamedTuple):
+    """The network of the lowest last cost on the training part.
+
+    The test part has no say in it: its accuracy would no longer be that of unseen pictures.
+    """
+
+    start: str
+    learning_rate: float
+    seed: int
+    cost: float
+    test_accuracy: float
+    params: Any
+
+    def __str__(self) -> str:
+        return f"start {self.start}, learning rate {exact(self.learning_rate)}, seed {self.seed}"
+
+
+class Results(NamedTuple):
+    """What is known of a sweep so far.
+
+    Attributes:
+        done: how many networks are trained.
+        count: how many there are in all.
+        cells: one for each pair of start and learning rate, the best test accuracy first.
+        best: None where no network has a finite cost and finite parameters.
+    """
+
+    done: int
+    count: int
+    cells: list[Cell]
+    best: Best | None
+
+
+def sweep(
+    grid: Grid,
+    train_part: Dataset,
+    test_part: Dataset,
+    report: Callable[[int, int], None] | None = None,
+) -> list[Cell]:
+    """Train every network of a grid.
+
+    Args:
+        grid: which networks.
+        train_part: learnt from.
+        test_part: what the accuracies are also computed on.
+        report: called with how many are done, and how many there are.
+
+    Returns:
+        One cell for each pair of start and learning rate, the best test accuracy first.
+    """
+    cells = []
+    for results in train(grid, train_part, test_part):
+        cells = results.cells
+        if report:
+            report(results.done, results.count)
+    return cells
+
+
+def train(grid: Grid, train_part: Dataset, test_part: Dataset) -> Iterator[Results]:
+    """Train every network of a grid, 64 at a time in one program.
+
+    Args:
+        grid: which networks.
+        train_part: learnt from.
+        test_part: what the accuracies are also computed on.
+
+    Yields:
+        After every program, the results so far.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    import jaxnn
+
+    net = registry.build(grid.architecture)
+    loss = jaxnn.binary_cross_entropy
+    x, x_test = (jnp.asarray(part.images, jnp.float32) / 255 for part in (train_part, test_part))
+    y, y_test = (part.labels[:, None].astype(np.float32) for part in (train_part, test_part))
+    nets = {name: registry.build(grid.architecture, name) for name in grid.starts}
+
+    @jax.jit
+    @jax.vmap
+    def run(params: Any, learning_rate: jax.Array) -> tuple[Any, tuple[jax.Array, ...]]:
+        params, costs = jaxnn.gradient_descent(
+            net, loss, params, x, y, learning_rate=learning_rate, steps=grid.steps
+        )
+
+        def right(inputs: Any, labels: Any) -> jax.Array:
+            return jnp.mean((net.apply(params, inputs) > 0) == labels)
+
+        return params, (costs, right(x, y), right(x_test, y_test))
+
+    every = [(*cell, seed) for cell in grid.cells for seed in range(grid.seeds)]
+    parts, best = [], None
+    for at in range(0, len(every), TOGETHER):
+        some = every[at : at + TOGETHER]
+        starts = [nets[name].init(jax.random.key(seed), x[:1]) for name, _, seed in some]
+        together = jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)
+        params, outcomes = run(together, jnp.array([rate for _, rate, _ in some]))
+        parts.append([np.asarray(outcome) for outcome in outcomes])
+        best = _better(best, some, jax.tree.map(np.asarray, params), *parts[-1])
+        columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        yield Results(at + len(some), len(every), _cells(grid, columns), best)
+
+
+def _better(
+    best: Best | None,
+    some: Sequence[tuple[str, float, int]],
+    params: Any,
+    costs: np.ndarray,
+    train_accuracy: np.ndarray,
+    test_accuracy: np.ndarray,
+) -> Best | None:
+    """The best network of some and the best before."""
+    import jax
+
+    last = costs[:, -1]
+    usable = np.isfinite(last)
+    for leaf in jax.tree.leaves(params):
+        usable &= np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1)
+    i = int(np.argmin(np.where(usable, last, np.inf)))
+    if not usable[i] or (best and best.cost <= last[i]):
+        return best
+    own = jax.tree.map(lambda leaf: leaf[i].copy(), params)
+    return Best(*some[i], float(last[i]), float(test_accuracy[i]), own)
+
+
+def _cells(grid: Grid, columns: list[np.ndarray]) -> list[Cell]:
+    """The cells of which a network is done, from what all of those came to one after the other."""
+    cells = [
+        Cell(*cell, *(column[i * grid.seeds : (i + 1) * grid.seeds] for column in columns))
+        for i, cell in enumerate(grid.cells)
+        if i * grid.seeds < len(columns[0])
+    ]
+    return sorted(cells, key=lambda cell: -float(np.median(cell.test_accuracy)))
+
+
+def write(folder: Path, grid: Grid, results: Results, part: Dataset, source: str) -> list[str]:
+    """Write what is known of a sweep into its folder, every file in one step.
+
+    Args:
+        folder: of the run.
+        grid: which networks.
+        results: so far.
+        part: the training part.
+        source: where it is from, in words.
+
+    Returns:
+        The names of the files.
+    """
+    from catnet.evaluation import plots
+    from catnet.models.classifier import Classifier
+    from catnet.training.run_folder import write_json
+    from jaxnn.serialization import write_whole
+
+    write_json(folder / "sweep.json", [cell.as_json() for cell in results.cells])
+    costs = {f"{cell.start} {exact(cell.learning_rate)}": cell.costs for cell in results.cells}
+    file = io.BytesIO()
+    np.savez_compressed(file, **costs)  # type: ignore[arg-type]
+    write_whole(folder / "costs.npz", file.getvalue())
+    plots.sweep_curves(folder / "curves.png", results.cells)
+    names = ["sweep.json", "costs.npz", "curves.png"]
+    if results.best:
+        about = f"trained on {len(part.labels)} pictures {source}, of {results.done} networks the "
+        classifier = Classifier(
+            architecture=grid.architecture,
+            params=results.best.params,
+            classes=part.classes,
+            name=folder.resolve().name,
+            about=f"{about}one of the lowest training cost: {results.best}",
+        )
+        classifier.save(folder / "model.safetensors")
+        names.append("model.safetensors")
+    return names
+
+
+def table(cells: Sequence[Cell]) -> str:
+    """The cells as lines for a terminal: medians over the seeds, and the range of accuracies."""
+    rates = [exact(cell.learning_rate) for cell in cells]
+    width = max(map(len, ("learning rate", *rates)))
+    lines = [f"{'start':8}  {'learning rate':>{width}}  {'cost':>8}  {'train':>6}  test accuracy"]
+    for cell, rate in zip(cells, rates, strict=True):
+        cost = float(np.median(cell.costs[:, -1]))
+        low, middle, high = np.quantile(cell.test_accuracy, [0, 0.5, 1])
+        spread = f" ({low:.1%}–{high:.1%})" if len(cell.test_accuracy) > 1 else ""
+        lines.append(
+            f"{cell.start:8}  {rate:>{width}}  {cost:8.4f}  "
+            f"{np.median(cell.train_accuracy):6.1%}  {middle:.1%}{spread}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,139 @@
+"""Case 4: a folder of large photos, from files to answers."""
+
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from catnet_bench.cases.cold_start import shipped
+from catnet_bench.harness.case import LARGE, Options, large_photos
+from catnet_bench.harness.report import Row, cores
+from catnet_bench.harness.worker import Contestant, race
+
+CHECKED = 8  # photos that are asked about one by one too
+
+
+def rows(options: Options) -> list[Row]:
+    """Classifier.answers against PIL, a DataLoader and PyTorch; and against decoding alone."""
+    count, distinct = (60, 6) if options.quick else (2000, 100)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        large_photos(folder, count, distinct)
+        return compare(folder, count, options.rounds)
+
+
+def compare(folder: Path, count: int, rounds: int) -> list[Row]:
+    """The rows for a folder that has so many photos."""
+    described = shipped()
+    taken, values = race(
+        {
+            "jaxnn": Contestant(ours, (folder,)),
+            "decode": Contestant(decode_alone, (folder,)),
+            "PIL + PyTorch": Contestant(by_torch, (folder, described, False), "torch"),
+            "PIL, draft mode + PyTorch": Contestant(by_torch, (folder, described, True), "torch"),
+        },
+        rounds,
+    )
+    check_one_by_one(folder, values["jaxnn"])
+    speeds = {name: [count / seconds for seconds in taken[name]] for name in taken}
+    mine = speeds.pop("jaxnn")
+    alone = speeds.pop("decode")
+    what = f"{count} photos of {LARGE[0]}×{LARGE[1]}"
+    found = [Row(what, "images/s", mine, "its decoding alone", alone)]
+    for name, theirs in speeds.items():
+        largest = float(np.abs(np.subtract(values[name], values["jaxnn"])).max())
+        note = f"p differs by {largest:.3f} at most: resized another way"
+        bound = 2.0 if name == "PIL + PyTorch" else None
+        found.append(Row(what, "images/s", mine, name, theirs, bound, note=note))
+    return found
+
+
+def check_one_by_one(folder: Path, together: list[float]) -> None:
+    """Raise unless photos have the same answers alone as together, bit by bit."""
+    from catnet import Classifier
+
+    model = Classifier.load()
+    for path, p in list(zip(files(folder), together, strict=True))[:CHECKED]:
+        [answer] = model.predict([path])
+        if answer.p_cat != p:
+            raise AssertionError(f"{path}: {answer.p_cat} alone, {p} in the folder")
+
+
+def files(folder: Path) -> list[Path]:
+    """The photos of a folder, in order."""
+    return sorted(folder.glob("*.jpg"))
+
+
+def ours(folder: Path) -> Callable[[], list[float]]:
+    """What ``catnet predict FOLDER`` does."""
+    from catnet import Classifier
+    from catnet.images.paths import expand
+
+    model = Classifier.load()
+
+    def work() -> list[float]:
+        answers = list(model.answers(expand([str(folder)])))
+        wrong = [answer for answer in answers if answer.p_cat is None]
+        if wrong:
+            raise RuntimeError(f"no answer: {wrong[0]}")
+        return [answer.p_cat for answer in answers if answer.p_cat is not None]
+
+    return work
+
+
+def decode_alone(folder: Path) -> Callable[[], int]:
+    """The decoding of these answers, on all cores."""
+    from catnet.images.decode import decode_many
+
+    paths = [str(path) for path in files(folder)]
+    return lambda: sum(1 for _ in decode_many(paths))
+
+
+def by_torch(folder: Path, described: Any, draft: bool) -> Callable[[], list[float]]:
+    """A Dataset, a DataLoader with two workers, and the network."""
+    import torch
+    from torch.utils.data import DataLoader
+
+    from catnet_bench.peers import torch_photo
+
+    torch.set_num_threads(cores())
+    architecture, leaves, slope, offset = described
+    saved = {"network": architecture, "slope": slope, "offset": offset}
+    net = torch_photo.network(*(architecture[key] for key in ("widths", "blocks", "classes")))
+    net = torch_photo.load(net, leaves).eval()
+    loader: Any = DataLoader(
+        Photos(files(folder), draft),  # type: ignore[arg-type]
+        batch_size=32,
+        num_workers=2,
+        persistent_workers=True,
+    )
+
+    def work() -> list[float]:
+        found = [torch_photo.probabilities(net, saved, pictures) for pictures in loader]
+        return torch.cat(found).tolist()
+
+    return work
+
+
+class Photos:
+    """A Dataset: a photo file as (64, 64, 3) uint8."""
+
+    def __init__(self, paths: list[Path], draft: bool) -> None:
+        self.paths, self.draft = paths, draft
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        from PIL import Image
+
+        with Image.open(self.paths[index]) as picture:
+            if self.draft:
+                picture.draft("RGB", (128, 128))
+            small = picture.convert("RGB").resize((64, 64), Image.Resampling.BICUBIC)
+        return np.array(small)

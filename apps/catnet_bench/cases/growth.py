@@ -1,0 +1,175 @@
+"""Case 7: how time and memory grow with examples, width, depth and batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxnn
+from catnet.errors import UserError
+from catnet.terminal import say
+from catnet.training.resnet import PhotoConfig
+from catnet.training.resnet import network as photo_network
+from catnet_bench.cases.photo import drawn, problem
+from catnet_bench.harness.case import Options
+from catnet_bench.harness.report import Row
+from catnet_bench.harness.timing import alternate, per_call
+from jaxnn.layer import Layer
+from jaxnn.losses import Loss
+
+
+class Size(NamedTuple):
+    """One problem of a series.
+
+    Attributes:
+        work: what its time should be a straight line of.
+        held: what its memory should be a straight line of.
+        net: the network.
+        loss: of its output.
+        x: examples.
+        y: targets.
+    """
+
+    work: int
+    held: int
+    net: Layer
+    loss: Loss
+    x: Any
+    y: Any
+
+
+class Measured(NamedTuple):
+    """A series: sizes with what they took.
+
+    Attributes:
+        of: by what it grows.
+        work: see ``Size``.
+        held: see ``Size``.
+        seconds: a gradient takes.
+        megabytes: it holds at once, results included, arguments not.
+    """
+
+    of: str
+    work: list[int]
+    held: list[int]
+    seconds: list[float]
+    megabytes: list[float]
+
+
+def rows(options: Options) -> list[Row]:
+    """The largest of every series, and how straight the series is."""
+    measured = [measure(of, sizes, options) for of, sizes in series(options.quick).items()]
+    if options.plot:
+        draw(options.plot, measured)
+        say(f"growth as a picture: {options.plot}")
+    else:
+        say("growth: --plot FILE draws it")
+    found = []
+    for one in measured:
+        for what, x, y in (
+            ("time", one.work, one.seconds),
+            ("memory", one.held, one.megabytes),
+        ):
+            note = (
+                f"{len(x)} sizes, the largest {x[-1] / x[0]:.3g}× the first; "
+                f"off a straight line by {off_line(x, y):.1%} of this at most"
+            )
+            name = f"{what} of a gradient, {one.of}"
+            row = Row(name, "s", [y[-1]]) if what == "time" else Row(name, "bytes", [y[-1] * 1e6])
+            found.append(row._replace(note=note))
+    return found
+
+
+def series(quick: bool) -> dict[str, list[Size]]:
+    """The problems: each series lets one thing grow."""
+    small = 4 if quick else 1
+    photos = [(2 if quick else 16) * k for k in range(1, 7)]
+    return {
+        "against examples": [dense(512 * k // small, 256, 2) for k in range(1, 7)],
+        "against weights of wider layers": [
+            dense(512 // small, round(512 * (k / 6) ** 0.5), 4) for k in range(1, 7)
+        ],
+        "against depth": [dense(512 // small, 256, 2 * k) for k in range(1, 7)],
+        "against pictures, photo network": [of_photos(n) for n in photos],
+    }
+
+
+def dense(examples: int, width: int, depth: int) -> Size:
+    """So many dense layers of one width, in and out too."""
+    layers = [layer for _ in range(depth) for layer in (jaxnn.dense(width), jaxnn.relu)]
+    x = jnp.asarray(np.random.default_rng(0).random((examples, width), np.float32))
+    net = jaxnn.serial(*layers)
+    work, held = examples * width**2 * depth, examples * width * depth
+    return Size(work, held, net, jaxnn.mean_squared_error, x, jnp.zeros_like(x))
+
+
+def of_photos(count: int, config: PhotoConfig = PhotoConfig()) -> Size:  # noqa: B008 - a value
+    """The photo network on so many pictures."""
+    given = problem(config, 200, count)
+    net, loss = photo_network(config, 200), jaxnn.softmax_cross_entropy
+    return Size(count, count, net, loss, jnp.asarray(given.x), jnp.asarray(given.labels))
+
+
+def measure(of: str, sizes: Sequence[Size], options: Options) -> Measured:
+    """Medians of all sizes of a series, which take turns."""
+    contestants, megabytes = {}, []
+    for i, size in enumerate(sizes):
+        params = jax.tree.map(jnp.asarray, drawn(size.net, size.x))
+        run = jax.jit(jaxnn.value_and_grad(size.net, size.loss))
+        compiled = run.lower(params, size.x, size.y).compile()
+        memory: Any = compiled.memory_analysis()
+        # What it holds may lie in the place of its results, so both are counted.
+        megabytes.append((memory.temp_size_in_bytes + memory.output_size_in_bytes) / 1e6)
+        contestants[str(i)] = per_call(
+            lambda run=compiled, args=(params, size.x, size.y): jax.block_until_ready(run(*args)),
+            options.least,
+        )
+    alternate(contestants, 1)
+    taken = alternate(contestants, options.rounds)
+    seconds = [float(np.median(rounds)) for rounds in taken.values()]
+    return Measured(of, [s.work for s in sizes], [s.held for s in sizes], seconds, megabytes)
+
+
+def off_line(x: Sequence[float], y: Sequence[float]) -> float:
+    """The largest distance from the best straight line, as a part of the largest y.
+
+    Example:
+        >>> off_line([1, 2, 3], [3.0, 5.0, 7.0]) < 1e-9
+        True
+    """
+    line = np.polynomial.Polynomial.fit(x, y, 1)
+    return float(np.abs(line(np.asarray(x)) - y).max() / np.max(y))
+
+
+def draw(path: Path, measured: Sequence[Measured]) -> None:
+    """Time and memory of every series, as a PNG file.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UserError("--plot needs matplotlib: pip install 'jaxnn[apps]'") from None
+    figure = Figure(figsize=(3.4 * len(measured), 5.6), layout="constrained")
+    axes = figure.subplots(2, len(measured), squeeze=False)
+    for (above, below), one in zip(axes.T, measured, strict=True):
+        for ax, x, y, label in (
+            (above, one.work, one.seconds, "seconds"),
+            (below, one.held, one.megabytes, "MB"),
+        ):
+            line = np.polynomial.Polynomial.fit(x, y, 1)
+            ax.plot(x, y, "o")
+            ax.plot([0, max(x)], line(np.array([0, max(x)])), "-", alpha=0.4)
+            ax.set_ylabel(label)
+            ax.set_ylim(0)
+            ax.grid(alpha=0.3)
+        above.set_title(one.of, fontsize=9)
+        above.set_xlabel("multiplications, in proportion", fontsize=8)
+        below.set_xlabel("activations, in proportion", fontsize=8)
+    figure.savefig(path, dpi=120, format="png")

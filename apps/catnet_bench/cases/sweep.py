@@ -1,0 +1,68 @@
+"""Case 2: many networks at once, against PyTorch training them one after another."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from catnet_bench.cases.lecture import QUICK_STEPS, SIZES, STEPS, write
+from catnet_bench.harness.case import Options, course
+from catnet_bench.harness.report import Row
+from catnet_bench.harness.worker import Contestant, race_from_start
+from catnet_bench.peers import lecture as peers
+
+TOGETHER = 64  # networks of ours
+IN_TURN = 2  # networks of PyTorch's
+
+
+def rows(options: Options) -> list[Row]:
+    """64 deep networks of ours take less time than two of PyTorch's."""
+    images, labels, source = course(options.data)
+    steps = QUICK_STEPS if options.quick else STEPS
+    with tempfile.TemporaryDirectory() as folder:
+        file = write(Path(folder) / "lecture.npz", images, labels, SIZES)
+        whole, training, _ = race_from_start(
+            {
+                "jaxnn": Contestant(ours, (file, steps, SIZES[1:-1], TOGETHER)),
+                "PyTorch": Contestant(in_turn, (file, steps, IN_TURN), "torch"),
+            },
+            options.rounds,
+        )
+    what = f"{TOGETHER} networks, {steps} steps on {source}"
+    note = f"PyTorch trains {IN_TURN}"
+    found = []
+    for part, taken, at_least in (("process", whole, 1.0), ("training", training, None)):
+        theirs = taken.get("PyTorch", ())
+        peer = "PyTorch" if theirs else ""
+        row = Row(f"{what}, {part}", "s", taken["jaxnn"], peer, theirs, at_least)
+        found.append(row._replace(note=note if theirs else ""))
+    return found
+
+
+def ours(file: Path, steps: int, hidden: tuple[int, ...], count: int) -> Callable[[], list[float]]:
+    """``catnet sweep``: networks of one learning rate and so many seeds; their last costs."""
+    from catnet.data.dataset import Dataset
+    from catnet.models import registry
+    from catnet.training.sweep import Grid, sweep
+
+    with np.load(file) as saved:
+        images, labels = saved["images"], saved["labels"]
+    names = [str(i) for i in range(len(labels))]
+    part = Dataset(images, labels, names, ("non-cat", "cat"))
+    described = registry.architecture("deep", hidden)
+    grid = Grid(described, learning_rates=(peers.RATE,), seeds=count, steps=steps)
+
+    def work() -> list[float]:
+        [cell] = sweep(grid, part, part)
+        return cell.costs[:, -1].tolist()
+
+    return work
+
+
+def in_turn(file: Path, steps: int, count: int) -> Callable[[], list[float]]:
+    """PyTorch's training, so many times; the last costs."""
+    train = peers.torch(file, steps)
+    return lambda: [train()[-1] for _ in range(count)]

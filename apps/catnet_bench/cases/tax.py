@@ -1,0 +1,147 @@
+"""Case 6: what jaxnn costs over the same mathematics written directly in JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxnn
+from catnet.course.published import as_params, initialise
+from catnet.course.published import network as lecture_network
+from catnet.training.resnet import PhotoConfig
+from catnet.training.resnet import network as photo_network
+from catnet_bench.cases.lecture import SIZES
+from catnet_bench.cases.photo import problem
+from catnet_bench.harness.case import Options, course
+from catnet_bench.harness.report import Row
+from catnet_bench.harness.timing import alternate, per_call, timed
+from catnet_bench.peers import plain
+from jaxnn.layer import Layer
+from jaxnn.losses import Loss
+
+RATE = 0.0075
+CLASSES = 200
+
+
+class Subject(NamedTuple):
+    """A network in both forms, with something to learn.
+
+    Attributes:
+        name: of the network.
+        net: of jaxnn.
+        forward: the same network in plain JAX, for the same parameters.
+        loss: of its output.
+        params: where it starts.
+        x: examples.
+        y: targets.
+    """
+
+    name: str
+    net: Layer
+    forward: plain.Forward
+    loss: Loss
+    params: Any
+    x: Any
+    y: Any
+
+
+def rows(options: Options) -> list[Row]:
+    """Steps, gradients, compilation and memory, of the lecture's network and of the photo one."""
+    images, labels, _ = course(options.data)
+    x = images.reshape(len(images), -1).astype(np.float32) / 255
+    subjects = (
+        lecture(SIZES, x, labels),
+        photo(PhotoConfig(), CLASSES, 16 if options.quick else 128),
+    )
+    return [row for subject in subjects for row in compare(subject, options)]
+
+
+def lecture(sizes: tuple[int, ...], x: np.ndarray, labels: np.ndarray) -> Subject:
+    """The lecture's network on all examples (m, n)."""
+    params = jax.tree.map(
+        lambda p: jnp.asarray(p, jnp.float32), as_params(initialise(sizes, "sqrt"))
+    )
+    x_there, y = jnp.asarray(x), jnp.asarray(labels[:, None], jnp.float32)
+    name = f"{'-'.join(map(str, sizes))}, {len(x)} examples"
+    net, loss = lecture_network(sizes), jaxnn.binary_cross_entropy
+    return Subject(name, net, plain.lecture, loss, params, x_there, y)
+
+
+def photo(config: PhotoConfig, classes: int, pictures: int) -> Subject:
+    """The photo network on a batch."""
+    given = problem(config, classes, pictures)
+    net, forward = photo_network(config, classes), plain.photo(config.blocks)
+    name = f"photo network, {pictures} pictures"
+    x, y = jnp.asarray(given.x), jnp.asarray(given.labels)
+    return Subject(name, net, forward, jaxnn.softmax_cross_entropy, given.params, x, y)
+
+
+def compare(subject: Subject, options: Options) -> list[Row]:
+    """The rows of one network."""
+    given = subject.params, subject.x, subject.y
+    by_hand = jaxnn.value_and_grad(subject.net, subject.loss)
+    by_jax = jaxnn.value_and_grad_by_jax(subject.net, subject.loss)
+    in_plain = jax.value_and_grad(lambda p, x, y: subject.loss(subject.forward(p, x), y))
+    found = []
+    for what, ours, peer, theirs, at_most in (
+        ("step", step(by_hand), "plain JAX, jax.grad", step(in_plain), 1.03),
+        ("gradient", by_hand, "jax.grad of these layers", by_jax, 1.05),
+    ):
+        pair = {"ours": jax.jit(ours), "theirs": jax.jit(theirs)}
+        check(*(run(*given) for run in pair.values()))
+        taken = {
+            "time": {name: contest(run, given, options.least) for name, run in pair.items()},
+            "compilation": {"ours": compiling(ours, given), "theirs": compiling(theirs, given)},
+        }
+        for measured, bound in (("time", at_most), ("compilation", 1.2)):
+            seconds = alternate(taken[measured], options.rounds)
+            name = f"{subject.name}: {what}, {measured}"
+            found.append(Row(name, "s", seconds["ours"], peer, seconds["theirs"], at_most=bound))
+        memory = [[held(run, given)] for run in pair.values()]
+        name = f"{subject.name}: {what}, memory"
+        found.append(Row(name, "bytes", memory[0], peer, memory[1], at_most=1))
+    return found
+
+
+def contest(run: Callable[..., Any], given: Any, least: float) -> Callable[[], float]:
+    """Of compiled work."""
+    return per_call(lambda: jax.block_until_ready(run(*given)), least)
+
+
+def compiling(function: Callable[..., Any], given: Any) -> Callable[[], float]:
+    """Of tracing and compiling it, from nothing."""
+
+    def afresh() -> None:
+        jax.clear_caches()
+        jax.jit(lambda *arguments: function(*arguments)).lower(*given).compile()
+
+    return timed(afresh)
+
+
+def held(run: Any, given: Any) -> float:
+    """Bytes that a compiled program holds at once, besides its arguments and results."""
+    return float(run.lower(*given).compile().memory_analysis().temp_size_in_bytes)
+
+
+def step(cost_and_grads: Callable[..., Any]) -> Callable[..., Any]:
+    """The lecture's update with these gradients: (params, x, y) → (params, cost)."""
+
+    def update(params: Any, x: Any, y: Any) -> Any:
+        cost, grads = cost_and_grads(params, x, y)
+        return jax.tree.map(lambda p, dp: p - RATE * dp, params, grads), cost
+
+    return update
+
+
+def check(ours: Any, theirs: Any) -> None:
+    """Raise unless all leaves are close."""
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        size = float(jnp.abs(b).max())
+        if not np.allclose(a, b, rtol=0, atol=1e-3 * size + 1e-6):
+            raise AssertionError(
+                f"values differ by {float(jnp.abs(a - b).max()):.1e} of {size:.1e}"
+            )

@@ -1,0 +1,89 @@
+"""What every case is given: its options, and pictures to work on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from catnet.data import dataset
+from catnet.errors import UserError
+from catnet.terminal import say
+
+COURSE = (209, 64, 64, 3)  # the lecture's training pictures
+LARGE = (3000, 2000)  # pixels, width and height of a photo from a camera
+
+
+class Options(NamedTuple):
+    """How a benchmark is run.
+
+    Attributes:
+        data: the folder with the course's h5 files; None for a stand-in.
+        rounds: in which contestants take turns.
+        quick: smaller sizes: whether it works, not how fast it is.
+        plot: where the picture of the growth goes; None for no picture.
+    """
+
+    data: Path | None = None
+    rounds: int = 5
+    quick: bool = False
+    plot: Path | None = None
+
+    @property
+    def least(self) -> float:
+        """Seconds of a round of work that is short."""
+        return 0.05 if self.quick else 0.5
+
+
+def course(folder: Path | None) -> tuple[np.ndarray, np.ndarray, str]:
+    """The course's training pictures (209, 64, 64, 3) uint8, labels (209,), and what they are.
+
+    Args:
+        folder: with the course's h5 files; without it, pictures of noise with the same shape.
+
+    Raises:
+        UserError: there is something else in the folder.
+    """
+    if folder is None:
+        draw = np.random.default_rng(0)
+        images = draw.integers(0, 256, COURSE, dtype=np.uint8)
+        return images, (draw.random(COURSE[0]) < 0.34).astype(np.int32), "a stand-in of noise"
+    part, _ = dataset.load(folder, on_problem=say)
+    if part.images.shape != COURSE:
+        raise UserError(f"--data {folder}: is not the folder with the course's h5 files")
+    return part.images, part.labels, "the course's photos"
+
+
+def large_photos(folder: Path, count: int, distinct: int, size: tuple[int, int] = LARGE) -> None:
+    """Write detailed JPEGs, ``0000.jpg`` and so on: shapes, and the noise of a sensor.
+
+    Args:
+        folder: an empty one.
+        count: of files.
+        distinct: so many are drawn; the others are hard links to them.
+        size: width and height in pixels.
+    """
+    for i in range(count):
+        path = folder / f"{i:04}.jpg"
+        if i < distinct:
+            _drawn(i, size).save(path, quality=90)
+        else:
+            os.link(folder / f"{i % distinct:04}.jpg", path)
+
+
+def _drawn(seed: int, size: tuple[int, int]) -> Image.Image:
+    random = np.random.default_rng(seed)
+    coarse = random.integers(0, 256, (size[1] // 100 + 1, size[0] // 100 + 1, 3), dtype=np.uint8)
+    picture = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+    draw = ImageDraw.Draw(picture)
+    for _ in range(100):
+        x, y = random.integers(0, size)
+        w, h = random.integers(5, 5 + min(size) // 4, 2)
+        colour = tuple(int(c) for c in random.integers(0, 256, 3))
+        shape = draw.ellipse if random.random() < 0.5 else draw.rectangle
+        shape((int(x), int(y), int(x + w), int(y + h)), fill=colour)
+    noise = random.integers(-12, 13, (size[1], size[0], 1), dtype=np.int16)
+    return Image.fromarray(np.clip(np.asarray(picture) + noise, 0, 255).astype(np.uint8))

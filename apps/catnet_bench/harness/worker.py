@@ -1,0 +1,162 @@
+"""Contestants in processes of their own, which take turns.
+
+The thread pools and allocators of two libraries in one process disturb each other; in two
+processes of which only one is asked to work, they do not.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+from catnet.terminal import say
+from catnet_bench.harness.timing import Seconds, alternate
+
+Prepare = Callable[..., Callable[[], Any]]
+
+
+class Contestant(NamedTuple):
+    """What runs in a process of its own.
+
+    Attributes:
+        prepare: a function of a module; called once in that process, it returns the work.
+        arguments: of ``prepare``.
+        needs: the module that has to be installed.
+    """
+
+    prepare: Prepare
+    arguments: tuple[Any, ...] = ()
+    needs: str = "jaxnn"
+
+
+class Worker:
+    """A process that has prepared its work and does it when it is asked."""
+
+    def __init__(self, contestant: Contestant) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, contestant))
+        self._process.start()
+        theirs.close()
+
+    def _answer(self) -> Any:
+        try:
+            kind, value = self._pipe.recv()
+        except EOFError:
+            raise RuntimeError(f"the process ended, exit code {self._process.exitcode}") from None
+        if kind == "error":
+            raise RuntimeError(value)
+        return value
+
+    def ready(self) -> None:
+        """Wait until its work is prepared."""
+        self._answer()
+
+    def work(self) -> tuple[float, Any]:
+        """Let it work once: the seconds that took, and what came of it."""
+        self._pipe.send("work")
+        return self._answer()
+
+    def close(self) -> None:
+        """End the process, and wait until it has ended."""
+        self._pipe.close()
+        self._process.join()
+
+
+def _serve(pipe: Connection, contestant: Contestant) -> None:
+    try:
+        work = contestant.prepare(*contestant.arguments)
+        pipe.send(("ready", None))
+        while True:
+            pipe.recv()
+            began = time.perf_counter()
+            value = work()
+            pipe.send(("value", (time.perf_counter() - began, value)))
+    except (EOFError, KeyboardInterrupt):  # nobody asks any more
+        pass
+    except Exception as error:
+        pipe.send(("error", f"{contestant.prepare.__name__}: {type(error).__name__}: {error}"))
+
+
+def present(contestants: Mapping[str, Contestant]) -> dict[str, Contestant]:
+    """Those whose module is installed; the others are named, with what to do about it."""
+    there = {}
+    for name, contestant in contestants.items():
+        if importlib.util.find_spec(contestant.needs):
+            there[name] = contestant
+        else:
+            say(f"without {name}: it needs {contestant.needs}; pip install 'jaxnn[bench]'")
+    return there
+
+
+@contextmanager
+def workers(contestants: Mapping[str, Contestant]) -> Iterator[dict[str, Worker]]:
+    """Processes of all contestants that are present, prepared one after another."""
+    with ExitStack() as stack:
+        started = {}
+        for name, contestant in present(contestants).items():
+            started[name] = worker = Worker(contestant)
+            stack.callback(worker.close)
+            worker.ready()
+        yield started
+
+
+def race(
+    contestants: Mapping[str, Contestant], rounds: int, warm_up: int = 1
+) -> tuple[dict[str, Seconds], dict[str, Any]]:
+    """Steady state: seconds of every round after the warm-up, and what came of the last one."""
+    values: dict[str, Any] = {}
+    with workers(contestants) as started:
+
+        def contest(name: str) -> Callable[[], float]:
+            def once() -> float:
+                seconds, values[name] = started[name].work()
+                return seconds
+
+            return once
+
+        each = {name: contest(name) for name in started}
+        alternate(each, warm_up)
+        return alternate(each, rounds), values
+
+
+class FromStart(NamedTuple):
+    """What whole processes took, by name of the contestant.
+
+    Attributes:
+        whole: seconds of every round, from the start of the process to its end.
+        work: the part of them after everything was prepared.
+        values: what came of the last round.
+    """
+
+    whole: dict[str, Seconds]
+    work: dict[str, Seconds]
+    values: dict[str, Any]
+
+
+def race_from_start(contestants: Mapping[str, Contestant], rounds: int) -> FromStart:
+    """Whole processes that do their work once: start, preparation, work, end."""
+    work: dict[str, Seconds] = {}
+    values: dict[str, Any] = {}
+
+    def contest(name: str, contestant: Contestant) -> Callable[[], float]:
+        def once() -> float:
+            began = time.perf_counter()
+            worker = Worker(contestant)
+            try:
+                worker.ready()
+                seconds, values[name] = worker.work()
+            finally:
+                worker.close()
+            work[name] = (*work.get(name, ()), seconds)
+            return time.perf_counter() - began
+
+        return once
+
+    each = {name: contest(name, one) for name, one in present(contestants).items()}
+    return FromStart(alternate(each, rounds), work, values)

@@ -1,0 +1,1 @@
+"""What jaxnn is compared with."""

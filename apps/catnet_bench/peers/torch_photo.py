@@ -1,0 +1,117 @@
+"""The photo network in PyTorch, as PyTorch's users would write it; see ``catnet.models.resnet``.
+
+Nothing but PyTorch and what it needs is imported here: ``torch_predict`` is timed as a process.
+"""
+
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+
+class RMSNorm(nn.Module):
+    """Root mean square normalization of the channels of pictures (N, C, H, W)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The same shape."""
+        r = torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-5)
+        return x * r * self.weight[:, None, None]
+
+
+class Block(nn.Module):
+    """A residual block that keeps the shape."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            RMSNorm(width),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, width, 3, padding=1),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The same shape."""
+        return x + self.body(x)
+
+
+def network(widths: Sequence[int], blocks: Sequence[int], classes: int) -> nn.Module:
+    """Pictures (N, 3, 64, 64) to logits (N, classes)."""
+    layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 8, stride=4, padding=2)]
+    for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+        if stage:
+            before = widths[stage - 1]
+            layers += [RMSNorm(before), nn.Conv2d(before, width, 2, stride=2)]
+        layers += [Block(width) for _ in range(count)]
+    layers += [RMSNorm(widths[-1]), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    net: Any = nn.Sequential(*layers, nn.Linear(widths[-1], classes))
+    return net.to(memory_format=torch.channels_last)
+
+
+def load(net: nn.Module, leaves: Sequence[np.ndarray]) -> nn.Module:
+    """The same network with jaxnn's parameters, which come in the same order."""
+    with torch.no_grad():
+        for parameter, leaf in zip(net.parameters(), leaves, strict=True):
+            parameter.copy_(torch.from_numpy(_as_torch(leaf)))
+    return net
+
+
+def gradients(net: nn.Module) -> list[np.ndarray]:
+    """Of all parameters, with jaxnn's axes."""
+    return [_as_jaxnn(p.grad.numpy()) for p in net.parameters() if p.grad is not None]
+
+
+def _as_torch(leaf: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(leaf.transpose(3, 2, 0, 1) if leaf.ndim == 4 else leaf)
+
+
+def _as_jaxnn(leaf: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(leaf.transpose(2, 3, 1, 0) if leaf.ndim == 4 else leaf)
+
+
+def save(file: str, described: dict[str, Any], leaves: Sequence[np.ndarray], **more: Any) -> None:
+    """A model file that ``restore`` reads."""
+    net = load(network(described["widths"], described["blocks"], described["classes"]), leaves)
+    torch.save({"network": described, "state": net.state_dict(), **more}, file)
+
+
+def restore(file: str) -> tuple[nn.Module, dict[str, Any]]:
+    """The network of a model file, ready to answer, and all else that the file has."""
+    saved = torch.load(file, weights_only=True)
+    described = saved["network"]
+    net = network(described["widths"], described["blocks"], described["classes"])
+    net.load_state_dict(saved["state"])
+    return net.eval(), saved
+
+
+def probabilities(net: nn.Module, saved: dict[str, Any], pictures: torch.Tensor) -> torch.Tensor:
+    """Of a cat, for pictures (N, 64, 64, 3) uint8: (N,)."""
+    x = pictures.permute(0, 3, 1, 2).float() / 255  # a view of pixels in rows is channels_last
+    seen = torch.cat([view for part in saved["network"]["views"] for view in _view(x, part)])
+    odds = _log_odds(net, saved, seen).reshape(-1, len(x)).mean(0)
+    return torch.sigmoid(saved["slope"] * odds + saved["offset"])
+
+
+def _view(x: torch.Tensor, part: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The middle of pictures at the whole size, and mirrored."""
+    edge, size = (x.shape[-1] - part) // 2, x.shape[-2:]
+    middle = x[:, :, edge : edge + part, edge : edge + part]
+    middle = nn.functional.interpolate(middle, size, mode="bilinear", align_corners=False)
+    return middle, middle.flip(3)
+
+
+def _log_odds(net: nn.Module, saved: dict[str, Any], x: torch.Tensor) -> torch.Tensor:
+    with torch.inference_mode():
+        z = net(x)
+    cats = torch.zeros(z.shape[1], dtype=torch.bool)
+    cats[saved["network"]["cats"]] = True
+    return z[:, cats].logsumexp(1) - z[:, ~cats].logsumexp(1)

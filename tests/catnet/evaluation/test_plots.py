@@ -1,0 +1,166 @@
+"""What the figures show, read back from the PNG files and from the figures' own text."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("matplotlib", reason="needs matplotlib, of jaxnn[apps]")
+
+from catnet.errors import UserError
+from catnet.evaluation import plots
+from catnet.evaluation.metrics import Evaluation, evaluate
+
+CLASSES = ("non-cat", "cat")
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that are written, for a look at what is in them."""
+    kept = []
+    write = plots._write
+
+    def keep(path, figure):
+        kept.append(figure)
+        write(path, figure)
+
+    monkeypatch.setattr(plots, "_write", keep)
+    return kept
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        return np.asarray(image.convert("RGB"))
+
+
+def wrong(names: list[str]) -> tuple[dict[str, np.ndarray], Evaluation]:
+    """As many mistakes as names, each picture of one colour of its own."""
+    n = len(names)
+    images = {
+        name: np.full((64, 64, 3), (200, 10 * (i % 25), 255 - 5 * i), np.uint8)
+        for i, name in enumerate(names)
+    }
+    p = np.linspace(0.0, 0.4, n)
+    return images, evaluate([1] * n, p, names, CLASSES)
+
+
+def test_cost_curve_is_logarithmic_when_the_cost_falls_by_ten(tmp_path, drawn) -> None:
+    costs = np.geomspace(0.7, 0.069, 50)
+    plots.cost_curve(tmp_path / "a.png", costs, "deep, learning rate 0.0075")
+    plots.cost_curve(tmp_path / "b.png", costs[:40], "stopped early")
+    plots.cost_curve(tmp_path / "c.png", [0.7, 0.0], "reached zero")
+    assert [figure.axes[0].get_yscale() for figure in drawn] == ["log", "linear", "linear"]
+    axes = drawn[0].axes[0]
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), costs)
+    assert axes.get_title() == "deep, learning rate 0.0075"
+    assert pixels(tmp_path / "a.png").std() > 5
+
+
+@pytest.mark.parametrize("costs", [[0.7], [0.7, np.nan], [np.inf, np.nan], [0.7, 1e30, np.inf]])
+def test_cost_curve_of_a_run_that_went_wrong(tmp_path, costs) -> None:
+    plots.cost_curve(tmp_path / "cost.png", costs, "diverged")
+    assert pixels(tmp_path / "cost.png").std() > 1
+
+
+def test_confusion_matrix_shows_counts_and_shares(tmp_path, drawn) -> None:
+    plots.confusion_matrix(tmp_path / "c.png", np.array([[9, 8], [2, 31]]), CLASSES)
+    axes = drawn[0].axes[0]
+    assert {text.get_position(): text.get_text() for text in axes.texts} == {
+        (0, 0): "9\n53%",
+        (1, 0): "8\n47%",
+        (0, 1): "2\n6%",
+        (1, 1): "31\n94%",
+    }
+    assert [text.get_text() for text in axes.get_xticklabels()] == [*CLASSES]
+    assert [text.get_text() for text in axes.get_yticklabels()] == [*CLASSES]
+    picture = pixels(tmp_path / "c.png").astype(int)
+    # The cell of 31 cats (94%) is darker than that of 2 (6%): below on the right and on the left.
+    height, width, _ = picture.shape
+    assert picture[height * 3 // 4, width * 9 // 10].sum() < 400
+    assert picture[height * 3 // 4, width * 2 // 10].sum() > 600
+
+
+def test_confusion_matrix_of_one_class(tmp_path) -> None:
+    plots.confusion_matrix(tmp_path / "c.png", [[0, 0], [1, 4]], CLASSES)
+    assert pixels(tmp_path / "c.png").std() > 5
+
+
+def test_mistakes_shows_the_worst_with_truth_and_probability(tmp_path, drawn) -> None:
+    images, result = wrong([f"some/where/{i}.png" for i in range(30)])
+    plots.mistakes(tmp_path / "m.png", images, result)
+    captions = [axes.get_title() for axes in drawn[0].axes]
+    assert len(captions) == 24
+    assert captions[0] == "0.png\nis cat\ncat: 0.0%"
+    assert captions[23] == "23.png\nis cat\ncat: 31.7%"
+    assert drawn[0].get_suptitle() == "The worst 24 of 30 mistakes in 30 examples"
+    for axes, name in zip(drawn[0].axes, images, strict=False):
+        np.testing.assert_array_equal(axes.images[0].get_array(), images[name])
+    colours = {tuple(colour) for colour in pixels(tmp_path / "m.png").reshape(-1, 3)}
+    assert {tuple(image[0, 0]) for image in list(images.values())[:24]} <= colours
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 7])
+def test_mistakes_of_any_number(tmp_path, drawn, count) -> None:
+    images, result = wrong([f"{i}.png" for i in range(count)])
+    plots.mistakes(tmp_path / "m.png", images, result)
+    assert len(drawn[0].axes) == count
+    assert drawn[0].get_suptitle() == f"All mistakes in {count} examples"
+
+
+def test_no_mistakes_are_said_to_be_none(tmp_path, drawn) -> None:
+    plots.mistakes(tmp_path / "m.png", {}, evaluate([0, 1], [0, 1], ["a", "b"], CLASSES))
+    assert [text.get_text() for text in drawn[0].texts] == ["No mistakes in 2 examples"]
+    assert pixels(tmp_path / "m.png").std() > 1
+
+
+def test_any_name_can_be_drawn(tmp_path, drawn) -> None:
+    names = ["$x^{$.png", "猫.png", "a\nb.png", "\udc80.png", "long" * 20 + ".png", "/"]
+    images, result = wrong(names)
+    plots.mistakes(tmp_path / "m.png", images, result)
+    first = [axes.get_title().split("\n")[0] for axes in drawn[0].axes]
+    assert first == [
+        *("$x^{$.png", "猫.png", r"a\nb.png", r"\udc80.png", "…onglonglonglonglong.png", "/"),
+    ]
+    plots.cost_curve(tmp_path / "c.png", [1.0, 0.5], "$\\frac{$")
+    plots.confusion_matrix(tmp_path / "c.png", np.eye(2, dtype=int), ("$_$", "猫"))
+
+
+def test_a_file_is_replaced_whole_or_not(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "m.png"
+    path.write_bytes(b"old")
+    images, result = wrong(["a.png"])
+    with pytest.raises(KeyError):
+        plots.mistakes(path, {}, result)
+    assert path.read_bytes() == b"old"
+    plots.mistakes(path, images, result)
+    pixels(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_same_numbers_make_the_same_file(tmp_path) -> None:
+    for name in ("a.png", "b.png"):
+        plots.confusion_matrix(tmp_path / name, np.array([[3, 1], [0, 2]]), CLASSES)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_no_window_system_is_loaded(tmp_path) -> None:
+    code = (
+        "from catnet.evaluation import plots; assert 'matplotlib' not in sys.modules;"
+        f"plots.cost_curve({str(tmp_path / 'c.png')!r}, [1.0, 0.5], 'x');"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    code = f"import sys; sys.path[:] = {[entry for entry in sys.path if entry]!r}; {code}"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_matplotlib_the_remedy_is_named(tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(UserError, match=r"pip install 'jaxnn\[apps\]'"):
+        plots.cost_curve(tmp_path / "c.png", [1.0], "x")
+    assert not list(tmp_path.iterdir())

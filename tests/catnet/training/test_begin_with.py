@@ -1,0 +1,121 @@
+"""A photo training that goes on from the weights of a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+from redblue import write
+
+import jaxnn
+from catnet import Classifier
+from catnet.cli import main
+from catnet.errors import UserError
+from catnet.models import registry
+from catnet.training.resnet import Classes, PhotoConfig, _with_weights, initial, start
+
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+CONFIG = PhotoConfig((4, 6), (1, 0))
+ARCHITECTURE = {"model": "photo", "widths": [4, 6], "blocks": [1, 0], "classes": 5, "cats": [1]}
+
+
+def model(**change) -> Classifier:
+    architecture = {**ARCHITECTURE, **change}
+    net = registry.build(architecture)
+    params = net.init(jax.random.key(7), jax.ShapeDtypeStruct((64, 64, 3), "float32"))
+    return Classifier(architecture, params, ("non-cat", "cat"), "before", "made for a test")
+
+
+@pytest.mark.parametrize("views", [{}, {"views": [64, 48]}])
+def test_all_weights_and_their_average_begin_with_the_models(views: dict) -> None:
+    before = model(**views)
+    fresh = start(CONFIG, 5)
+    state = _with_weights(fresh, before)
+    for tree in (state.params, state.average):
+        assert jax.tree.structure(tree) == jax.tree.structure(fresh.params)
+        jax.tree.map(np.testing.assert_array_equal, tree, before.params[:2])
+    buffers = zip(jax.tree.leaves(state.params), jax.tree.leaves(state.average), strict=True)
+    assert all(a is not b for a, b in buffers)  # those of a state are given away
+
+
+@pytest.mark.parametrize("change", [{"widths": [4, 7]}, {"blocks": [1, 1]}])
+def test_another_network_is_refused(change) -> None:
+    with pytest.raises(UserError, match="before: is another network"):
+        _with_weights(start(CONFIG, 5), model(**change))
+
+
+@pytest.mark.parametrize(("change", "keep"), [({"classes": 6}, True), ({}, False)])
+def test_other_classes_get_a_new_last_layer(change, keep) -> None:
+    before, fresh = model(**change), start(CONFIG, 5)
+    state = _with_weights(fresh, before, keep)
+    for params in (state.params, state.average):
+        jax.tree.map(np.testing.assert_array_equal, params[0], before.params[0])
+        jax.tree.map(np.testing.assert_array_equal, params[1], fresh.params[1])
+
+
+@pytest.mark.parametrize(
+    ("its", "names", "cats", "kept"),
+    [
+        (("dog", "cat"), ("Dogs", "Cats"), (1,), True),
+        (("dog", "cat"), ("dog", "horse"), (1,), False),
+        (("non-cat", "cat"), ("dog", "cat"), (1,), False),
+        (("non-cat", "cat"), ("a", "b", "c"), (1,), True),
+        (("non-cat", "cat"), ("a", "b", "c"), (2,), False),
+    ],
+)
+def test_the_last_layer_is_kept_for_the_same_classes(its, names, cats, kept, tmp_path) -> None:
+    before = dataclasses.replace(model(classes=len(names)), classes=its)
+    before.save(tmp_path / "model.safetensors")
+    config = dataclasses.replace(CONFIG, begin_with=str(tmp_path / "model.safetensors"))
+    state = initial(config, Classes(names, cats, np.zeros(0)))
+    jax.tree.map(np.testing.assert_array_equal, state.params[0], before.params[0])
+    same = np.array_equal(state.params[1]["W"], before.params[1]["W"])
+    assert same == kept
+
+
+def test_the_command_goes_on_from_any_photo_model(tmp_path, capsys) -> None:
+    """One of five classes, for a folder of two; its widths and blocks are not the usual ones."""
+    data = write(tmp_path / "data", 40)
+    model().save(tmp_path / "before.safetensors")
+    arguments = ["train", str(data), "--model", "photo", "--steps", "2", "--batch-size", "8"]
+    arguments += ["--from", f"{tmp_path}/before.safetensors", "--learning-rate", "1e-12"]
+    arguments += ["--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "run")]
+    assert main.main(arguments) == 0
+    after = Classifier.load(tmp_path / "run")
+    assert (after.architecture["classes"], after.classes) == (2, ("non-cat", "cat"))
+    assert (after.architecture["widths"], after.architecture["blocks"]) == ([4, 6], [1, 0])
+    for leaf, its in zip(*map(jax.tree.leaves, (after.params[0], model().params[0])), strict=True):
+        np.testing.assert_allclose(leaf, its, rtol=2**-10, atol=1e-4)  # it is saved as float16
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    # Once there is a state, the model is not needed to go on.
+    (tmp_path / "before.safetensors").unlink()
+    state = tmp_path / "run" / "state.safetensors"
+    leaves, about = jaxnn.load(state)
+    jaxnn.save(state, leaves, {**about, "finished": False})
+    assert main.main(["train", "--resume", str(tmp_path / "run")]) == 0
+    assert config["begin_with"] == f"{tmp_path}/before.safetensors"
+
+
+def test_a_model_of_another_kind_is_refused_before_anything_is_made(tmp_path, capsys) -> None:
+    described = registry.architecture("logistic", ())
+    net = registry.build(described)
+    params = net.init(jax.random.key(7), jax.ShapeDtypeStruct((64, 64, 3), "float32"))
+    path, out = tmp_path / "flat.safetensors", tmp_path / "run"
+    Classifier(described, params, ("non-cat", "cat"), "flat", "for a test").save(path)
+    data = str(write(tmp_path / "data", 3))
+    arguments = ["train", data, "--model", "photo", "--from", str(path), "--out", str(out)]
+    assert main.main(arguments) == 2
+    line = f"catnet: --from {path}: is a logistic network, not photo; without --model photo it"
+    assert capsys.readouterr().err.startswith(line)
+    assert not out.exists()
+
+
+def test_a_model_that_is_none_is_refused_before_anything_is_made(tmp_path, capsys) -> None:
+    out = tmp_path / "run"
+    arguments = ["train", "data.zip", "--model", "photo", "--from", "none", "--out", str(out)]
+    assert main.main(arguments) == 2
+    assert "model none" in capsys.readouterr().err
+    assert not out.exists()
