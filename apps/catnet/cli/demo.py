@@ -1,15 +1,13 @@
-"""The whole in a minute: train the lecture's networks on drawn pictures, evaluate, predict."""
+"""``catnet demo``: train the lecture's networks on drawn images, evaluate, predict."""
 
 from __future__ import annotations
 
-from PIL import Image
+import argparse
 
-from catnet.data import sample
-from catnet.models.classifier import Classifier
 from catnet.models.registry import DEFAULT_HIDDEN, LEARNING_RATES
 from catnet.terminal import progress_line, say
-from catnet.training import run_folder
-from catnet.training.mlp import Config, train_run
+
+HELP = "train on drawn images, evaluate, predict: the whole in a minute"
 
 STEPS = 6000
 # The lecture's 0.0075 oscillates on these pictures, and rounding decides where it ends.
@@ -17,18 +15,31 @@ FASTEST = 0.003
 SHOWN = 6  # pictures that are predicted at the end
 
 
-def main(out: str | None = None) -> None:
-    """Train logistic regression, one hidden layer and L layers; print what became of them."""
-    folder = run_folder.vacant(out, "demo")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", metavar="RUN", help="the new folder of this run (default runs/demo-N)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train logistic regression, one hidden layer and L layers; print how good they are."""
+    from PIL import Image
+
+    from catnet.data import sample
+    from catnet.models.classifier import Classifier
+    from catnet.training import run_folder
+    from catnet.training.mlp import Config, train_run
+
+    folder = run_folder.vacant(options.out, "demo")
     train_part, test_part = sample.load()
     source = "drawn for this purpose, not photographed"
-    say(f"{len(train_part.labels)} pictures to train on, {len(test_part.labels)} to test, {source}")
+    say(f"{len(train_part.labels)} images to train on, {len(test_part.labels)} to test, {source}")
     results = {}
     for model, hidden in DEFAULT_HIDDEN.items():
         say(f"{model}: hidden layers {' '.join(map(str, hidden)) or 'none'}")
         config = Config(model, hidden, "relu", min(LEARNING_RATES[model], FASTEST), STEPS)
         results[model] = train_run(
-            *(folder / model, config, train_part, test_part, source), progress_line(STEPS)
+            folder / model, config, train_part, test_part, source, progress_line(STEPS)
         )
     always, share = next(iter(results.values()))[1].majority
     print(f"{'network':10}  {'hidden':10}  {'cost':>7}  test accuracy (95% interval)")
@@ -38,18 +49,19 @@ def main(out: str | None = None) -> None:
         hidden = " ".join(map(str, DEFAULT_HIDDEN[model])) or "none"
         accuracy = f"{result.accuracy:.1%} ({low:.1%}–{high:.1%})"
         print(f"{model:10}  {hidden:10}  {costs[-1]:7.4f}  {accuracy}")
-    pictures = folder / "pictures"
-    pictures.mkdir()
+    images = folder / "images"
+    images.mkdir()
     every = len(test_part.names) // SHOWN
     paths = []
     for name, image in zip(test_part.names[::every], test_part.images[::every], strict=True):
-        paths.append(pictures / name.rsplit("/", 1)[-1])
+        paths.append(images / name.rsplit("/", 1)[-1])
         Image.fromarray(image).save(paths[-1])
     classifier = Classifier.load(folder / "deep")
-    print(f"\nThe deep network about some of the test pictures, in {pictures}:")
+    print(f"\nThe deep network about some of the test images, in {images}:")
     for answer in classifier.predict(paths):
         print(f"{answer.label:7}  {answer.p_cat:6.1%}  {answer.path}")
     print(
-        f"\nAll is in {folder}: of each network the model, costs, settings and pictures.\n"
+        f"\nAll is in {folder}: of each network the model, costs, settings and figures.\n"
         f"Your own photo:  catnet predict photo.jpg"
     )
+    return 0

@@ -139,7 +139,7 @@ def test_each_phase_has_reports_of_its_own(data: Path) -> None:
         (["--model", "deep"], "--model is not for --from"),
         (["--optimizer", "adam"], "--optimizer is not for --from"),
         (["--textures", "4"], "--textures is not for --from"),
-        (["--batch-size", "25"], "--batch-size 25: there are 24 pictures only"),
+        (["--batch-size", "25"], "--batch-size 25: there are 24 images only"),
         (["--from", "none.safetensors"], "model none.safetensors"),
     ],
 )

@@ -21,7 +21,8 @@ import pytest
 from redblue import contents, write
 
 from catnet import Classifier
-from catnet.cli import commands, main
+from catnet.cli import main
+from catnet.cli import train as train_command
 from catnet.errors import UserError
 from catnet.evaluation import plots
 from catnet.models import registry
@@ -72,7 +73,7 @@ def at_step(monkeypatch):
             if done >= step and waiting:
                 waiting.pop()()
 
-        monkeypatch.setattr(commands, "progress_line", lambda *_: report)
+        monkeypatch.setattr(train_command, "progress_line", lambda *_: report)
 
     return arrange
 
@@ -544,5 +545,5 @@ def test_what_is_needed_is_asked_for_before_the_training(
         assert begin(data, tmp_path / "run") == 2
     assert last_line(capsys) == "catnet: drawing needs matplotlib: pip install 'jaxnn[apps]'"
     assert begin(data, tmp_path / "run", "--batch-size", "500") == 2
-    assert last_line(capsys) == "catnet: --batch-size 500: there are 18 pictures only"
+    assert last_line(capsys) == "catnet: --batch-size 500: there are 18 images only"
     assert list(tmp_path.iterdir()) == []

@@ -214,9 +214,9 @@ def test_ctrl_c_leaves_what_is_done_and_says_what_that_is(
     where: str, when: int, done: int, parts, tmp_path, monkeypatch, capsys
 ) -> None:
     """In the middle of writing the second group, or before it is trained."""
-    from catnet.cli import commands
+    from catnet.cli import sweep as command
 
-    module = {"write_json": run_folder, "sweep_curves": plots, "say": commands}[where]
+    module = {"write_json": run_folder, "sweep_curves": plots, "say": command}[where]
     real, calls = getattr(module, where), []
 
     def pressed(*how) -> None:
@@ -231,7 +231,7 @@ def test_ctrl_c_leaves_what_is_done_and_says_what_that_is(
     got = capsys.readouterr()
     names = "config.json, sweep.json, costs.npz, curves.png, model.safetensors"
     assert got.err.splitlines()[-1] == (
-        f"catnet: stopped after {done} of 16 networks; what is there is in {out}: {names}"
+        f"catnet: stopped after {done} of 16 networks; written: {names} in {out}"
     )
     assert len(got.out.splitlines()) == 1 + done // 2
     assert kept(out) == (done, ["lecun 0.1", "lecun 0.2"][: done // 2])
@@ -246,7 +246,7 @@ def test_ctrl_c_before_the_first_is_done(parts, tmp_path, monkeypatch, capsys) -
 
     monkeypatch.setattr(sweep, "train", stopped)
     assert main.main(arguments(parts[0], tmp_path / "out")) == 130
-    line = f"stopped after 0 of 16 networks; what is there is in {tmp_path / 'out'}: config.json"
+    line = f"stopped after 0 of 16 networks; written: config.json in {tmp_path / 'out'}"
     assert capsys.readouterr().err.splitlines()[-1] == f"catnet: {line}"
     assert main.main(["train", "--resume", str(tmp_path / "out")]) == 2
     assert "a sweep cannot go on; begin a new one" in capsys.readouterr().err

@@ -1,0 +1,66 @@
+"""``catnet eval``: how good a model is on labelled images."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from catnet.cli.inputs import load_data, load_model
+from catnet.cli.options import DATA_HELP, MODEL_HELP
+from catnet.errors import UserError
+from catnet.terminal import say
+
+HELP = "measure how good a model is on labelled images"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument("data", nargs="+", metavar="DATA", help=DATA_HELP)
+    parser.add_argument("--json", action="store_true", help="one object")
+    parser.add_argument(
+        "--held-out",
+        action="store_true",
+        help="only the images that train --model photo never learns from; DATA may be several",
+    )
+    parser.add_argument("--cache", metavar="FOLDER", help="where decoded images are kept")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Evaluate on the test part of DATA, or on all of it where it has none."""
+    from catnet.data.class_names import match
+    from catnet.training.mlp import evaluate_on
+
+    if options.held_out:
+        return _run_held_out(options)
+    if options.cache or len(options.data) > 1:
+        raise UserError("--cache and several DATA are for --held-out only")
+    classifier = load_model(options.model)
+    (data,) = options.data
+    first, test = load_data(data)
+    part = first if test is None else test
+    for note in match(classifier.classes, part.classes).notes:
+        say(note)
+    result = evaluate_on(classifier, part)
+    which = "all images" if test is None else "the test part"
+    say(f"model: {classifier.name}, {classifier.about}; {which} of {data}")
+    print(json.dumps({"model": classifier.name, **result.as_json()}) if options.json else result)
+    return 0
+
+
+def _run_held_out(options: argparse.Namespace) -> int:
+    """Evaluate on each source, on the images that a training with --model photo never sees."""
+    from catnet.compile_cache import cache_folder
+    from catnet.data import cache as caches
+    from catnet.training.resnet_run import scores
+
+    classifier = load_model(options.model)
+    cache = caches.build(options.data, options.cache or cache_folder())
+    say(f"model: {classifier.name}, {classifier.about}; the images held out of each DATA")
+    for note in cache.notes:
+        say(note)
+    for name, result in scores(classifier, cache, say).items():
+        if options.json:
+            print(json.dumps({"model": classifier.name, "data": name, **result.as_json()}))
+        else:
+            print(f"held out of {name}\n{result}\n")
+    return 0

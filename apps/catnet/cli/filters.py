@@ -1,0 +1,32 @@
+"""``catnet filters``: draw what the first layer of a model responds to."""
+
+from __future__ import annotations
+
+import argparse
+
+from catnet.cli.inputs import load_model
+from catnet.cli.options import MODEL_HELP
+from catnet.terminal import say
+
+HELP = "draw what the first layer of a model responds to"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", nargs="?", metavar="MODEL", help=f"{MODEL_HELP} (default shipped)")
+    parser.add_argument(
+        "--out", default="filters.png", metavar="FILE", help="a new PNG (default filters.png)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the drawing; print its name."""
+    from catnet.evaluation import saliency
+
+    saliency.refuse_out(options.out)  # before a model is loaded in vain
+    classifier = load_model(options.model)
+    weights = saliency.filters(classifier)
+    saliency.write_filters(options.out, saliency.draw_filters(weights))
+    print(options.out)
+    count, height, width, _ = weights.shape
+    say(f"{count} filters of {height}×{width} pixels of {classifier.name}; grey is 0")
+    return 0

@@ -1,0 +1,49 @@
+"""``catnet gradcheck``: prove the hand-written gradients of a network on real examples."""
+
+from __future__ import annotations
+
+import argparse
+
+from catnet.cli.inputs import load_model, load_parts
+from catnet.cli.options import DATA_HELP, add_network, count, seed
+from catnet.models.registry import DEFAULT_HIDDEN
+from catnet.terminal import say
+
+HELP = "prove the hand-written gradients of a network"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", nargs="?", metavar="DATA", help=DATA_HELP)
+    add_network(parser, (*DEFAULT_HIDDEN, "FILE"))
+    parser.set_defaults(model="deep", activation="relu")
+    parser.add_argument(
+        "--examples", type=count, default=8, metavar="N", help="images to check on (default 8)"
+    )
+    parser.add_argument(
+        "--seed", type=seed, default=1, metavar="N", help="of the weights (default 1)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the table of gradients; 1 when a rule is wrong."""
+    import jax
+
+    import jaxnn
+    from catnet.models import registry
+
+    part, _, source = load_parts(options.data)
+    step = max(1, len(part.labels) // options.examples)
+    chosen = list(range(0, len(part.labels), step))[: options.examples]
+    x = part.images[chosen] / 255
+    y = part.labels[chosen][:, None].astype(float)
+    if options.model in DEFAULT_HIDDEN:
+        described = registry.architecture(options.model, options.hidden, options.activation)
+        net = registry.build(described)
+        params = net.init(jax.random.key(options.seed), jax.ShapeDtypeStruct(x.shape, "float32"))
+    else:
+        classifier = load_model(options.model)
+        net, params = registry.build(classifier.architecture), classifier.params
+    say(f"{net} on {len(chosen)} images, {source}")
+    check = jaxnn.check_gradients(net, params, x, y, jaxnn.binary_cross_entropy)
+    print(check)
+    return 0 if check.ok else 1

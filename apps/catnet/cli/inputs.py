@@ -1,0 +1,49 @@
+"""The data and the model that a command is asked to use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from catnet.terminal import one_line, say
+
+if TYPE_CHECKING:
+    from catnet.data.dataset import Dataset
+    from catnet.models.classifier import Classifier
+
+
+def load_model(name: str | None) -> Classifier:
+    """The model of a name on the command line: a file, a run folder, or the one shipped."""
+    from catnet.models.classifier import Classifier
+
+    return Classifier.load(name and find_model(name))
+
+
+def find_model(name: str) -> Path:
+    """The file or run folder that a name on the command line means."""
+    from catnet.models.classifier import SHIPPED
+
+    return SHIPPED if name == "shipped" and not Path(name).exists() else Path(name)
+
+
+def load_data(source: str) -> tuple[Dataset, Dataset | None]:
+    """The training and the test part of DATA; problems and notes go to stderr, a line each."""
+    from catnet.data import dataset
+
+    def report_problem(line: str) -> None:
+        say(one_line(f"left out: {line}"))
+
+    return dataset.load(source, report_problem, lambda line: say(one_line(line)))
+
+
+def load_parts(source: str | None) -> tuple[Dataset, Dataset, str]:
+    """The training part, the test part, and where they are from; None is the drawn sample."""
+    from catnet.data import dataset, sample
+
+    if source is None:
+        return *sample.load(), "drawn for this purpose, not photographed"
+    train_part, test_part = load_data(source)
+    if test_part is None:
+        train_part, test_part = dataset.split(train_part)
+        say(f"{source} has no test part; {len(test_part.labels)} images are set aside as one")
+    return train_part, test_part, f"from {Path(source).resolve().name}"

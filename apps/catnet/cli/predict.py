@@ -1,0 +1,86 @@
+"""``catnet predict``: an answer for every image."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from catnet.cli.inputs import load_model
+from catnet.cli.options import MODEL_HELP, share
+from catnet.terminal import one_line, say
+
+if TYPE_CHECKING:
+    from catnet.models.classifier import Classifier
+
+HELP = "classify images"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "sources", nargs="+", metavar="SOURCE", help="files, folders, patterns; - for stdin"
+    )
+    parser.add_argument("--model", metavar="FILE", help=f"{MODEL_HELP} (default shipped)")
+    parser.add_argument(
+        "--threshold",
+        type=share,
+        metavar="P",
+        help="answer the second class (cat) from this probability of it on",
+    )
+    parser.add_argument("--json", action="store_true", help="one object a line")
+    parser.add_argument(
+        "--explain",
+        metavar="FOLDER",
+        help="a new folder for images of what the network saw and which pixels mattered",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Answer for every image; 1 when some have no answer."""
+    from catnet.images.kinds import passed_over
+    from catnet.images.paths import Other, expand
+
+    others: list[Other] = []
+    found = expand(options.sources, on_other=others.append)
+    classifier = load_model(options.model)
+    if not options.json:
+        say(f"model: {classifier.name}, {classifier.about}")
+        if classifier.classes[1] != "cat":
+            say(f"the numbers are probabilities of {one_line(classifier.classes[1])}")
+    explanations = _Explanations(classifier, options.explain) if options.explain else None
+    failed = 0
+    for answer, image in classifier.seen(found, options.threshold):
+        failed += answer.error is not None
+        written = {}
+        if explanations and image is not None:
+            written["explanation"] = explanations.write(answer.path, image)
+        if options.json:
+            print(json.dumps({**answer._asdict(), **written}))
+        elif answer.error is None:
+            width = max(map(len, (*map(one_line, classifier.classes), "unsure")))
+            label = "unsure" if answer.unsure else one_line(answer.label)
+            print(f"{label:{width}}  {answer.p_cat:6.1%}  {one_line(answer.path)}")
+        else:
+            sys.stdout.flush()
+            say(f"catnet: {one_line(answer.path)}: {answer.error}")
+    if others:
+        say(one_line(passed_over(other.kind for other in others)))
+    return 1 if failed else 0
+
+
+class _Explanations:
+    """Writes the images of ``--explain``, numbered in the order of the answers."""
+
+    def __init__(self, classifier: Classifier, folder: str) -> None:
+        from catnet.evaluation import saliency
+
+        self.saliency, self.classifier = saliency, classifier
+        self.folder, self.count = saliency.new_folder(folder), 0
+
+    def write(self, name: str | None, image: Any) -> str:
+        self.count += 1
+        strength = self.saliency.saliency(self.classifier, image[None])[0]
+        drawing = self.saliency.draw(image, strength)
+        path = self.saliency.write_explanation(self.folder, self.count, name or "", drawing)
+        return str(path)

@@ -1,0 +1,24 @@
+"""``catnet published``: the course's published runs beside ours."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "run the course's published trainings again, and compare every cost"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", metavar="DATA", help="the folder with the course's two h5 files")
+    parser.add_argument(
+        "--gradient",
+        choices=("hand", "jax"),
+        default="hand",
+        help="backpropagation by hand, or jax.grad",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the tables; 1 when a number differs."""
+    from catnet.course import published
+
+    return 0 if published.main(options.data, options.gradient) else 1
