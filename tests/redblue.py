@@ -1,4 +1,4 @@
-"""Small folders of pictures to train on: cats are red, the others blue."""
+"""Small folders of images to train on: cats are red, the others blue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def write(folder: Path, count: int, parts: dict[str, int] | None = None, seed: int = 0) -> Path:
-    """``count`` pictures a class in ``cat/`` and ``non-cat/``; or in those of several parts."""
+    """``count`` images a class in ``cat/`` and ``non-cat/``; or in those of several parts."""
     rng = np.random.default_rng(seed)
     for part, n in (parts or {".": count}).items():
         for name, colour in (("cat", (250, 60, 60)), ("non-cat", (60, 60, 250))):

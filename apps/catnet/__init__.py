@@ -1,4 +1,4 @@
-"""catnet: says whether a picture shows a cat, and trains the networks that do."""
+"""catnet: says whether an image shows a cat, and trains the networks that do."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--rounds", type=_count, default=5, metavar="N", help="default 5")
     top.add_argument("--quick", action="store_true", help="small sizes: whether it works")
     top.add_argument("--json", type=Path, metavar="FILE", help="all rounds of all numbers")
-    top.add_argument("--plot", type=Path, metavar="FILE", help="growth as a picture (PNG)")
+    top.add_argument("--plot", type=Path, metavar="FILE", help="growth as an image (PNG)")
     return top
 
 

@@ -291,9 +291,9 @@ def test_large_photos_are_detailed_and_drawn_by_their_number(photos: Path, tmp_p
     contents = [file.read_bytes() for file in files]
     assert contents[0] != contents[1]
     assert contents[0] == contents[2] == contents[4]
-    with Image.open(files[0]) as picture:
-        assert picture.size == (300, 200)
-        assert np.asarray(picture).std() > 20
+    with Image.open(files[0]) as image:
+        assert image.size == (300, 200)
+        assert np.asarray(image).std() > 20
     (tmp_path / "again").mkdir()
     case.large_photos(tmp_path / "again", count=2, distinct=2, size=(300, 200))
     assert [file.read_bytes() for file in folder.files(tmp_path / "again")] == contents[:2]
@@ -309,7 +309,7 @@ def test_answers_of_a_folder_are_those_one_by_one(photos: Path) -> None:
     assert folder.decode_alone(photos)() == 5
 
 
-def test_pictures_of_the_peer_are_small_and_nearly_ours(photos: Path) -> None:
+def test_images_of_the_peer_are_small_and_nearly_ours(photos: Path) -> None:
     from catnet.images.decode import decode
 
     paths = folder.files(photos)
@@ -417,8 +417,8 @@ def test_growth_is_measured_and_drawn(tmp_path: Path, no_waiting) -> None:
     assert found.megabytes == sorted(found.megabytes)
     assert all(seconds > 0 for seconds in found.seconds)
     growth.draw(tmp_path / "growth.png", [found])
-    with Image.open(tmp_path / "growth.png") as picture:
-        assert picture.format == "PNG"
+    with Image.open(tmp_path / "growth.png") as image:
+        assert image.format == "PNG"
 
 
 def test_what_is_not_straight_is_told() -> None:

@@ -10,9 +10,9 @@ from catnet.terminal import progress_line, say
 HELP = "train on drawn images, evaluate, predict: the whole in a minute"
 
 STEPS = 6000
-# The lecture's 0.0075 oscillates on these pictures, and rounding decides where it ends.
+# The lecture's 0.0075 oscillates on these images, and rounding decides where it ends.
 FASTEST = 0.003
-SHOWN = 6  # pictures that are predicted at the end
+SHOWN = 6  # images that are predicted at the end
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

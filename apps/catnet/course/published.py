@@ -98,7 +98,7 @@ class Result(NamedTuple):
         costs: (steps,) before every update.
         train_right: (n,) which answers on the training part are right.
         test_right: (n,) which on the test part.
-        duplicates: test pictures that are training pictures too, pixel by pixel: index in the
+        duplicates: test images that are training images too, pixel by pixel: index in the
             test part to index in the training part.
     """
 
@@ -206,11 +206,11 @@ def reproduce(
 
 
 def duplicates(train: np.ndarray, test: np.ndarray) -> dict[int, int]:
-    """Test pictures that are training pictures too: index in test to (first) index in train.
+    """Test images that are training images too: index in test to (first) index in train.
 
     Example:
-        >>> pictures = np.arange(4)[:, None]
-        >>> duplicates(pictures, pictures[2:3])
+        >>> images = np.arange(4)[:, None]
+        >>> duplicates(images, images[2:3])
         {0: 2}
     """
     place = {image.tobytes(): i for i, image in reversed(list(enumerate(train)))}
@@ -270,7 +270,7 @@ def main(data: str, gradient: Literal["hand", "jax"] = "hand") -> bool:
     counts = (len(train.labels), 0 if test is None else len(test.labels))
     if test is None or counts != EXAMPLES:
         raise UserError(
-            f"{Path(data)}: has {counts[0]} training and {counts[1]} test pictures, the course has "
+            f"{Path(data)}: has {counts[0]} training and {counts[1]} test images, the course has "
             f"{EXAMPLES[0]} and {EXAMPLES[1]}; name the folder with its two h5 files"
         )
     results = []
@@ -287,6 +287,6 @@ def _decimals(number: float, digits: int) -> str:
 
 
 def _rows(part: Dataset) -> tuple[jax.Array, jax.Array]:
-    """Pictures as rows in [0, 1], (n, pixels · 3), and labels (n, 1), both float64."""
+    """Images as rows in [0, 1], (n, pixels · 3), and labels (n, 1), both float64."""
     x = part.images.reshape(len(part.images), -1) / 255
     return jnp.asarray(x), jnp.asarray(part.labels[:, None], float)

@@ -1,4 +1,4 @@
-"""Pictures decoded once: memory-mapped uint8 arrays beside a table of what is known of each.
+"""Images decoded once: memory-mapped uint8 arrays beside a table of what is known of each.
 
 A source is Tiny ImageNet, dogs-vs-cats, or anything that :mod:`catnet.data.dataset` loads.  All are
 kept at 64×64 as the one decoder gives them: exactly what the network is shown in prediction, so
@@ -30,23 +30,23 @@ from catnet.errors import UserError
 from catnet.images.decode import decode
 from catnet.models.registry import SIZE
 
-Progress: TypeAlias = Callable[[str, int, int], None]  # source, pictures done, pictures in all
+Progress: TypeAlias = Callable[[str, int, int], None]  # source, images done, images in all
 
 FORMAT = 3  # of the files below, of what is read and decoded; raised when they change
-_CHUNK = 256  # pictures between two reports of progress
+_CHUNK = 256  # images between two reports of progress
 _STALE = 86_400  # seconds after which what an interrupted build left behind is removed
 
 
 @dataclass(frozen=True)
 class Table:
-    """What is known of n pictures, one row each.
+    """What is known of n images, one row each.
 
     Attributes:
         labels: (n,) int8, index into ``Cache.classes``.
         fine: (n,) int16, index into ``Cache.fine_names``; -1 where unknown.
         sources: (n,) int16, index into ``Cache.sources``.
-        strata: (n,) int16, index into ``Cache.strata``: source and kind of picture.
-        held_out: (n,) bool, whether the source itself gives the picture as a test picture.
+        strata: (n,) int16, index into ``Cache.strata``: source and kind of image.
+        held_out: (n,) bool, whether the source itself gives the image as a test image.
         content: (n,) uint64, a hash of the pixels.
         perceptual: (n,) uint64, signs of the lowest frequencies; near-duplicates differ in few.
         thumbs: (n, 8, 8, 3) uint8, a thumbnail.
@@ -69,16 +69,16 @@ class Table:
 
 @dataclass(frozen=True)
 class Cache:
-    """Decoded pictures of several sources, numbered through.
+    """Decoded images of several sources, numbered through.
 
     Attributes:
         images: one uint8 array (n, 64, 64, 3) a source, mapped from its file.
-        table: a row a picture, in the order of ``images``.
+        table: a row an image, in the order of ``images``.
         sources: names of the sources.
         strata: names of the strata, ``"tiny-imagenet-200/dog"``.
         fine_names: names of the fine labels; empty if no source has them.
         fine_cats: which fine labels are cats.
-        skipped: pictures that could not be decoded, with the reason.
+        skipped: images that could not be decoded, with the reason.
         classes: the names of label 0 and label 1.
         notes: what is as well to know of the sources, one line each; also which of their
             classes only count as one of these.
@@ -98,11 +98,11 @@ class Cache:
         return len(self.table)
 
     def take(self, indices: np.ndarray) -> np.ndarray:
-        """The pictures of these numbers, uint8 ``(len(indices), 64, 64, 3)``."""
+        """The images of these numbers, uint8 ``(len(indices), 64, 64, 3)``."""
         indices = np.asarray(indices)
         starts = np.cumsum([0, *map(len, self.images)])
         if indices.size and (indices.min() < 0 or indices.max() >= starts[-1]):
-            raise IndexError(f"pictures are numbered 0 to {starts[-1] - 1}")
+            raise IndexError(f"images are numbered 0 to {starts[-1] - 1}")
         out = np.empty((len(indices), SIZE, SIZE, 3), np.uint8)
         for images, start in zip(self.images, starts[:-1], strict=True):
             here = np.flatnonzero((indices >= start) & (indices < start + len(images)))
@@ -124,10 +124,10 @@ def build(
     Args:
         sources: what ``datasets.load`` takes.
         folder: where the cache is; made if it is not there.
-        progress: called after every few hundred pictures.
+        progress: called after every few hundred images.
 
     Raises:
-        UserError: a source cannot be read or has no pictures, or the folder cannot be written.
+        UserError: a source cannot be read or has no images, or the folder cannot be written.
     """
     if not sources:
         raise UserError("no sources to train on; name at least one zip, folder or h5 file")
@@ -205,11 +205,11 @@ def _size_and_time(file: Path) -> tuple[int, int]:
 
 
 def _decoder() -> str:
-    """What the decoder makes of one picture stands for how it behaves."""
+    """What the decoder makes of one image stands for how it behaves."""
     y, x = np.mgrid[:150, :200]
-    picture = np.stack([x, y, (x * y) % 256], axis=-1).astype(np.uint8)
+    image = np.stack([x, y, (x * y) % 256], axis=-1).astype(np.uint8)
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=90)
+    Image.fromarray(image).save(file, "JPEG", quality=90)
     return hashlib.sha256(decode(file.getvalue(), SIZE).tobytes()).hexdigest()
 
 
@@ -235,16 +235,16 @@ def _write(path: Path, name: str, place: Path, progress: Progress | None) -> Non
                 progress(name, len(rows) + len(source.skipped), source.total)
 
         start = _header(file, 0)
-        for row, picture in source.rows:
+        for row, image in source.rows:
             rows.append(row)
-            chunk.append(picture)
+            chunk.append(image)
             if len(chunk) == _CHUNK:
                 flush()
         if chunk:
             flush()
         if not rows:
             why = source.skipped[0] if source.skipped else "it has none to train on"
-            raise UserError(f"{path}: none of its pictures can be read: {why}")
+            raise UserError(f"{path}: none of its images can be read: {why}")
         file.seek(0)
         if _header(file, len(rows)) != start:
             raise RuntimeError("the header of images.npy outgrew its place")
@@ -278,7 +278,7 @@ def _write(path: Path, name: str, place: Path, progress: Progress | None) -> Non
 
 
 def _header(file: BinaryIO, count: int) -> int:
-    """The header of a .npy file for ``count`` pictures (of one length for any); where it ends."""
+    """The header of a .npy file for ``count`` images (of one length for any); where it ends."""
     shape = (count, SIZE, SIZE, 3)
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
@@ -299,7 +299,7 @@ def _sync(what: BinaryIO | Path) -> None:
 
 
 def _joined(names: list[str], shards: list[_Shard]) -> Cache:
-    """Number pictures, sources and strata through."""
+    """Number images, sources and strata through."""
     strata: list[str] = []
     columns: dict[str, list] = {column.name: [] for column in fields(Table)}
     listed = columns.pop("names")

@@ -75,9 +75,9 @@ class DataSet:
 
 
 def _cifar10() -> Convert:
-    from catnet.data.cifar import pictures
+    from catnet.data.cifar import read_batch
 
-    return pictures
+    return read_batch
 
 
 _COURSE = "https://github.com/ridhimagarg/Cat-vs-Non-cat-Deep-learning-implementation/raw/master"
@@ -89,7 +89,7 @@ SETS = {
     for found in (
         DataSet(
             name="course",
-            about="The 209 and 50 pictures of 64×64 pixels of the course, cats and others.",
+            about="The 209 and 50 images of 64×64 pixels of the course, cats and others.",
             home="https://www.coursera.org/learn/neural-networks-deep-learning",
             licence="none stated; course material",
             files=(

@@ -25,7 +25,7 @@ SHOWN = 20  # rows of a printed table
 
 
 class Pair(NamedTuple):
-    """Two pictures that are one.
+    """Two images that are one.
 
     Attributes:
         first: its name.
@@ -43,10 +43,10 @@ class Pair(NamedTuple):
 
 
 class Suspect(NamedTuple):
-    """A picture whose label a model contradicts.
+    """An image whose label a model contradicts.
 
     Attributes:
-        name: of the picture.
+        name: of the image.
         label: the class it is in.
         answer: the class the model puts it in.
         p: the probability that the model gives to that class.
@@ -63,15 +63,15 @@ class Check:
     """What ``check`` finds; prints as a report.
 
     Attributes:
-        parts: how many pictures of each class are in each part.
+        parts: how many images of each class are in each part.
         left_out: what cannot be used, one line each, with the reason.
         others: names of the files, and folders of the system, that are passed over: no images.
         notes: what is as well to know, one line each.
-        pairs: pictures that are there more than once.
+        pairs: images that are there more than once.
         sizes: smallest and largest width, smallest and largest height, in pixels.
-        small: names of the pictures that are narrower or lower than the 64 pixels of a network.
+        small: names of the images that are narrower or lower than the 64 pixels of a network.
         model: the name of the model that was asked, if one was.
-        suspects: pictures whose label it contradicts, the surest first.
+        suspects: images whose label it contradicts, the surest first.
     """
 
     parts: dict[str, dict[str, int]]
@@ -132,8 +132,8 @@ class Check:
 def check(path: str | os.PathLike[str], classifier: Classifier | None = None) -> Check:
     """Look through DATA.
 
-    Duplicates are found on the pictures as a network sees them, 64×64: the same again in another
-    size, format or quality; not a part of a picture, a mirrored or a retouched one.
+    Duplicates are found on the images as a network sees them, 64×64: the same again in another
+    size, format or quality; not a part of an image, a mirrored or a retouched one.
 
     Args:
         path: DATA, as ``datasets.load`` takes it.
@@ -189,7 +189,7 @@ def _pairs(parts: Sequence[Dataset]) -> list[Pair]:
     return found
 
 
-# ---- how large the pictures are in their files
+# ---- how large the images are in their files
 
 
 def _dimensions(
@@ -204,7 +204,7 @@ def _dimensions(
         except ImageError as error:  # it has changed since it was decoded
             left_out.append(f"{name}: {error}")
     if not sizes:
-        raise UserError(f"{listing.path}: its pictures have gone meanwhile")
+        raise UserError(f"{listing.path}: its images have gone meanwhile")
     widths, heights = (list(side) for side in zip(*sizes.values(), strict=True))
     return widths, heights, [name for name, size in sizes.items() if min(size) < dataset.SIZE]
 

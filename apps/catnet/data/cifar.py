@@ -1,4 +1,4 @@
-"""CIFAR-10's binary batches as pictures of cats and of other things."""
+"""CIFAR-10's binary batches as images of cats and of other things."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ SIDE = 32
 RECORD = 1 + 3 * SIDE**2  # a label, then the red, the green and the blue plane
 
 
-def pictures(name: PurePosixPath, file: Readable) -> Iterator[tuple[str, bytes]]:
-    """The pictures of one batch as PNG files ``train/non-cat/dog-1-00042.png``.
+def read_batch(name: PurePosixPath, file: Readable) -> Iterator[tuple[str, bytes]]:
+    """The images of one batch as PNG files ``train/non-cat/dog-1-00042.png``.
 
     ``data_batch_N.bin`` is the training part, ``test_batch.bin`` (number 0) the test part; other
-    files have no pictures.  The number after the kind is that of the batch, then of the picture.
+    files have no images.  The number after the kind is that of the batch, then of the image.
 
     Raises:
         UserError: a record is cut off, or has a label that is none.
@@ -37,7 +37,7 @@ def pictures(name: PurePosixPath, file: Readable) -> Iterator[tuple[str, bytes]]
     number = 0
     while record := file.read(RECORD):
         if len(record) != RECORD or record[0] >= len(LABELS):
-            raise UserError(f"{name}: picture {number} is cut off or has no label")
+            raise UserError(f"{name}: image {number} is cut off or has no label")
         kind = LABELS[record[0]]
         planes = np.frombuffer(record, np.uint8, offset=1).reshape(3, SIDE, SIDE)
         png = io.BytesIO()

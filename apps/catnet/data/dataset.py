@@ -25,16 +25,16 @@ from catnet.models.registry import SIZE
 if TYPE_CHECKING:
     import h5py
 
-MAX_TOTAL_BYTES = 4 * 2**30  # unpacked, of a zip or of the pictures in an h5 file
+MAX_TOTAL_BYTES = 4 * 2**30  # unpacked, of a zip or of the images in an h5 file
 
 
 class Dataset(NamedTuple):
-    """Pictures of two classes, in memory.
+    """Images of two classes, in memory.
 
     Attributes:
         images: (n, 64, 64, 3) uint8.
         labels: (n,) int32; 1 is the second class.
-        names: what each picture is called in messages: a path, or ``file.h5[17]``.
+        names: what each image is called in messages: a path, or ``file.h5[17]``.
         classes: the names of class 0 and class 1.
     """
 
@@ -78,8 +78,8 @@ def load(
 
     Args:
         path: where DATA is.
-        on_problem: called with one line for every picture that is left out, with its name and
-            the reason.  Without it, such a picture is an error.
+        on_problem: called with one line for every image that is left out, with its name and
+            the reason.  Without it, such an image is an error.
         on_note: called with one line for what is as well to know: files that are no images, two
             folders that are one class.
 
@@ -105,7 +105,7 @@ def load(
         others = [entry.kind for entry in listing.others if not is_h5(entry.name)]
         if listing.images and files:
             raise UserError(
-                f"{path}: has both pictures and h5 files, such as {files[0]};"
+                f"{path}: has both images and h5 files, such as {files[0]};"
                 " name the one that is meant"
             )
         if files and is_zip(path):
@@ -119,13 +119,13 @@ def load(
 def split(dataset: Dataset, fraction: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
     """Divide a dataset into a training and a test part, each with both classes.
 
-    Pictures that are the same, or nearly (in another size or quality, as ``data check`` finds
-    them), stay on one side.  Which side is decided by a hash of their pixels: the same pictures
+    Images that are the same, or nearly (in another size or quality, as ``data check`` finds
+    them), stay on one side.  Which side is decided by a hash of their pixels: the same images
     are divided in the same way whatever their names and order.  About ``fraction`` of each class
     becomes the test part.
 
     Raises:
-        UserError: a class has fewer than two different pictures.
+        UserError: a class has fewer than two different images.
 
     Example:
         >>> images = np.random.default_rng(0).integers(0, 256, (10, 64, 64, 3), np.uint8)
@@ -140,7 +140,7 @@ def split(dataset: Dataset, fraction: float = 0.2, seed: int = 0) -> tuple[Datas
     group = groups(fingerprints(dataset.images), dataset.images.__getitem__)
     members, of = np.unique(group, return_inverse=True)
     sizes = np.bincount(of)
-    # One picture under both labels is one group too; it counts for the lower label.
+    # One image under both labels is one group too; it counts for the lower label.
     lowest = np.ones(len(members), int)
     np.minimum.at(lowest, of, dataset.labels)
     ranks = [hashlib.sha256(b"%d %d" % (seed, member)).digest() for member in members.tolist()]
@@ -148,7 +148,7 @@ def split(dataset: Dataset, fraction: float = 0.2, seed: int = 0) -> tuple[Datas
     for label, name in enumerate(dataset.classes):
         its = sorted(np.flatnonzero(lowest == label).tolist(), key=ranks.__getitem__)
         if len(its) < 2:
-            raise UserError(f"{name}: too few different pictures to keep some for a test part")
+            raise UserError(f"{name}: too few different images to keep some for a test part")
         chosen[_about(sizes, its, max(1, round(fraction * int(sizes[its].sum()))))] = True
     test = chosen[of]
     return _take(dataset, ~test), _take(dataset, test)
@@ -181,7 +181,7 @@ def _load_images(
     if not entries:
         found = [entry.kind for entry in listing.others]
         raise UserError(
-            f"{path}: no pictures in it{f' ({passed_over(found)})' if found else ''}; {LAYOUT}"
+            f"{path}: no images in it{f' ({passed_over(found)})' if found else ''}; {LAYOUT}"
         )
     if layout := known_sets.known(listing):
         entries = layout.image_folder()
@@ -211,7 +211,7 @@ def _load_part(part: Part, on_problem: Report) -> Dataset:
             names.append(entry.name)
     for label, name in enumerate(classes):
         if label not in labels:
-            raise UserError(f"{part.path}/{name}: none of its pictures can be read")
+            raise UserError(f"{part.path}/{name}: none of its images can be read")
     return Dataset(images[: len(names)], np.array(labels, np.int32), names, classes)
 
 
@@ -274,7 +274,7 @@ def _h5_part(name: str, file: h5py.File, part: str) -> Dataset:
         wanted = f"(n, {SIZE}, {SIZE}, 3) uint8"
         raise UserError(f"{name}: {part}_set_x must be {wanted}, but is {x.shape} {x.dtype}")
     if y.shape != x.shape[:1]:
-        raise UserError(f"{name}: {part}_set_y must be {x.shape[:1]}, one a picture; is {y.shape}")
+        raise UserError(f"{name}: {part}_set_y must be {x.shape[:1]}, one an image; is {y.shape}")
     if listed.shape != (2,):
         raise UserError(f"{name}: list_classes must name two classes, but is {listed.shape}")
     labels = y[()]
@@ -282,7 +282,7 @@ def _h5_part(name: str, file: h5py.File, part: str) -> Dataset:
         odd = labels[~np.isin(labels, (0, 1))][0]
         raise UserError(f"{name}: {part}_set_y must be 0 or 1, but holds {odd}")
     if len(set(labels.tolist())) != 2:
-        raise UserError(f"{name}: {part}_set_y has pictures of one class only")
+        raise UserError(f"{name}: {part}_set_y has images of one class only")
     written = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in listed[()]]
     classes = _classes(name, written)
     if [*map(caseless, classes)] != [*map(caseless, written)]:

@@ -1,4 +1,4 @@
-"""Telling the same picture again: hashes of pixels, near-duplicates, and groups of them."""
+"""Telling the same image again: hashes of pixels, near-duplicates, and groups of them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Of 80,000 photographs the pairs that are one picture differ in at most 8 bits and a mean
+# Of 80,000 photographs the pairs that are one image differ in at most 8 bits and a mean
 # square of 27² of 255; those that differ in 10 bits and 30² are rare and mostly not.
 MAX_BITS = 10
 MAX_DISTANCE = 30.0
-_WINDOWS = range(0, 64, 4)  # where the parts of a hash begin by which pictures are compared
+_WINDOWS = range(0, 64, 4)  # where the parts of a hash begin by which images are compared
 _WIDTH = 12  # bits of such a part
-_NEIGHBOURS = 64  # with how many of those that share a part a picture is compared
+_NEIGHBOURS = 64  # with how many of those that share a part an image is compared
 # Root mean square of 255 at 64×64.  Copies in other sizes and JPEG qualities differ by at most 13,
 # drawings that only look alike by 20 or more; no pair of 23,000 photographs is between 7 and 33.
 MAX_IMAGE_DISTANCE = 16.0
@@ -42,7 +42,7 @@ def fingerprints(images: np.ndarray) -> Fingerprints:
     """Content hashes, perceptual hashes and thumbnails.
 
     A perceptual hash holds the signs of the 8×8 lowest frequencies, the constant one left out,
-    of a 16×16 grey picture's DCT-II (after Zauner 2010, who compares with the median).
+    of a 16×16 grey image's DCT-II (after Zauner 2010, who compares with the median).
 
     Args:
         images: (n, 64, 64, 3) uint8, at least one.
@@ -66,10 +66,10 @@ def _fingerprints(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def near_duplicates(perceptual: np.ndarray, thumbs: np.ndarray) -> np.ndarray:
-    """Pairs of pictures that look the same.
+    """Pairs of images that look the same.
 
     Two do if their perceptual hashes differ in at most 10 of 64 bits and their thumbnails by
-    at most 30 of 255 (root mean square): the first alone would join flat pictures, the second
+    at most 30 of 255 (root mean square): the first alone would join flat images, the second
     alone dim ones.  Only those are compared whose hashes agree in 12 neighbouring bits, and are
     near in order: so a pair that differs in many bits may be missed, and a crowd of equal hashes
     becomes a chain.

@@ -138,7 +138,7 @@ def _tiny_imagenet(listing: Listing) -> Layout | None:
 
 
 def _unlabelled(listing: Listing, count: int) -> list[str]:
-    return [f"{listing.path}: {count} pictures without a label are not used"] * bool(count)
+    return [f"{listing.path}: {count} images without a label are not used"] * bool(count)
 
 
 def _tiny_kind(wnid: str) -> int:

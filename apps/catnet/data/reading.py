@@ -1,4 +1,4 @@
-"""What pictures a source has, and what each is: a well-known data set, or whatever is DATA."""
+"""What images a source has, and what each is: a well-known data set, or whatever is DATA."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from catnet.images.decode import ImageError, decode_many
 
 
 class Row(NamedTuple):
-    """What a source says of one picture."""
+    """What a source says of one image."""
 
     name: str
     label: int  # 1 = cat, or the second class
     kind: int  # index into Reading.kinds
     fine: int = -1  # index into Reading.fine_names
-    held_out: bool = False  # a test picture of the source's own
+    held_out: bool = False  # a test image of the source's own
 
 
 @dataclass
@@ -32,10 +32,10 @@ class Reading:
     """A source being read.
 
     Attributes:
-        total: how many pictures it should give.
-        kinds: what kinds of picture it has.
-        rows: its pictures in order, (64, 64, 3) uint8, decoded as they are drawn.
-        skipped: filled while ``rows`` is drawn: pictures left out, with the reason.
+        total: how many images it should give.
+        kinds: what kinds of image it has.
+        rows: its images in order, (64, 64, 3) uint8, decoded as they are drawn.
+        skipped: filled while ``rows`` is drawn: images left out, with the reason.
         notes: one line for what is as well to know.
         fine_names: names of the fine labels, if it has any.
         fine_cats: which of them are cats.

@@ -1,4 +1,4 @@
-"""Which pictures make a batch: fixed shares of every stratum, a pure function of seed and step.
+"""Which images make a batch: fixed shares of every stratum, a pure function of seed and step.
 
 A source gives itself away by its compression.  Were cats drawn from one and non-cats from
 another, that is what would be learnt; so by default every source that has both labels is drawn
@@ -20,12 +20,12 @@ from catnet.errors import UserError
 
 @dataclass(frozen=True)
 class Sampler:
-    """Batches of picture numbers, each with the same count of every stratum, in random order.
+    """Batches of image numbers, each with the same count of every stratum, in random order.
 
-    Within a stratum no picture comes a second time before all came once.
+    Within a stratum no image comes a second time before all came once.
 
     Attributes:
-        members: the numbers of the pictures, one array a stratum.
+        members: the numbers of the images, one array a stratum.
         counts: how many of each a batch has.
         seed: of all randomness.
     """
@@ -35,7 +35,7 @@ class Sampler:
     seed: int
 
     def batch(self, step: int) -> np.ndarray:
-        """The numbers of the pictures of this step, (batch size,) int64; steps count from 0."""
+        """The numbers of the images of this step, (batch size,) int64; steps count from 0."""
         parts = []
         for stratum, (members, count) in enumerate(zip(self.members, self.counts, strict=True)):
             epochs, places = np.divmod(np.arange(step * count, (step + 1) * count), len(members))
@@ -52,13 +52,13 @@ def make_sampler(
     recipe: Mapping[str, float] | None = None,
     seed: int = 0,
 ) -> Sampler:
-    """A sampler of some pictures of a cache.
+    """A sampler of some images of a cache.
 
     The count of a stratum in a batch is its share of the batch, rounded so that the counts add
     up (largest remainders first) and none is zero.
 
     Args:
-        cache: the pictures.
+        cache: the images.
         chosen: (n,) bool, which of them may be drawn: ``split(cache.table) == TRAIN``.
         batch_size: how many are drawn at a step.
         recipe: shares of strata by name; see ``shares``.
@@ -86,21 +86,21 @@ def shares(
     """The share of a batch that comes from each stratum, by name; they add up to 1.
 
     Strata that the recipe names get what it says (0 leaves one out), and the others divide the
-    rest by this rule.  Each label makes half.  Of it, a source with n₀ and n₁ pictures of the two
+    rest by this rule.  Each label makes half.  Of it, a source with n₀ and n₁ images of the two
     labels gets a part ∝ (n₀ n₁)^¼, the same for both; one with n of a single label, ∝ √n.  And
-    of that, each kind of picture of this label gets a part ∝ √(its count).  So the small are
+    of that, each kind of image of this label gets a part ∝ √(its count).  So the small are
     repeated, the large are not drowned out, and neither is seen alone.
 
     Raises:
-        UserError: the recipe names an unknown stratum or shares that cannot be, or no picture
+        UserError: the recipe names an unknown stratum or shares that cannot be, or no image
             is chosen.
     """
     recipe = dict(recipe or {})
-    kinds = Counter[tuple[int, int, int]]()  # (stratum, source, label): how many pictures
+    kinds = Counter[tuple[int, int, int]]()  # (stratum, source, label): how many images
     columns = (cache.table.strata, cache.table.sources, cache.table.labels)
     kinds.update(zip(*(column[chosen].tolist() for column in columns), strict=True))
     if not kinds:
-        raise UserError("there are no pictures to draw from")
+        raise UserError("there are no images to draw from")
     names = [cache.strata[stratum] for stratum, _, _ in sorted(kinds)]
     for name in recipe:
         if name not in names:
@@ -109,7 +109,7 @@ def shares(
     if min(recipe.values(), default=0.0) < 0 or left < -1e-6:
         raise UserError(f"shares must lie between 0 and 1 and add up to at most 1; got {recipe}")
 
-    labels = Counter[tuple[int, int]]()  # (source, label): how many pictures
+    labels = Counter[tuple[int, int]]()  # (source, label): how many images
     for (_, source, label), count in kinds.items():
         labels[source, label] += count
     weights = {
@@ -138,12 +138,12 @@ def shares(
 
 
 def priors(cache: Cache, sampler: Sampler) -> np.ndarray:
-    """The log-odds of a cat among the pictures drawn from the source of each picture.
+    """The log-odds of a cat among the images drawn from the source of each image.
 
     0 in a source with one label only: its label is to be learnt, source and all.
 
     Returns:
-        (n,) float32, for all pictures of the cache.
+        (n,) float32, for all images of the cache.
     """
     drawn = Counter[tuple[int, int]]()  # (source, label): how many a batch
     for members, count in zip(sampler.members, sampler.counts, strict=True):

@@ -1,4 +1,4 @@
-"""Which pictures are learnt from, chosen by, and tested on: decided by hash, once and for all."""
+"""Which images are learnt from, chosen by, and tested on: decided by hash, once and for all."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ PARTS = ("train", "validation", "test")
 
 
 def split(table: Table, validation: float = 0.06, test: float = 0.06) -> np.ndarray:
-    """Give every picture its part; near-duplicates get the same one, whatever their source.
+    """Give every image its part; near-duplicates get the same one, whatever their source.
 
-    The hash of a group's pixels decides, so neither the order of pictures nor their names
-    matter, and a picture keeps its part when sources are added, unless one of them has its
-    near-duplicate.  A group with a picture that its source holds out is test.
+    The hash of a group's pixels decides, so neither the order of images nor their names
+    matter, and an image keeps its part when sources are added, unless one of them has its
+    near-duplicate.  A group with an image that its source holds out is test.
 
     Args:
-        table: the pictures.
+        table: the images.
         validation: share of the groups that choose the best weights and the calibration.
         test: share of the groups that only the final numbers are computed on.
 
@@ -36,7 +36,7 @@ def split(table: Table, validation: float = 0.06, test: float = 0.06) -> np.ndar
 
 
 def groups(table: Table) -> np.ndarray:
-    """The smallest content hash among a picture's near-duplicates and itself, (n,) uint64."""
+    """The smallest content hash among an image's near-duplicates and itself, (n,) uint64."""
     prints = duplicates.Fingerprints(table.content, table.perceptual, table.thumbs)
     return duplicates.groups(prints)
 

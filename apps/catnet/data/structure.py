@@ -17,7 +17,7 @@ from catnet.errors import UserError
 TRAIN = ("train", "training")
 TEST = ("test", "testing", "val", "valid", "validation")  # the first that is there
 CATS = ("cat", "cats")
-LAYOUT = "expected cat/ and non-cat/ with pictures inside, or train/ and test/ with those inside"
+LAYOUT = "expected cat/ and non-cat/ with images inside, or train/ and test/ with those inside"
 
 Report: TypeAlias = Callable[[str], object]
 
@@ -63,7 +63,7 @@ def divide(path: str, entries: Sequence[Entry], on_problem: Report, on_note: Rep
     if len(parts) == len(tops) > 1:
         if not any(below.folders for below in inner.values()):
             listed = " and ".join(names.values())
-            raise UserError(f"{where}: pictures of {listed} are not in class folders; {LAYOUT}")
+            raise UserError(f"{where}: images of {listed} are not in class folders; {LAYOUT}")
     elif not any(len(below.folders) > 1 for below in inner.values()):
         _refuse_lone_class(path, level.through, tops)
         return [_part(where, tops, names)]
@@ -178,7 +178,7 @@ def _is_catlike(name: str) -> bool:
 
 def _report_loose(path: str, level: _Level, on_problem: Report) -> None:
     if level.loose and not level.folders:
-        raise UserError(f"{path}: its pictures are not in class folders; {LAYOUT}")
+        raise UserError(f"{path}: its images are not in class folders; {LAYOUT}")
     _report(level.loose, "not in a class folder", on_problem)
 
 

@@ -1,4 +1,4 @@
-"""Pictures of nothing: drawn from a seed, or what is left of photographs taken apart.
+"""Images of nothing: drawn from a seed, or what is left of photographs taken apart.
 
 A network that has seen only photographs of things takes a grey cloud for fur.  Some of these in
 every batch, as non-cats, cure it.
@@ -23,7 +23,7 @@ LARGE = 4 * SIZE  # shapes are drawn this large, then made smaller, for smooth e
 
 
 def with_textures(cache: Cache, count: int) -> Cache:
-    """The cache with one more source, ``textures``: that many pictures, all of them non-cats.
+    """The cache with one more source, ``textures``: that many images, all of them non-cats.
 
     Raises:
         UserError: the first class is not of all that is no cat, so they belong to neither.
@@ -32,7 +32,7 @@ def with_textures(cache: Cache, count: int) -> Cache:
         return cache
     if not is_anything_else(cache.classes[0]):
         raise UserError(
-            f"--textures: pictures of nothing are neither {' nor '.join(cache.classes)}; "
+            f"--textures: images of nothing are neither {' nor '.join(cache.classes)}; "
             "they are for the classes non-cat and cat: leave the option out"
         )
     broken = count // 3
@@ -66,14 +66,14 @@ def with_textures(cache: Cache, count: int) -> Cache:
 def remains(cache: Cache, count: int, seed: int = 0) -> np.ndarray:
     """Photographs that are learnt from, taken apart until they show nothing.
 
-    In turn: any picture with the phases of its waves scrambled (its spectrum stays, so it has
+    In turn: any image with the phases of its waves scrambled (its spectrum stays, so it has
     the fineness of fur and no shape), one with its blocks shuffled, and the middle of a non-cat
     magnified.
 
     Args:
         cache: where the photographs are.
         count: how many.
-        seed: the same one makes the same pictures.
+        seed: the same one makes the same images.
 
     Returns:
         (count, 64, 64, 3) uint8.
@@ -85,33 +85,33 @@ def remains(cache: Cache, count: int, seed: int = 0) -> np.ndarray:
     made = np.empty((count, SIZE, SIZE, 3), np.uint8)
     for kind, (change, chosen) in enumerate(kinds):
         numbers = rng.choice(np.flatnonzero(chosen), len(made[kind :: len(kinds)]))
-        for i, picture in enumerate(cache.take(numbers)):
-            made[kind + i * len(kinds)] = _uint8(change(rng, picture / 255))
+        for i, image in enumerate(cache.take(numbers)):
+            made[kind + i * len(kinds)] = _uint8(change(rng, image / 255))
     return made
 
 
-def _scrambled(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+def _scrambled(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Every wave moved, by the same way in all channels, so that colours stay together."""
-    waves = np.fft.rfft2(picture, axes=(0, 1))
+    waves = np.fft.rfft2(image, axes=(0, 1))
     phase = np.fft.rfft2(rng.standard_normal((SIZE, SIZE, 1)), axes=(0, 1))
     phase[0, 0] = 1
     return np.fft.irfft2(waves * phase / np.abs(phase), s=(SIZE, SIZE), axes=(0, 1))
 
 
-def _shuffled(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+def _shuffled(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Blocks of 4×4 to 16×16 in another order."""
     side = int(rng.choice([4, 8, 16]))
     count = SIZE // side
-    blocks = picture.reshape(count, side, count, side, 3).swapaxes(1, 2).reshape(-1, side, side, 3)
+    blocks = image.reshape(count, side, count, side, 3).swapaxes(1, 2).reshape(-1, side, side, 3)
     blocks = rng.permutation(blocks).reshape(count, count, side, side, 3)
     return blocks.swapaxes(1, 2).reshape(SIZE, SIZE, 3)
 
 
-def _magnified(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+def _magnified(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """A piece of a quarter to a half of the sides."""
     side = int(rng.integers(SIZE // 4, SIZE // 2 + 1))
     top, left = rng.integers(0, SIZE - side + 1, 2).tolist()
-    piece = Image.fromarray(_uint8(picture[top : top + side, left : left + side]))
+    piece = Image.fromarray(_uint8(image[top : top + side, left : left + side]))
     return np.asarray(piece.resize((SIZE, SIZE), Image.Resampling.BICUBIC)) / 255
 
 
@@ -120,7 +120,7 @@ def textures(count: int, seed: int = 0) -> np.ndarray:
 
     Args:
         count: how many.
-        seed: the same one draws the same pictures.
+        seed: the same one draws the same images.
 
     Returns:
         (count, 64, 64, 3) uint8.
@@ -130,8 +130,8 @@ def textures(count: int, seed: int = 0) -> np.ndarray:
     return np.stack([_uint8(kinds[i % len(kinds)](rng)) for i in range(count)])
 
 
-def _uint8(picture: np.ndarray) -> np.ndarray:
-    return np.clip(picture * 255, 0, 255).round().astype(np.uint8)
+def _uint8(image: np.ndarray) -> np.ndarray:
+    return np.clip(image * 255, 0, 255).round().astype(np.uint8)
 
 
 def _plain(rng: np.random.Generator) -> np.ndarray:
@@ -198,8 +198,8 @@ def _tiles(rng: np.random.Generator) -> np.ndarray:
 
 def _shapes(rng: np.random.Generator) -> np.ndarray:
     """Rectangles, ellipses and triangles over each other."""
-    picture = Image.new("RGB", (LARGE, LARGE), _colour(rng))
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (LARGE, LARGE), _colour(rng))
+    draw = ImageDraw.Draw(image)
     for _ in range(rng.integers(2, 24)):
         corners = rng.integers(-LARGE // 4, LARGE * 5 // 4, (3, 2))
         low, high = corners[:2].min(axis=0), corners[:2].max(axis=0) + 1
@@ -211,29 +211,29 @@ def _shapes(rng: np.random.Generator) -> np.ndarray:
             draw.ellipse(box, fill=_colour(rng))
         else:
             draw.polygon([tuple(corner) for corner in corners.tolist()], fill=_colour(rng))
-    return _rough(rng, _small(picture))
+    return _rough(rng, _small(image))
 
 
 def _strokes(rng: np.random.Generator) -> np.ndarray:
     """Lines and curves on paper, as in a sketch or on a page."""
     light = rng.random() < 0.8
-    picture = Image.new("RGB", (LARGE, LARGE), "white" if light else _colour(rng))
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (LARGE, LARGE), "white" if light else _colour(rng))
+    draw = ImageDraw.Draw(image)
     ink = "black" if rng.random() < 0.6 else _colour(rng)
     for _ in range(rng.integers(3, 40)):
         start, turns = rng.uniform(0, LARGE, 2), rng.normal(0, LARGE / 10, (rng.integers(2, 12), 2))
         points = [tuple(p) for p in (start + np.cumsum(turns, axis=0)).tolist()]
         draw.line(points, fill=ink, width=int(rng.integers(1, 12)), joint="curve")
-    return _rough(rng, _small(picture))
+    return _rough(rng, _small(image))
 
 
-def _small(picture: Image.Image) -> np.ndarray:
-    return np.asarray(picture.resize((SIZE, SIZE), Image.Resampling.BOX)) / 255
+def _small(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BOX)) / 255
 
 
-def _rough(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+def _rough(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """With a little noise over it, more often than not."""
-    return picture + rng.uniform(0, 0.12) * _noise(rng, 1) * (rng.random() < 0.7)
+    return image + rng.uniform(0, 0.12) * _noise(rng, 1) * (rng.random() < 0.7)
 
 
 def _between_colours(rng: np.random.Generator, pattern: np.ndarray) -> np.ndarray:

@@ -83,7 +83,7 @@ def calibration_weights(labels: np.ndarray, sources: np.ndarray) -> np.ndarray:
 
 
 def weights(labels: np.ndarray, sources: np.ndarray) -> np.ndarray:
-    """How much each picture counts, adding up to 1 (or all 0); see ``calibrate``."""
+    """How much each image counts, adding up to 1 (or all 0); see ``calibrate``."""
     weight = np.zeros(len(labels))
     for source in np.unique(sources):
         counts = [np.count_nonzero((sources == source) & (labels == label)) for label in (0, 1)]

@@ -1,4 +1,4 @@
-"""The pictures of a run, as PNG files: cost curve, confusion matrix, the worst mistakes."""
+"""The images of a run, as PNG files: cost curve, confusion matrix, the worst mistakes."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from catnet.training.sweep import Cell
 
 DOTS_PER_INCH = 120
-SHOWN = 24  # mistakes in one picture
+SHOWN = 24  # mistakes in one image
 COLUMNS = 6
-CAPTION = 24  # characters of a picture's name
+CAPTION = 24  # characters of an image's name
 MISSING = "drawing needs matplotlib: pip install 'jaxnn[apps]'"
 
 
@@ -182,13 +182,13 @@ def _write(path: str | os.PathLike[str], figure: Figure) -> None:
 
     file = io.BytesIO()
     with warnings.catch_warnings():
-        # Names of pictures may be in any script; what the font lacks is drawn as a box.
+        # Names of images may be in any script; what the font lacks is drawn as a box.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(file, format="png")
     write_whole(path, file.getvalue())
 
 
 def _short(name: str) -> str:
-    """The last part of a path, on one line, of a length that fits above a picture."""
+    """The last part of a path, on one line, of a length that fits above an image."""
     name = one_line(PurePath(name).name or name)
     return name if len(name) <= CAPTION else f"…{name[1 - CAPTION :]}"

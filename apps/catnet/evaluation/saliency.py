@@ -20,14 +20,14 @@ from catnet.models.classifier import Classifier
 from jaxnn.serialization import write_whole
 
 SCALE = 4  # screen pixels for one that the network saw
-GAP = 8  # between two pictures
-STEM = 40  # characters of a picture's name in the name of its explanation
+GAP = 8  # between two images
+STEM = 40  # characters of an image's name in the name of its explanation
 
 
 def saliency(classifier: Classifier, images: np.ndarray) -> np.ndarray:
     """How strongly the answer depends on every pixel.
 
-    The gradient of the logit s with respect to the picture, by the network's own backward
+    The gradient of the logit s with respect to the image, by the network's own backward
     rules: ``max over colours |∂s / ∂x|`` (Simonyan et al. 2013, arXiv:1312.6034).
 
     Args:
@@ -59,14 +59,14 @@ def _of_one(architecture: str) -> Callable[[Any, np.ndarray], Any]:
 
 
 def draw(image: np.ndarray, strength: np.ndarray) -> Image.Image:
-    """The picture that the network saw; beside it, in grey, with what mattered glowing.
+    """The image that the network saw; beside it, in grey, with what mattered glowing.
 
     Args:
         image: (64, 64, 3) uint8.
         strength: (64, 64), of ``saliency``.
 
     Returns:
-        An RGB picture, two squares wide.
+        An RGB image, two squares wide.
     """
     around = np.pad(strength, 1, mode="edge")  # single pixels flicker: smooth over 3×3
     n = len(strength)
@@ -79,11 +79,11 @@ def draw(image: np.ndarray, strength: np.ndarray) -> Image.Image:
     return _in_rows([image, over], columns=2)
 
 
-def write_explanation(folder: Path, number: int, name: str, picture: Image.Image) -> Path:
+def write_explanation(folder: Path, number: int, name: str, image: Image.Image) -> Path:
     """Write an explanation as ``NUMBER-NAME.png``; the number keeps equal names apart."""
     stem = "".join(c if c.isalnum() or c in "-_" else "_" for c in Path(name).stem)[:STEM]
-    path = folder / f"{number:04}-{stem or 'picture'}.png"
-    _write(path, picture)
+    path = folder / f"{number:04}-{stem or 'image'}.png"
+    _write(path, image)
     return path
 
 
@@ -133,10 +133,10 @@ def refuse_out(path: str) -> None:
         raise UserError(f"--out {path}: is there already; choose another name")
 
 
-def write_filters(path: str, picture: Image.Image) -> None:
+def write_filters(path: str, image: Image.Image) -> None:
     """Write the drawing of ``draw_filters``; nothing that is there is overwritten."""
     refuse_out(path)
-    _write(Path(path), picture)
+    _write(Path(path), image)
 
 
 def _weights(params: Any) -> Iterator[np.ndarray]:
@@ -160,9 +160,9 @@ def _in_rows(images: list[np.ndarray], columns: int, scale: int = SCALE) -> Imag
     return sheet
 
 
-def _write(path: Path, picture: Image.Image) -> None:
+def _write(path: Path, image: Image.Image) -> None:
     data = io.BytesIO()
-    picture.save(data, "PNG")
+    image.save(data, "PNG")
     try:
         write_whole(path, data.getvalue())
     except OSError as error:

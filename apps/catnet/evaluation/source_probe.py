@@ -1,4 +1,4 @@
-"""Whether the features of a network tell where a picture is from: they should not."""
+"""Whether the features of a network tell where an image is from: they should not."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def source_auc(features: np.ndarray, sources: np.ndarray, folds: int = 5) -> flo
     Ridge regression to ±1 on standardized features, each part predicted by the others.
 
     Args:
-        features: (n, d), of pictures of one label.
+        features: (n, d), of images of one label.
         sources: (n,) two different values.
-        folds: into how many parts the pictures are divided, in turn.
+        folds: into how many parts the images are divided, in turn.
 
     Returns:
         The area under the ROC curve: 0.5 where they cannot be told apart.
@@ -34,7 +34,7 @@ def source_auc(features: np.ndarray, sources: np.ndarray, folds: int = 5) -> flo
     x = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-9)
     x = np.concatenate([x, np.ones((len(x), 1))], axis=1)
     said = np.zeros(len(x))
-    part = np.arange(len(x)) // 2 % folds  # of pictures in order or in turns, some of both
+    part = np.arange(len(x)) // 2 % folds  # of images in order or in turns, some of both
     for fold in range(folds):
         seen = part != fold
         gram = x[seen].T @ x[seen] + len(x) * 1e-2 * np.eye(x.shape[1])

@@ -1,6 +1,6 @@
-"""The one decoder: any file that may be a picture becomes ``(size, size, 3)`` uint8, or one reason.
+"""The one decoder: any file that may be an image becomes ``(size, size, 3)`` uint8, or one reason.
 
-Training, evaluation and prediction all see pictures through :func:`decode`, so a network
+Training, evaluation and prediction all see images through :func:`decode`, so a network
 is never asked about pixels prepared in another way than those it learnt from.
 """
 
@@ -58,7 +58,7 @@ _DAMAGE = (
     *(AttributeError, AssertionError, NameError, RuntimeError, BufferError, MemoryError),
     *(ImportError, struct.error, zlib.error, Warning, Image.DecompressionBombError),
 )
-_HARMLESS = (  # warnings about what surrounds a picture that is itself whole
+_HARMLESS = (  # warnings about what surrounds an image that is itself whole
     r"(possibly )?corrupt EXIF|tag |metadata warning|invalid APNG|"
     r"image appears to be a malformed MPO|palette images with transparency"
 )
@@ -72,7 +72,7 @@ Averageable: TypeAlias = Callable[[Box], Image.Image]
 
 
 def decode(source: Source, size: int = 64) -> np.ndarray:
-    """Decode a picture and squash it to a square.
+    """Decode an image and squash it to a square.
 
     The first frame, turned as EXIF says, its colours brought to sRGB where the file has a
     profile or PNG's gAMA (with cHRM), over white where it is transparent.  Greyscale deeper than
@@ -82,7 +82,7 @@ def decode(source: Source, size: int = 64) -> np.ndarray:
     It is shrunk by box averages to at least twice ``size``, then by a bicubic filter.
 
     A cut file is refused.  PNG has checksums; in a JPEG, a flipped bit may go unseen, and so may
-    half a picture onto which someone has put an end mark.
+    half an image onto which someone has put an end mark.
 
     Args:
         source: a path, the bytes of a file, or an open binary file.
@@ -92,7 +92,7 @@ def decode(source: Source, size: int = 64) -> np.ndarray:
         ``(size, size, 3)`` uint8, red, green, blue.
 
     Raises:
-        ImageError: there is no picture; the message says why.
+        ImageError: there is no image; the message says why.
 
     Example:
         >>> decode(b"P3 2 1 255  255 0 0  255 0 0", size=1).tolist()
@@ -160,10 +160,10 @@ def from_image(im: Image.Image, size: int = 64) -> np.ndarray:
 
 
 def dimensions(source: Source) -> tuple[int, int]:
-    """Width and height of a picture in its file, in pixels: what the header says, before turning.
+    """Width and height of an image in its file, in pixels: what the header says, before turning.
 
     Raises:
-        ImageError: there is no picture, or its header is damaged.
+        ImageError: there is no image, or its header is damaged.
 
     Example:
         >>> dimensions(b"P3 2 1 255  255 0 0  255 0 0")
@@ -182,7 +182,7 @@ def dimensions(source: Source) -> tuple[int, int]:
 def decode_many(
     sources: Iterable[AnySource], size: int = 64
 ) -> Generator[tuple[AnySource, np.ndarray | ImageError], None, None]:
-    """Decode many pictures on all cores; pairs ``(source, picture or reason)`` in the order given.
+    """Decode many images on all cores; pairs ``(source, image or reason)`` in the order given.
 
     Each result is what :func:`decode` alone gives.  Sources are drawn as they are needed, so
     memory does not grow with their number.
@@ -230,15 +230,15 @@ def _one_reason() -> Iterator[None]:
 
 
 def _what_else(data: bytes) -> str:
-    """What the bytes are when they are no picture in a known format."""
+    """What the bytes are when they are no image in a known format."""
     for start, name in _STARTS.items():
         if data.startswith(start):
             return f"damaged or unsupported: it starts like a {name}, but cannot be read as one"
     if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
-        return "a HEIC picture, which is not supported; save it as JPEG"
+        return "a HEIC image, which is not supported; save it as JPEG"
     if data[:1000].lstrip().lower().startswith((b"<!doctype html", b"<html")):
-        return "a web page, not a picture"
-    return f"not a picture in a known format ({', '.join(FORMATS)})"
+        return "a web page, not an image"
+    return f"not an image in a known format ({', '.join(FORMATS)})"
 
 
 # ---- from bytes to pixels
@@ -336,7 +336,7 @@ def _refuse_too_large(im: Image.Image, data: bytes) -> None:
 
 
 def _jpeg_scans(data: bytes) -> int:
-    """How often the picture is gone through: once, or many times if it is progressive."""
+    """How often the image is gone through: once, or many times if it is progressive."""
     at, scans = 2, 0
     for _ in range(10_000):
         marker = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])").search(data, at)

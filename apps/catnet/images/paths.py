@@ -1,6 +1,6 @@
 """From what the user typed to files, and from a file to its bytes; nothing here waits or guesses.
 
-:func:`expand` turns ``SOURCE…`` into one entry a picture, :func:`pictures` lists a folder,
+:func:`expand` turns ``SOURCE…`` into one entry an image, :func:`images` lists a folder,
 :func:`read` takes a file into memory.  What the bytes show is for :mod:`catnet.images.decode`.
 """
 
@@ -39,11 +39,11 @@ Source: TypeAlias = str | os.PathLike[str] | bytes | Readable
 
 
 class ImageError(ValueError):
-    """Why there is no picture, in one line and without its name: the caller knows it."""
+    """Why there is no image, in one line and without its name: the caller knows it."""
 
 
 class Found(NamedTuple):
-    """One picture to decode, or the reason why there is none under that name."""
+    """One image to decode, or the reason why there is none under that name."""
 
     path: str  # as it is shown; "-" is standard input
     error: str | None = None
@@ -72,9 +72,9 @@ def _ignore(other: Other) -> None:
 def expand(
     sources: Sequence[str], stdin: Readable | None = None, on_other: OnOther = _ignore
 ) -> list[Found]:
-    """Find the pictures meant by files, folders, patterns and ``-``.
+    """Find the images meant by files, folders, patterns and ``-``.
 
-    A file counts whatever its name; folders are searched with :func:`pictures`; a pattern
+    A file counts whatever its name; folders are searched with :func:`images`; a pattern
     (``*``, ``?``, ``[…]``, ``**``) is one only if no file is called that.  The order is that
     of ``sources``, sorted within each; what is named twice is kept once, at its first place.
     A link is a name of its own.  A source that gives nothing is an entry with an error.
@@ -110,8 +110,8 @@ def expand(
     return list(found.values())
 
 
-def pictures(folder: str, on_other: OnOther = _ignore) -> Iterator[Found]:
-    """The pictures in a folder and below, in sorted order.
+def list_images(folder: str, on_other: OnOther = _ignore) -> Iterator[Found]:
+    """The images in a folder and below, in sorted order.
 
     What is an image, ``kinds.kind`` tells.  Hidden names are passed over.  Links to
     folders are followed; one that leads to a folder which it is in is not, so loops end.  A
@@ -234,7 +234,7 @@ def _why_not(path: str, error: OSError) -> str:
     if os.path.islink(path):
         return "a link to nothing"
     if WEB.match(path):
-        return "a web address; download the picture and name the file"
+        return "a web address; download the image and name the file"
     return "no such file or folder"
 
 
@@ -261,12 +261,12 @@ def _expand_one(
     elif os.path.isdir(source):
         others: list[Other] = []
         try:
-            inside = list(pictures(source, others.append))
+            inside = list(list_images(source, others.append))
         except ImageError as error:
             inside = [Found(source, str(error))]
         for other in others:
             on_other(other)
-        yield from inside or [Found(source, "a folder without pictures")]
+        yield from inside or [Found(source, "a folder without images")]
     elif os.path.lexists(source):
         yield Found(source)
     elif "\0" in source or not _encodable(source):
@@ -289,7 +289,7 @@ def _from_stdin(stdin: Readable | None) -> Found:
     if stream is None:
         return Found("-", "there is no standard input")
     if getattr(stream, "isatty", bool)():
-        return Found("-", "standard input is a terminal; pipe a picture into it")
+        return Found("-", "standard input is a terminal; pipe an image into it")
     try:
         data = read(stream)
     except ImageError as error:

@@ -26,7 +26,7 @@ from catnet.models import registry
 from catnet.terminal import one_line
 
 SHIPPED = Path(__file__).with_name("model.safetensors")
-# Pictures are always answered this many at a time, the last ones filled up with black: so
+# Images are always answered this many at a time, the last ones filled up with black: so
 # an answer never depends on its neighbours, and nothing is compiled twice.
 BATCH = 16
 
@@ -35,8 +35,8 @@ class Prediction(NamedTuple):
     """One answer.
 
     Attributes:
-        path: of the picture; None for one that was not given as a path.
-        label: the name of its class, or None when there is no picture.
+        path: of the image; None for one that was not given as a path.
+        label: the name of its class, or None when there is no image.
         p_cat: the probability of class 1 (cat), or None.
         threshold: class 1 is answered from this probability on.
         model: the name of the model that answered.
@@ -114,10 +114,10 @@ class Classifier:
         try:
             fields = _checked(jaxnn.load_metadata(file))
             # Its shapes are what counts: random weights would take longer to trace, and for as
-            # many pictures as will be answered at a time JAX remembers what it traced.
+            # many images as will be answered at a time JAX remembers what it traced.
             net = registry.build(fields["architecture"], start="zeros")
-            pictures = jax.ShapeDtypeStruct((BATCH, registry.SIZE, registry.SIZE, 3), "float32")
-            like = jax.eval_shape(lambda: net.init(jax.random.key(0), pictures))
+            images = jax.ShapeDtypeStruct((BATCH, registry.SIZE, registry.SIZE, 3), "float32")
+            like = jax.eval_shape(lambda: net.init(jax.random.key(0), images))
             params, _ = jaxnn.load(file, like)
         except OSError as error:
             raise UserError(f"model {file}: {error.strerror or error}") from None
@@ -146,7 +146,7 @@ class Classifier:
         jaxnn.save(path, self.params, {**described, **_PREPROCESSING})
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """The probability of class 1 for pictures (n, 64, 64, 3) uint8: (n,) float64.
+        """The probability of class 1 for images (n, 64, 64, 3) uint8: (n,) float64.
 
         NaN where the weights are so large that the logit is not finite.
         """
@@ -157,16 +157,16 @@ class Classifier:
         return 1 / (1 + np.exp(-np.clip(z, -500, 500)))
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """What the network says of pictures (n, 64, 64, 3) uint8, uncalibrated: (n,) float64."""
+        """What the network says of images (n, 64, 64, 3) uint8, uncalibrated: (n,) float64."""
         if not len(images):
             return np.zeros(0)
         logits = _logits(json.dumps(self.architecture))
-        views = 2 * len(self.architecture.get("views", ())) or 1  # each a picture to the network
+        views = 2 * len(self.architecture.get("views", ())) or 1  # each an image to the network
         size = max(1, BATCH // views)
         z = in_batches(lambda part: logits(self.params, part), images, size)
         return z[:, 0].astype(np.float64)
 
-    def predict(self, pictures: Any, threshold: float | None = None) -> list[Prediction]:
+    def predict(self, images: Any, threshold: float | None = None) -> list[Prediction]:
         """Answer for one image or for many, in their order.
 
         An image is
@@ -181,7 +181,7 @@ class Classifier:
         one array (n, H, W, 1, 3 or 4).  Any height and width: they are squashed to 64×64.
 
         Args:
-            pictures: one image, or many.
+            images: one image, or many.
             threshold: class 1 is answered from this probability on; the model's unless given.
 
         Returns:
@@ -191,12 +191,12 @@ class Classifier:
         Raises:
             TypeError: something is none of these, such as None, a number or a dict.
         """
-        return list(self.answers(_each(pictures), threshold))
+        return list(self.answers(_each(images), threshold))
 
     def answers(
         self, found: Iterable[Found | Given | Image], threshold: float | None = None
     ) -> Iterator[Prediction]:
-        """Answers one after the other, while later pictures are still being decoded.
+        """Answers one after the other, while later images are still being decoded.
 
         With a threshold of the caller's own nothing is called unsure.
         """
@@ -205,7 +205,7 @@ class Classifier:
     def seen(
         self, found: Iterable[Found | Given | Image], threshold: float | None = None
     ) -> Iterator[tuple[Prediction, np.ndarray | None]]:
-        """``answers``, each with the picture (64, 64, 3) that the network saw, if there is one."""
+        """``answers``, each with the image (64, 64, 3) that the network saw, if there is one."""
         ahead, items = itertools.tee(map(_named, map(_squashed, found)))
         decoded = decode_many(item for _, item in ahead if not isinstance(item, _DONE))
         waiting: list[tuple[str | None, np.ndarray | ImageError]] = []
@@ -238,7 +238,7 @@ class Classifier:
 def in_batches(
     work: Callable[[np.ndarray], Any], images: np.ndarray, size: int = BATCH
 ) -> np.ndarray:
-    """What ``work`` makes of pictures (n, 64, 64, 3), at least one, given as many at a time."""
+    """What ``work`` makes of images (n, 64, 64, 3), at least one, given as many at a time."""
     rows = []
     for start in range(0, len(images), size):
         part = images[start : start + size]
@@ -248,7 +248,7 @@ def in_batches(
     return np.concatenate(rows)
 
 
-# What the numbers of a picture become before the network sees them; part of a model file.
+# What the numbers of an image become before the network sees them; part of a model file.
 _PREPROCESSING = {"size": registry.SIZE, "pixels": "divided by 255"}
 
 
@@ -355,7 +355,7 @@ def _checked(metadata: dict[str, Any]) -> dict[str, Any]:
     for key, value in _PREPROCESSING.items():
         if metadata.get(key) != value:
             got = reprlib.repr(metadata.get(key))
-            raise UserError(f"wants pictures with {key} {got}, not {value!r}")
+            raise UserError(f"wants images with {key} {got}, not {value!r}")
     fields = {
         field.name: metadata.get(field.name, field.default)
         for field in dataclasses.fields(Classifier)

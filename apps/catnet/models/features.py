@@ -1,4 +1,4 @@
-"""A network in two: the layers that make features of a picture, and the last, which answers."""
+"""A network in two: the layers that make features of an image, and the last, which answers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def divided(architecture: dict[str, Any], params: Any) -> Divided:
 
 
 def features(body: Layer, params: Any, images: np.ndarray) -> np.ndarray:
-    """What the body makes of pictures (n, 64, 64, 3) uint8: (n, features) float32."""
+    """What the body makes of images (n, 64, 64, 3) uint8: (n, features) float32."""
     import jax
 
     seen = jax.jit(lambda params, images: body.apply(params, images.astype("float32") / 255))

@@ -11,7 +11,7 @@ from catnet.errors import UserError
 if TYPE_CHECKING:
     from jaxnn import Layer
 
-SIZE = 64  # pixels, height and width of every picture
+SIZE = 64  # pixels, height and width of every image
 DEFAULT_HIDDEN = {"logistic": (), "shallow": (7,), "deep": (20, 7, 5)}
 # The lecture's for its L layers; logistic regression oscillates unless it goes slower.
 LEARNING_RATES = {"logistic": 0.002, "shallow": 0.0075, "deep": 0.0075}
@@ -60,7 +60,7 @@ def architecture(
 
 
 def build(described: dict[str, Any], start: str = "lecun") -> Layer:
-    """The network of a description: pictures (..., 64, 64, 3) in [0, 1] to logits (..., 1).
+    """The network of a description: images (..., 64, 64, 3) in [0, 1] to logits (..., 1).
 
     Args:
         described: what ``architecture`` returns.

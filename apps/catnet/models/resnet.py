@@ -23,7 +23,7 @@ HE = he_normal()
 
 @constructor
 def trunk(widths: Sequence[int], blocks: Sequence[int], W_init: Initializer = HE) -> Layer:
-    """Pictures (..., 64, 64, 3) to features (..., widths[-1]).
+    """Images (..., 64, 64, 3) to features (..., widths[-1]).
 
     A stem of windows 8×8, four pixels apart, then a stage of residual blocks at 16×16, 8×8 and
     4×4; each halving is a window of 2×2 that does not overlap.  The last convolution of a block
@@ -53,7 +53,7 @@ def _block(width: int, W_init: Initializer) -> Layer:
 
 
 def build_photo(described: dict[str, Any], W_init: Initializer = HE) -> Layer:
-    """The network of a description: pictures (..., 64, 64, 3) in [0, 1] to logits (..., 1).
+    """The network of a description: images (..., 64, 64, 3) in [0, 1] to logits (..., 1).
 
     Args:
         described: widths, blocks, classes, which of these are cats, and its views, if it has any.
@@ -76,12 +76,12 @@ def build_photo(described: dict[str, Any], W_init: Initializer = HE) -> Layer:
 
 
 class Targets(NamedTuple):
-    """What a batch of pictures shows.
+    """What a batch of images shows.
 
     Attributes:
         cat: (n, 1), 1 for a cat, 0 for anything else; in between when smoothed.
         fine: (n, classes), a distribution over the fine classes; all 0 where none is known.
-        prior: (n, 1), the log-odds of a cat before one looks, among the pictures drawn from the
+        prior: (n, 1), the log-odds of a cat before one looks, among the images drawn from the
             same source.
     """
 
@@ -94,7 +94,7 @@ class Targets(NamedTuple):
 def log_odds(group: Sequence[int], classes: int) -> Layer:
     """From logits of many classes to the logit of "one of this group".
 
-    A picture is a cat with the probability of all cat classes together, P = Σ_group softmax(z),
+    An image is a cat with the probability of all cat classes together, P = Σ_group softmax(z),
     and log P / (1 − P) is the difference of two log-sum-exps::
 
         forward    s = log Σ_in e^z − log Σ_out e^z
@@ -144,7 +144,7 @@ def photo_loss(cats: Sequence[int], classes: int, fine_weight: float) -> Loss:
                + fine_weight · softmax_cross_entropy(z′, y.fine)
 
     What is learnt about the frequency of cats in a source thus goes into the prior, which is
-    left away in prediction: z itself is for pictures that are as likely a cat as not (logit
+    left away in prediction: z itself is for images that are as likely a cat as not (logit
     adjustment, Menon et al. 2021, arXiv:2007.07314).
 
     Args:

@@ -1,4 +1,4 @@
-"""Looking at a picture more than once: whole, closer, and in the mirror."""
+"""Looking at an image more than once: whole, closer, and in the mirror."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from jaxnn.layer import (
 
 @constructor
 def views(net: Layer, parts: tuple[int, ...]) -> Layer:
-    """The mean of what a network says of the middle of pictures, of several sizes and mirrored.
+    """The mean of what a network says of the middle of images, of several sizes and mirrored.
 
     With Z_v the matrix that brings the middle of a row, v pixels of it, to the whole size, and
     Z̄_v for it with its rows in the opposite order, for every channel::
@@ -32,18 +32,18 @@ def views(net: Layer, parts: tuple[int, ...]) -> Layer:
         forward    y = mean over v of (f(x_v) + f(x̄_v)) / 2
         backward   dx = Σ_v Z_vᵀ dx_v Z_v + Z_vᵀ dx̄_v Z̄_v,   dparams those of all together
 
-    Pictures are learnt from in parts (``augment.random_crop``), where things are larger than in
+    Images are learnt from in parts (``augment.random_crop``), where things are larger than in
     whole ones: looking closer evens that out (Touvron et al. 2019, arXiv:1906.06423).
 
     Args:
-        net: a layer of pictures (..., 64, 64, C).
+        net: a layer of images (..., 64, 64, C).
         parts: side of the middle that each view shows, in pixels; 64 is the whole.
 
     Returns:
         A layer with the same params, input and output.
 
     Example:
-        A picture that is white in the middle alone is lighter from close by::
+        An image that is white in the middle alone is lighter from close by::
 
             >>> import jax.numpy as jnp, jaxnn
             >>> from catnet.models.test_time_augmentation import views

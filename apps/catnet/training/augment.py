@@ -1,8 +1,8 @@
-"""Random changes that leave a cat a cat: training pictures made new at every step, in jitted JAX.
+"""Random changes that leave a cat a cat: training images made new at every step, in jitted JAX.
 
-``augment`` is for training, ``prepare`` for everything else, ``mix`` blends pictures together
-with their targets.  Between them pictures are stored row by row, float32 ``(n, H, 3, W)`` in
-[0, 1]: so a resize is two matrix products a picture, and colour needs no small ones.
+``augment`` is for training, ``prepare`` for everything else, ``mix`` blends images together
+with their targets.  Between them images are stored row by row, float32 ``(n, H, 3, W)`` in
+[0, 1]: so a resize is two matrix products an image, and colour needs no small ones.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ Range: TypeAlias = tuple[float, float]
 
 @dataclass(frozen=True)
 class Strength:
-    """How far ``augment`` may go; a range is drawn from uniformly, a share is of the pictures.
+    """How far ``augment`` may go; a range is drawn from uniformly, a share is of the images.
 
     Attributes:
-        area: of a crop, as a fraction of the picture.
+        area: of a crop, as a fraction of the image.
         aspect: of a crop, width over height; drawn uniformly on the log scale.
         softness: width of the resize kernel, 1 = linear interpolation, more blurs, less
             is blocky; drawn uniformly on the log scale.
         sharpen: at most how much of a kernel twice as wide is taken away.
-        brightness: each picture is multiplied by one factor within 1 ± brightness.
+        brightness: each image is multiplied by one factor within 1 ± brightness.
         contrast: its distance from its mean grey, by one within 1 ± contrast.
         saturation: its distance from grey, by one within 1 ± saturation.
         gain: each of its channels, by one within 1 ± gain.
@@ -42,7 +42,7 @@ class Strength:
         recompress: share that goes through the quantisation of JPEG again.
         quality: of that, from 1 to 100 as in libjpeg.
         erase: share of which a rectangle is painted over.
-        erase_area: of the rectangle, as a fraction of the picture.
+        erase_area: of the rectangle, as a fraction of the image.
     """
 
     area: Range = (0.35, 1.0)
@@ -81,7 +81,7 @@ LIGHT = Strength(
 
 @partial(jax.jit, static_argnames="strength")
 def augment(key: Array, images: Array, strength: Strength = FULL) -> Array:
-    """Every picture cropped, flipped, recoloured, and some re-compressed or partly erased.
+    """Every image cropped, flipped, recoloured, and some re-compressed or partly erased.
 
     Args:
         key: the randomness.
@@ -92,7 +92,7 @@ def augment(key: Array, images: Array, strength: Strength = FULL) -> Array:
         float32 ``(n, 64, 64, 3)`` in [0, 1].
 
     Example:
-        The same key, the same pictures::
+        The same key, the same images::
 
             >>> import jax, numpy as np
             >>> from catnet.training.augment import LIGHT, augment
@@ -110,7 +110,7 @@ def augment(key: Array, images: Array, strength: Strength = FULL) -> Array:
 
 @jax.jit
 def prepare(images: Array) -> Array:
-    """Pictures as the network sees them outside training: whole, at its size, nothing random.
+    """Images as the network sees them outside training: whole, at its size, nothing random.
 
     Args:
         images: uint8 ``(n, S, S, 3)``; with S = 64, as the decoder gives them, only the
@@ -129,7 +129,7 @@ def prepare(images: Array) -> Array:
 def mix(
     key: Array, images: Array, targets: Any, mixup: float = 0.0, cutmix: float = 0.0
 ) -> tuple[Array, Any]:
-    """Blend a share of the pictures with the one before, and their targets in proportion.
+    """Blend a share of the images with the one before, and their targets in proportion.
 
     Mixup (Zhang et al. 2018) is ``λ x + (1 − λ) x′``; cutmix (Yun et al. 2019) pastes a
     rectangle of x′ that covers 1 − λ of x.  λ is uniform on [0, 1].
@@ -138,7 +138,7 @@ def mix(
         key: the randomness.
         images: ``(n, H, W, 3)``, in random order.
         targets: a tree of floating arrays ``(n, ...)``: probabilities, weights.
-        mixup: share of the pictures that mixup takes.
+        mixup: share of the images that mixup takes.
         cutmix: share that cutmix takes; the two together at most 1.
 
     Returns:
@@ -187,7 +187,7 @@ def _settled(x: Array) -> Array:
 
 
 def random_crop(key: Array, x: Array, strength: Strength) -> Array:
-    """A random part of each picture, perhaps mirrored, at the network's size."""
+    """A random part of each image, perhaps mirrored, at the network's size."""
     n = len(x)
     u = jax.random.uniform(key, (7, n))  # in one call: each takes XLA half a second to compile
     area = _between(strength.area, u[0])
@@ -211,7 +211,7 @@ def resize(
     softness: Array,
     sharpen: Array,
 ) -> Array:
-    """Crop and resize pictures to 64×64 by antialiased linear interpolation.
+    """Crop and resize images to 64×64 by antialiased linear interpolation.
 
     Args:
         x: ``(n, S, 3, S)``.
@@ -255,11 +255,11 @@ def resize_weights(
     return narrow + sharpen * (narrow - triangle(2.0))
 
 
-# --- colour: one affine map a picture --------------------------------------------------------
+# --- colour: one affine map an image --------------------------------------------------------
 
 
 def random_colour(key: Array, x: Array, strength: Strength) -> Array:
-    """Gain, brightness, saturation and contrast of each picture, drawn at random."""
+    """Gain, brightness, saturation and contrast of each image, drawn at random."""
     u = jax.random.uniform(key, (7, len(x)))
 
     def around_one(spread: float, u: Array) -> Array:
@@ -274,7 +274,7 @@ def recolour(x: Array, gain: Array, saturation: Array, contrast: Array) -> Array
     """Multiply channels by ``gain`` (n, 3), distances from grey and from the mean grey.
 
     With y = gain · x and g(y) its luma: ``m + contrast · (g(y) + saturation · (y − g(y)) − m)``,
-    m the mean of g(y) over the picture; clipped to [0, 1].
+    m the mean of g(y) over the image; clipped to [0, 1].
     """
     luma = jnp.asarray(GREY, x.dtype)
     mean_grey = (gain * jnp.mean(x, axis=(1, 3))) @ luma
@@ -289,9 +289,9 @@ def recolour(x: Array, gain: Array, saturation: Array, contrast: Array) -> Array
 
 
 def random_noise(key: Array, x: Array, strength: Strength) -> Array:
-    """Noise of a standard deviation drawn for each picture, at most ``strength.noise``.
+    """Noise of a standard deviation drawn for each image, at most ``strength.noise``.
 
-    A picture's noise is a random mixture of a few patterns that the batch shares: one matrix
+    An image's noise is a random mixture of a few patterns that the batch shares: one matrix
     product, where fresh numbers for every pixel would cost more than all the rest together.
     """
     pattern_key, mixture_key = jax.random.split(key)
@@ -304,13 +304,13 @@ def random_noise(key: Array, x: Array, strength: Strength) -> Array:
 
 
 def random_recompress(key: Array, x: Array, strength: Strength) -> Array:
-    """Re-compress the first pictures of the batch, the block grid at a random place."""
+    """Re-compress the first images of the batch, the block grid at a random place."""
     count = round(strength.recompress * len(x))
     if count == 0:
         return x
     u = jax.random.uniform(key, (count + 2,))
     quality = _between(strength.quality, u[2:])
-    # One place for the batch: a place for each picture would cost more than the rest of it.
+    # One place for the batch: a place for each image would cost more than the rest of it.
     down, right = (8 * u[:2]).astype(jnp.int32)
     part = jnp.roll(x[:count], (down, right), (1, 3))
     part = jnp.roll(recompress(part, quality), (-down, -right), (1, 3))
@@ -321,7 +321,7 @@ def random_recompress(key: Array, x: Array, strength: Strength) -> Array:
 
 
 def random_erase(key: Array, x: Array, strength: Strength) -> Array:
-    """Paint a rectangle of one random colour over a share of the pictures."""
+    """Paint a rectangle of one random colour over a share of the images."""
     if strength.erase == 0:
         return x
     n, height, _, width = x.shape
@@ -335,7 +335,7 @@ def random_erase(key: Array, x: Array, strength: Strength) -> Array:
 def rectangles(
     corner: Sequence[Array], area: Array, aspect: Array, height: int, width: int
 ) -> Array:
-    """One rectangle a picture, wholly inside: a mask, bool ``(n, height, width)``.
+    """One rectangle an image, wholly inside: a mask, bool ``(n, height, width)``.
 
     ``corner`` says how far down and right it lies, from 0 to 1, ``(n,)`` each.
     """

@@ -88,7 +88,7 @@ def run(
         params=params,
         classes=train_part.classes,
         name=folder.resolve().name,
-        about=f"trained on {len(train_part.labels)} pictures {source}, from {model.name}",
+        about=f"trained on {len(train_part.labels)} images {source}, from {model.name}",
     )
     return fill(folder, classifier, costs, test_part, f"transfer from {model.name}")
 
@@ -99,14 +99,14 @@ def train(
     """Give a model a new last layer, and train it, or all of it, on a dataset.
 
     The last layer is trained first, on the features that the layers below make of every
-    picture and its mirror image; they are computed once.  Then, unless they are frozen, all
+    image and its mirror image; they are computed once.  Then, unless they are frozen, all
     layers together, at a small learning rate: from a last layer that still knows nothing
     they would learn noise (Kumar et al. 2022, arXiv:2202.10054).
 
     Args:
         config: how.
         model: what is learnt from; not changed.
-        data: pictures of the two classes.
+        data: images of the two classes.
         phase: told what learns from now on, since the two differ in speed; what it gives is called
             with the steps done of this phase and the cost.
 

@@ -1,4 +1,4 @@
-"""The lossy half of JPEG, jitted: what compression leaves of a picture."""
+"""The lossy half of JPEG, jitted: what compression leaves of an image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training: from a dataset to a run folder with the model, its numbers and its pictures."""
+"""Training: from a dataset to a run folder with the model, its numbers and its images."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def train_run(
     resume: bool = False,
     every: float = run_folder.EVERY,
 ) -> tuple[np.ndarray, Evaluation]:
-    """Train and fill the run folder: config.json, metrics.csv, model.safetensors, pictures.
+    """Train and fill the run folder: config.json, metrics.csv, model.safetensors, images.
 
     Args:
         folder: a new one, or to resume one that ``train_run`` made.
@@ -237,7 +237,7 @@ def train_run(
     plots.check()
     if (config.batch_size or 1) > len(train_part.labels):
         raise UserError(
-            f"--batch-size {config.batch_size}: there are {len(train_part.labels)} pictures only"
+            f"--batch-size {config.batch_size}: there are {len(train_part.labels)} images only"
         )
     arrays = (train_part.images, train_part.labels, test_part.images, test_part.labels)
     content = run_folder.digest(*arrays, train_part.classes)
@@ -262,7 +262,7 @@ def train_run(
             params=params,
             classes=train_part.classes,
             name=folder.resolve().name,
-            about=f"trained on {len(train_part.labels)} pictures {source}",
+            about=f"trained on {len(train_part.labels)} images {source}",
         )
         title = f"{config.model}, learning rate {exact(config.learning_rate)}"
         result = fill(folder, classifier, costs, test_part, title)
@@ -275,7 +275,7 @@ def train_run(
 def fill(
     folder: Path, classifier: Classifier, costs: np.ndarray, part: Dataset, title: str
 ) -> Evaluation:
-    """Write what a training came to: the model, its costs, what it does on a test part, pictures.
+    """Write what a training came to: the model, its costs, what it does on a test part, images.
 
     Returns:
         What it does on the test part.

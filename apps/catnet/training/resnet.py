@@ -33,7 +33,7 @@ from catnet.training.run_folder import Checkpoint
 from jaxnn.serialization import write_whole
 
 CHUNK = 8  # steps in one compiled program: between them nothing waits for Python
-BATCH = 256  # pictures at a time where nothing is learnt
+BATCH = 256  # images at a time where nothing is learnt
 EPOCHS = 20  # by default every image is drawn so often on average
 STEPS = (1000, 12000)  # but with so many steps at least and at most
 
@@ -46,14 +46,14 @@ class PhotoConfig:
         widths: channels of each stage of the network.
         blocks: residual blocks of each stage.
         steps: how many updates; see ``suited``.
-        batch_size: pictures a step.
+        batch_size: images a step.
         learning_rate: at its peak; of Muon for kernels and matrices, of Adam for the rest.
         weight_decay: of kernels and matrices.
         warm_up: share of the steps in which the learning rate rises from 0; then it falls to 0.
         light: share of the steps, from the first, with light augmentation.
-        settle: share of the steps, to the last, with light augmentation again: pictures as they
+        settle: share of the steps, to the last, with light augmentation again: images as they
             are in prediction (Touvron et al. 2019, arXiv:1906.06423).
-        mixup: share of the pictures that are blended with another, in the steps between these.
+        mixup: share of the images that are blended with another, in the steps between these.
         cutmix: share of them into which a rectangle of another is pasted.
         fine_weight: of the cost of the fine classes.
         smoothing: share of a label that is given to the others.
@@ -63,7 +63,7 @@ class PhotoConfig:
             is replaced where the classes are others.
         precision: what the network computes in, "float32" or "bfloat16"; its parameters, their
             gradients and the cost are float32 in any case.
-        textures: how many drawn pictures of nothing are added, as non-cats.
+        textures: how many drawn images of nothing are added, as non-cats.
         shares: of every batch that come from a stratum, by name; see ``sampling.shares``.
         seed: of all randomness.
     """
@@ -120,7 +120,7 @@ class Classes(NamedTuple):
 
     names: tuple[str, ...]
     cats: tuple[int, ...]
-    fine: np.ndarray  # (n,) of every picture; −1 where it is not known
+    fine: np.ndarray  # (n,) of every image; −1 where it is not known
 
     @staticmethod
     def of(cache: Cache) -> Classes:
@@ -131,7 +131,7 @@ class Classes(NamedTuple):
 
 
 def network(config: PhotoConfig, classes: int) -> jaxnn.Layer:
-    """The network that learns: pictures to logits of all classes."""
+    """The network that learns: images to logits of all classes."""
     return jaxnn.serial(trunk(config.widths, config.blocks), jaxnn.dense(classes))
 
 
@@ -244,7 +244,7 @@ def batches(
 ) -> Generator[tuple[np.ndarray, ...], None, None]:
     """The chunks of a training from a step on, gathered while the step before is computed.
 
-    A chunk has the pictures and what the columns, (n,) each, say of them.  What goes wrong while
+    A chunk has the images and what the columns, (n,) each, say of them.  What goes wrong while
     they are gathered is raised where they are used.
     """
     ahead: queue.Queue[Any] = queue.Queue(maxsize=2)
@@ -283,7 +283,7 @@ def batches(
 
 
 class Validation(NamedTuple):
-    """Log-odds of the validation pictures, and what they are."""
+    """Log-odds of the validation images, and what they are."""
 
     z: np.ndarray
     labels: np.ndarray
@@ -312,7 +312,7 @@ class Validation(NamedTuple):
 def answers(
     config: PhotoConfig, classes: Classes
 ) -> Callable[[Any, Cache, np.ndarray], np.ndarray]:
-    """(params, cache, numbers of pictures) → their log-odds, (n,)."""
+    """(params, cache, numbers of images) → their log-odds, (n,)."""
     count = len(classes.names)
     net = jaxnn.serial(network(config, count), log_odds(classes.cats, count))
     logits = jax.jit(lambda params, images: net.apply((params, ()), prepare(images)))
@@ -329,16 +329,16 @@ def answers(
 
 
 def divide(config: PhotoConfig, cache: Cache) -> tuple[Sampler, np.ndarray]:
-    """What draws from the training part, and the numbers of the validation pictures.
+    """What draws from the training part, and the numbers of the validation images.
 
     Raises:
-        UserError: the shares or the batch size do not fit, or a part has too few pictures.
+        UserError: the shares or the batch size do not fit, or a part has too few images.
     """
     parts = split(cache.table)
     for part in (TRAIN, VALIDATION, TEST):
         _check_part(cache, parts, part)
     if config.batch_size > (count := np.count_nonzero(parts == TRAIN)):
-        raise UserError(f"--batch-size {config.batch_size}: there are {count} pictures only")
+        raise UserError(f"--batch-size {config.batch_size}: there are {count} images only")
     shares = dict(config.shares)
     sampler = make_sampler(cache, parts == TRAIN, config.batch_size, shares, config.seed)
     return sampler, np.flatnonzero(parts == VALIDATION)
@@ -353,8 +353,8 @@ def _check_part(cache: Cache, parts: np.ndarray, part: int) -> None:
     if absent or (part != TRAIN and not both):
         lack = f"has no {' and no '.join(absent)}" if absent else "has no source with both classes"
         raise UserError(
-            f"{len(cache)} pictures are too few: the {PARTS[part]} part, {len(labels)} of them, "
-            f"{lack}; add different pictures (100 of each class are enough), "
+            f"{len(cache)} images are too few: the {PARTS[part]} part, {len(labels)} of them, "
+            f"{lack}; add different images (100 of each class are enough), "
             "or use --from shipped without --model photo"
         )
 
@@ -404,7 +404,7 @@ def train(
             now = pace(done)
             if time.monotonic() - told > 10 or done == config.steps:
                 told = time.monotonic()
-                speed = f"  {now.speed * config.batch_size:.0f} pictures/s" if now else ""
+                speed = f"  {now.speed * config.batch_size:.0f} images/s" if now else ""
                 left = f"  {now}" if now and done < config.steps else ""
                 say(f"step {done}/{config.steps}  cost {costs[-1]:.3f}{speed}{left}")
             every = config.validate_every

@@ -31,8 +31,8 @@ from catnet.training.run_folder import Checkpoint, write_json
 Say = Callable[[str], None]
 
 VIEWS = (64, 44)  # what an answer is the mean of, see ``views``; chosen on validation data
-MIN_CALIBRATED = 20  # validation pictures of each class, to fit a calibration to
-MIN_PROBED = 50  # pictures of each source, to tell whether they can be told apart
+MIN_CALIBRATED = 20  # validation images of each class, to fit a calibration to
+MIN_PROBED = 50  # images of each source, to tell whether they can be told apart
 EVERY = 30.0  # seconds between two saves of the state, which is some 20 MB
 
 
@@ -53,9 +53,9 @@ def run(
 
     Args:
         sources: zips, folders or h5 files.
-        configure: gives the settings for a number of pictures.
+        configure: gives the settings for a number of images.
         folder: a new one, or to resume one that ``run`` made.
-        cache_in: where decoded pictures are kept.
+        cache_in: where decoded images are kept.
         resume: go on from the state in the folder.
         every: seconds between two saves of the state.
         say: told of the progress.
@@ -95,7 +95,7 @@ def run(
             "sources": list(cache.sources),
         }
         run_folder.begin(folder, described)
-    say(f"{len(cache)} pictures from {', '.join(cache.sources)}; the run is in {folder}")
+    say(f"{len(cache)} images from {', '.join(cache.sources)}; the run is in {folder}")
     with run_folder.training_in(folder):
         with Checkpoint(folder, every) as checkpoint:
             params = train(config, cache, parts, state, checkpoint, say)
@@ -109,7 +109,7 @@ def run(
     return results
 
 
-# What of the table a training depends on: ``content`` is a hash of every picture's pixels.
+# What of the table a training depends on: ``content`` is a hash of every image's pixels.
 HASHED = ("content", "labels", "fine", "sources", "strata", "held_out")
 
 
@@ -166,7 +166,7 @@ def scores(classifier: Classifier, cache: Cache, say: Say) -> dict[str, Evaluati
         labels = cache.table.labels[numbers]
         absent = [its for label, its in enumerate(cache.classes) if label not in labels]
         if absent:
-            lack = f"has {len(numbers)} pictures held out, and no {' and no '.join(absent)}"
+            lack = f"has {len(numbers)} images held out, and no {' and no '.join(absent)}"
             lacks.append(f"{name}: no score, since it {lack} among them")
             by_chance += lacks[-1:] if len(set(cache.table.labels[here].tolist())) == 2 else []
             continue
@@ -175,7 +175,7 @@ def scores(classifier: Classifier, cache: Cache, say: Say) -> dict[str, Evaluati
         labels = np.array(fits.labels)[labels]
         results[name] = evaluate(labels, p, names, classifier.classes, classifier.threshold)
     if not results:
-        raise UserError(f"{'; '.join(lacks)}; add pictures (100 of each class are enough)")
+        raise UserError(f"{'; '.join(lacks)}; add images (100 of each class are enough)")
     for lack in by_chance:
         say(lack)
     return results
@@ -187,7 +187,7 @@ def checks(classifier: Classifier, cache: Cache) -> dict[str, Any]:
     Returns:
         ``false_positives``: of every source without class 1 (cat), the share of its test part
         that the model puts in it.  ``source_auc``: how well its features tell the two largest
-        sources apart among the test pictures of class 0; 0.5 is not at all.
+        sources apart among the test images of class 0; 0.5 is not at all.
     """
     held = split(cache.table) == TEST
     false_positives, others = {}, {}

@@ -74,7 +74,7 @@ class Cell(NamedTuple):
 class Best(NamedTuple):
     """The network of the lowest last cost on the training part.
 
-    The test part has no say in it: its accuracy would no longer be that of unseen pictures.
+    The test part has no say in it: its accuracy would no longer be that of unseen images.
     """
 
     start: str
@@ -234,7 +234,7 @@ def write(folder: Path, grid: Grid, results: Results, part: Dataset, source: str
     plots.sweep_curves(folder / "curves.png", results.cells)
     names = ["sweep.json", "costs.npz", "curves.png"]
     if results.best:
-        about = f"trained on {len(part.labels)} pictures {source}, of {results.done} networks the "
+        about = f"trained on {len(part.labels)} images {source}, of {results.done} networks the "
         classifier = Classifier(
             architecture=grid.architecture,
             params=results.best.params,

@@ -114,7 +114,7 @@ def by_torch(folder: Path, described: Any, draft: bool) -> Callable[[], list[flo
     )
 
     def work() -> list[float]:
-        found = [torch_photo.probabilities(net, saved, pictures) for pictures in loader]
+        found = [torch_photo.probabilities(net, saved, images) for images in loader]
         return torch.cat(found).tolist()
 
     return work
@@ -132,8 +132,8 @@ class Photos:
     def __getitem__(self, index: int) -> np.ndarray:
         from PIL import Image
 
-        with Image.open(self.paths[index]) as picture:
+        with Image.open(self.paths[index]) as image:
             if self.draft:
-                picture.draft("RGB", (128, 128))
-            small = picture.convert("RGB").resize((64, 64), Image.Resampling.BICUBIC)
+                image.draft("RGB", (128, 128))
+            small = image.convert("RGB").resize((64, 64), Image.Resampling.BICUBIC)
         return np.array(small)

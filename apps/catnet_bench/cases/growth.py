@@ -66,7 +66,7 @@ def rows(options: Options) -> list[Row]:
     measured = [measure(of, sizes, options) for of, sizes in series(options.quick).items()]
     if options.plot:
         draw(options.plot, measured)
-        say(f"growth as a picture: {options.plot}")
+        say(f"growth as an image: {options.plot}")
     else:
         say("growth: --plot FILE draws it")
     found = []
@@ -95,7 +95,7 @@ def series(quick: bool) -> dict[str, list[Size]]:
             dense(512 // small, round(512 * (k / 6) ** 0.5), 4) for k in range(1, 7)
         ],
         "against depth": [dense(512 // small, 256, 2 * k) for k in range(1, 7)],
-        "against pictures, photo network": [of_photos(n) for n in photos],
+        "against images, photo network": [of_photos(n) for n in photos],
     }
 
 
@@ -109,7 +109,7 @@ def dense(examples: int, width: int, depth: int) -> Size:
 
 
 def of_photos(count: int, config: PhotoConfig = PhotoConfig()) -> Size:  # noqa: B008 - a value
-    """The photo network on so many pictures."""
+    """The photo network on so many images."""
     given = problem(config, 200, count)
     net, loss = photo_network(config, 200), jaxnn.softmax_cross_entropy
     return Size(count, count, net, loss, jnp.asarray(given.x), jnp.asarray(given.labels))

@@ -65,7 +65,7 @@ def contestants(file: Path, steps: int) -> dict[str, Contestant]:
 
 
 def write(file: Path, images: np.ndarray, labels: np.ndarray, sizes: tuple[int, ...]) -> Path:
-    """What all contestants start from: pictures, labels, and the course's first weights."""
+    """What all contestants start from: images, labels, and the course's first weights."""
     layers = initialise(sizes, "sqrt")
     arrays: dict[str, Any] = {"images": images, "labels": labels}
     for i, (W, b) in enumerate(layers):

@@ -26,7 +26,7 @@ STEPS = 4  # that are timed together: the first after another's turn is slower
 
 
 class Problem(NamedTuple):
-    """A network, its parameters, and pictures to work on.
+    """A network, its parameters, and images to work on.
 
     Attributes:
         config: its widths and blocks.
@@ -51,17 +51,17 @@ class Problem(NamedTuple):
 
     @property
     def x(self) -> np.ndarray:
-        """The pictures as the network sees them: float32 from 0 to 1."""
+        """The images as the network sees them: float32 from 0 to 1."""
         return self.images.astype(np.float32) / 255
 
 
-def problem(config: PhotoConfig, classes: int, pictures: int) -> Problem:
+def problem(config: PhotoConfig, classes: int, all_images: int) -> Problem:
     """One of noise."""
     draw = np.random.default_rng(0)
     pixels = jax.ShapeDtypeStruct((64, 64, 3), "float32")
     leaves = jax.tree.leaves(drawn(network(config, classes), pixels))
-    images = draw.integers(0, 256, (pictures, 64, 64, 3), dtype=np.uint8)
-    return Problem(config, classes, leaves, images, draw.integers(0, classes, pictures))
+    images = draw.integers(0, 256, (all_images, 64, 64, 3), dtype=np.uint8)
+    return Problem(config, classes, leaves, images, draw.integers(0, classes, all_images))
 
 
 def drawn(net: Layer, x: Any) -> Any:
@@ -98,7 +98,7 @@ def rows(options: Options) -> list[Row]:
         check(what, values)
         count = len(given.images)
         mine = speeds(taken.pop("jaxnn"), count * STEPS)
-        name = f"{what}, {count} pictures"
+        name = f"{what}, {count} images"
         for peer, seconds in taken.items():
             bound = MUST if peer == "PyTorch" else None
             found.append(
@@ -113,7 +113,7 @@ def rows(options: Options) -> list[Row]:
 
 
 def speeds(seconds: Seconds, count: int) -> list[float]:
-    """Pictures a second."""
+    """Images a second."""
     return [count / s for s in seconds]
 
 
@@ -196,7 +196,7 @@ def our_real_steps(given: Problem) -> Callable[[], None]:
 
 
 def torch_network(given: Problem, compiled: bool) -> tuple[Any, Any, Any]:
-    """The network, pictures and labels, as PyTorch likes them."""
+    """The network, images and labels, as PyTorch likes them."""
     import torch
 
     from catnet_bench.peers import torch_photo

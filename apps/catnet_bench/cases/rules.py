@@ -39,7 +39,7 @@ class Rule(NamedTuple):
 
 
 def rows(options: Options) -> list[Row]:
-    """Forward and backward of every layer of the photo network, and of all others for pictures."""
+    """Forward and backward of every layer of the photo network, and of all others for images."""
     examples = 16 if options.quick else 128
     rules = rules_of(PhotoConfig().widths)
     return [row for rule in rules for row in compare(rule, examples, options)]

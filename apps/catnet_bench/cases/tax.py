@@ -71,11 +71,11 @@ def lecture(sizes: tuple[int, ...], x: np.ndarray, labels: np.ndarray) -> Subjec
     return Subject(name, net, plain.lecture, loss, params, x_there, y)
 
 
-def photo(config: PhotoConfig, classes: int, pictures: int) -> Subject:
+def photo(config: PhotoConfig, classes: int, images: int) -> Subject:
     """The photo network on a batch."""
-    given = problem(config, classes, pictures)
+    given = problem(config, classes, images)
     net, forward = photo_network(config, classes), plain.photo(config.blocks)
-    name = f"photo network, {pictures} pictures"
+    name = f"photo network, {images} images"
     x, y = jnp.asarray(given.x), jnp.asarray(given.labels)
     return Subject(name, net, forward, jaxnn.softmax_cross_entropy, given.params, x, y)
 

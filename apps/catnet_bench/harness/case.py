@@ -1,4 +1,4 @@
-"""What every case is given: its options, and pictures to work on."""
+"""What every case is given: its options, and images to work on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from catnet.data import dataset
 from catnet.errors import UserError
 from catnet.terminal import say
 
-COURSE = (209, 64, 64, 3)  # the lecture's training pictures
+COURSE = (209, 64, 64, 3)  # the lecture's training images
 LARGE = (3000, 2000)  # pixels, width and height of a photo from a camera
 
 
@@ -24,7 +24,7 @@ class Options(NamedTuple):
         data: the folder with the course's h5 files; None for a stand-in.
         rounds: in which contestants take turns.
         quick: smaller sizes: whether it works, not how fast it is.
-        plot: where the picture of the growth goes; None for no picture.
+        plot: where the image of the growth goes; None for no image.
     """
 
     data: Path | None = None
@@ -39,10 +39,10 @@ class Options(NamedTuple):
 
 
 def course(folder: Path | None) -> tuple[np.ndarray, np.ndarray, str]:
-    """The course's training pictures (209, 64, 64, 3) uint8, labels (209,), and what they are.
+    """The course's training images (209, 64, 64, 3) uint8, labels (209,), and what they are.
 
     Args:
-        folder: with the course's h5 files; without it, pictures of noise with the same shape.
+        folder: with the course's h5 files; without it, images of noise with the same shape.
 
     Raises:
         UserError: there is something else in the folder.
@@ -77,8 +77,8 @@ def large_photos(folder: Path, count: int, distinct: int, size: tuple[int, int] 
 def _drawn(seed: int, size: tuple[int, int]) -> Image.Image:
     random = np.random.default_rng(seed)
     coarse = random.integers(0, 256, (size[1] // 100 + 1, size[0] // 100 + 1, 3), dtype=np.uint8)
-    picture = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
-    draw = ImageDraw.Draw(picture)
+    image = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+    draw = ImageDraw.Draw(image)
     for _ in range(100):
         x, y = random.integers(0, size)
         w, h = random.integers(5, 5 + min(size) // 4, 2)
@@ -86,4 +86,4 @@ def _drawn(seed: int, size: tuple[int, int]) -> Image.Image:
         shape = draw.ellipse if random.random() < 0.5 else draw.rectangle
         shape((int(x), int(y), int(x + w), int(y + h)), fill=colour)
     noise = random.integers(-12, 13, (size[1], size[0], 1), dtype=np.int16)
-    return Image.fromarray(np.clip(np.asarray(picture) + noise, 0, 255).astype(np.uint8))
+    return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))

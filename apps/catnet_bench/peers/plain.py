@@ -98,7 +98,7 @@ def lecture(params: Any, x: Any) -> Any:
 
 
 def photo(blocks: Sequence[int]) -> Forward:
-    """The photo network with so many blocks in its stages: pictures to logits."""
+    """The photo network with so many blocks in its stages: images to logits."""
 
     def block(params: Any, x: Any) -> Any:
         norm, first, _, second = params

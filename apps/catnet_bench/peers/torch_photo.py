@@ -15,7 +15,7 @@ from torch import nn
 
 
 class RMSNorm(nn.Module):
-    """Root mean square normalization of the channels of pictures (N, C, H, W)."""
+    """Root mean square normalization of the channels of images (N, C, H, W)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Block(nn.Module):
 
 
 def network(widths: Sequence[int], blocks: Sequence[int], classes: int) -> nn.Module:
-    """Pictures (N, 3, 64, 64) to logits (N, classes)."""
+    """Images (N, 3, 64, 64) to logits (N, classes)."""
     layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 8, stride=4, padding=2)]
     for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
         if stage:
@@ -93,16 +93,16 @@ def restore(file: str) -> tuple[nn.Module, dict[str, Any]]:
     return net.eval(), saved
 
 
-def probabilities(net: nn.Module, saved: dict[str, Any], pictures: torch.Tensor) -> torch.Tensor:
-    """Of a cat, for pictures (N, 64, 64, 3) uint8: (N,)."""
-    x = pictures.permute(0, 3, 1, 2).float() / 255  # a view of pixels in rows is channels_last
+def probabilities(net: nn.Module, saved: dict[str, Any], images: torch.Tensor) -> torch.Tensor:
+    """Of a cat, for images (N, 64, 64, 3) uint8: (N,)."""
+    x = images.permute(0, 3, 1, 2).float() / 255  # a view of pixels in rows is channels_last
     seen = torch.cat([view for part in saved["network"]["views"] for view in _view(x, part)])
     odds = _log_odds(net, saved, seen).reshape(-1, len(x)).mean(0)
     return torch.sigmoid(saved["slope"] * odds + saved["offset"])
 
 
 def _view(x: torch.Tensor, part: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The middle of pictures at the whole size, and mirrored."""
+    """The middle of images at the whole size, and mirrored."""
     edge, size = (x.shape[-1] - part) // 2, x.shape[-2:]
     middle = x[:, :, edge : edge + part, edge : edge + part]
     middle = nn.functional.interpolate(middle, size, mode="bilinear", align_corners=False)

@@ -14,8 +14,8 @@ from PIL import Image
 def main(model: str, photo: str) -> None:
     """Print the answer."""
     net, saved = torch_photo.restore(model)
-    with Image.open(photo) as picture:
-        small = picture.convert("RGB").resize((64, 64), Image.Resampling.BICUBIC)
+    with Image.open(photo) as image:
+        small = image.convert("RGB").resize((64, 64), Image.Resampling.BICUBIC)
     [p] = torch_photo.probabilities(net, saved, torch.from_numpy(np.array(small))[None])
     print(f"{'cat' if p >= 0.5 else 'non-cat'}  {p:.4f}  {photo}")
 

@@ -25,8 +25,8 @@ from catnet.cli import main
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """An image folder: reddish pictures are cats, bluish ones are not."""
+def images(tmp_path: Path) -> Path:
+    """An image folder: reddish images are cats, bluish ones are not."""
     rng = np.random.default_rng(0)
     for part, n in (("train", 12), ("test", 4)):
         for name, colour in (("cat", (80, 10, 20)), ("non-cat", (20, 10, 80))):
@@ -39,10 +39,10 @@ def pictures(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run_folder(pictures: Path, tmp_path: Path) -> Path:
+def run_folder(images: Path, tmp_path: Path) -> Path:
     out = tmp_path / "run"
     how = ["--steps", "150", "--learning-rate", "0.02", "--activation", "tanh"]
-    assert main.main(["train", str(pictures), *how, "--out", str(out)]) == 0
+    assert main.main(["train", str(images), *how, "--out", str(out)]) == 0
     return out
 
 
@@ -72,13 +72,13 @@ def test_a_run_folder_has_all_it_promises(run_folder: Path, capsys) -> None:
     evaluation = json.loads((run_folder / "evaluation.json").read_text())
     assert evaluation["accuracy"] == 1.0
     for name in ("cost.png", "confusion.png", "mistakes.png"):
-        with Image.open(run_folder / name) as picture:
-            assert min(picture.size) > 100
+        with Image.open(run_folder / name) as image:
+            assert min(image.size) > 100
 
 
-def test_an_existing_run_folder_is_left_alone(run_folder: Path, pictures: Path, capsys) -> None:
+def test_an_existing_run_folder_is_left_alone(run_folder: Path, images: Path, capsys) -> None:
     before = {path: path.read_bytes() for path in run_folder.iterdir()}
-    assert main.main(["train", str(pictures), "--out", str(run_folder)]) == 2
+    assert main.main(["train", str(images), "--out", str(run_folder)]) == 2
     assert f"{run_folder} is there already; choose another --out" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in run_folder.iterdir()} == before
 
@@ -93,16 +93,16 @@ def test_an_existing_run_folder_is_left_alone(run_folder: Path, pictures: Path, 
         ["--model", "logistic", "--batch-size", "8"],
     ],
 )
-def test_every_way_of_training_learns(how: list[str], pictures: Path, tmp_path, capsys) -> None:
+def test_every_way_of_training_learns(how: list[str], images: Path, tmp_path, capsys) -> None:
     out = tmp_path / "run"
-    assert main.main(["train", str(pictures), "--steps", "60", "--out", str(out), *how]) == 0
+    assert main.main(["train", str(images), "--steps", "60", "--out", str(out), *how]) == 0
     assert json.loads((out / "evaluation.json").read_text())["accuracy"] == 1.0
 
 
-def test_the_same_seed_gives_the_same_model(pictures: Path, tmp_path, capsys) -> None:
+def test_the_same_seed_gives_the_same_model(images: Path, tmp_path, capsys) -> None:
     for name, seed in (("a", "3"), ("b", "3"), ("c", "4")):
         how = ["--steps", "20", "--seed", seed, "--out", str(tmp_path / name)]
-        assert main.main(["train", str(pictures), *how]) == 0
+        assert main.main(["train", str(images), *how]) == 0
     metrics = [(tmp_path / name / "metrics.csv").read_bytes() for name in "abc"]
     assert metrics[0] == metrics[1] != metrics[2]
 
@@ -120,22 +120,22 @@ def test_seeds_that_would_not_be_runs_of_their_own_are_refused(command, seed, ca
     assert "argument --seed: " in line
 
 
-def test_the_seeds_at_both_ends_are_different_runs(pictures: Path, tmp_path, capsys) -> None:
+def test_the_seeds_at_both_ends_are_different_runs(images: Path, tmp_path, capsys) -> None:
     metrics = set()
     for seed in (0, 2**32 - 1):
         out = tmp_path / str(seed)
         how = ["--model", "logistic", "--steps", "2", "--seed", str(seed), "--out", str(out)]
-        assert main.main(["train", str(pictures), *how]) == 0
+        assert main.main(["train", str(images), *how]) == 0
         metrics.add((out / "metrics.csv").read_bytes())
     assert len(metrics) == 2
 
 
 def test_a_learning_rate_too_high_keeps_the_last_good_parameters(
-    pictures: Path, tmp_path, capsys
+    images: Path, tmp_path, capsys
 ) -> None:
     out = tmp_path / "run"
     how = ["--optimizer", "momentum", "--activation", "identity", "--learning-rate", "1e15"]
-    assert main.main(["train", str(pictures), *how, "--out", str(out), "--steps", "200"]) == 2
+    assert main.main(["train", str(images), *how, "--out", str(out), "--steps", "200"]) == 2
     message = capsys.readouterr().err.splitlines()[-1]
     found = re.search(r"training diverged at step (\d+): the cost is (NaN|infinite); ", message)
     assert "try a smaller --learning-rate than 1e+15" in message
@@ -147,16 +147,16 @@ def test_a_learning_rate_too_high_keeps_the_last_good_parameters(
     from catnet.data import dataset
     from catnet.models.classifier import Classifier
 
-    part, _ = dataset.load(pictures)
+    part, _ = dataset.load(images)
     p = Classifier.load(out).probabilities(part.images)
     assert np.isfinite(p).all()
 
 
 def test_predict_answers_what_it_can_and_names_the_rest(
-    run_folder: Path, pictures: Path, tmp_path, capsys
+    run_folder: Path, images: Path, tmp_path, capsys
 ) -> None:
-    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not much of a picture")
-    sources = [str(pictures / "test"), str(tmp_path / "broken.jpg"), str(tmp_path / "nowhere.png")]
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not much of an image")
+    sources = [str(images / "test"), str(tmp_path / "broken.jpg"), str(tmp_path / "nowhere.png")]
     capsys.readouterr()
     assert main.main(["predict", *sources, "--model", str(run_folder)]) == 1
     out, err = capsys.readouterr()
@@ -167,10 +167,10 @@ def test_predict_answers_what_it_can_and_names_the_rest(
     assert f"{tmp_path}/nowhere.png: no such file or folder" in err
 
 
-def test_predict_json_has_the_promised_keys(run_folder, pictures: Path, tmp_path, capsys) -> None:
+def test_predict_json_has_the_promised_keys(run_folder, images: Path, tmp_path, capsys) -> None:
     capsys.readouterr()
     model = ["--model", str(run_folder), "--json"]
-    assert main.main(["predict", str(pictures / "test/cat/0.png"), "missing.png", *model]) == 1
+    assert main.main(["predict", str(images / "test/cat/0.png"), "missing.png", *model]) == 1
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     keys = ["path", "label", "p_cat", "threshold", "model", "error", "unsure"]
     assert [list(answer) for answer in answers] == [keys, keys]
@@ -192,23 +192,23 @@ def test_an_output_that_is_full_is_one_line() -> None:
 
 
 def test_a_guess_is_printed_as_unsure_unless_the_user_sets_the_threshold(
-    run_folder: Path, pictures: Path, tmp_path: Path, capsys
+    run_folder: Path, images: Path, tmp_path: Path, capsys
 ) -> None:
-    picture = str(pictures / "test/cat/0.png")
+    image = str(images / "test/cat/0.png")
     never = Classifier.load(run_folder)
     dataclasses.replace(never, guess=(0.0, 1.0)).save(tmp_path / "model.safetensors")
     capsys.readouterr()
     model = ["--model", str(tmp_path)]
-    assert main.main(["predict", picture, *model]) == 0
+    assert main.main(["predict", image, *model]) == 0
     assert capsys.readouterr().out.startswith("unsure  ")
-    assert main.main(["predict", picture, *model, "--json"]) == 0
+    assert main.main(["predict", image, *model, "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["label"], answer["unsure"]) == ("cat", True)
-    assert main.main(["predict", picture, *model, "--threshold", "0.5"]) == 0
+    assert main.main(["predict", image, *model, "--threshold", "0.5"]) == 0
     assert capsys.readouterr().out.startswith("cat  ")
 
 
-def test_held_out_pictures_are_those_that_no_photo_training_sees(
+def test_held_out_images_are_those_that_no_photo_training_sees(
     run_folder: Path, tmp_path: Path, capsys
 ) -> None:
     from catnet.data import cache as caches
@@ -227,17 +227,17 @@ def test_held_out_pictures_are_those_that_no_photo_training_sees(
     assert "are for --held-out only" in capsys.readouterr().err
 
 
-def test_the_threshold_decides_from_itself_on(run_folder: Path, pictures, capsys) -> None:
-    picture = str(pictures / "test/non-cat/0.png")
+def test_the_threshold_decides_from_itself_on(run_folder: Path, images, capsys) -> None:
+    image = str(images / "test/non-cat/0.png")
     for threshold, label in (("0", "cat"), ("1", "non-cat")):
         capsys.readouterr()
         how = ["--model", str(run_folder), "--json", "--threshold", threshold]
-        assert main.main(["predict", picture, *how]) == 0
+        assert main.main(["predict", image, *how]) == 0
         assert json.loads(capsys.readouterr().out)["label"] == label
 
 
-def test_predict_reads_stdin_and_has_a_model_of_its_own(pictures: Path) -> None:
-    content = (pictures / "test/cat/0.png").read_bytes()
+def test_predict_reads_stdin_and_has_a_model_of_its_own(images: Path) -> None:
+    content = (images / "test/cat/0.png").read_bytes()
     done = subprocess.run(
         [sys.executable, "-m", "catnet", "predict", "-", "--json"],
         input=content,
@@ -250,21 +250,21 @@ def test_predict_reads_stdin_and_has_a_model_of_its_own(pictures: Path) -> None:
     assert answer["model"]
 
 
-def test_eval_prints_a_table_or_json(run_folder: Path, pictures: Path, capsys) -> None:
+def test_eval_prints_a_table_or_json(run_folder: Path, images: Path, capsys) -> None:
     capsys.readouterr()
-    assert main.main(["eval", str(run_folder), str(pictures)]) == 0
+    assert main.main(["eval", str(run_folder), str(images)]) == 0
     assert "balanced accuracy" in capsys.readouterr().out
-    assert main.main(["eval", str(run_folder / "model.safetensors"), str(pictures), "--json"]) == 0
+    assert main.main(["eval", str(run_folder / "model.safetensors"), str(images), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["accuracy"] == 1.0
     assert result["examples"] == 8
 
 
-def test_gradcheck_of_a_new_network_and_of_a_trained_one(run_folder, pictures, capsys) -> None:
+def test_gradcheck_of_a_new_network_and_of_a_trained_one(run_folder, images, capsys) -> None:
     for model in ("shallow", str(run_folder)):
         capsys.readouterr()
         how = ["--model", model, "--examples", "3"]
-        assert main.main(["gradcheck", str(pictures), *how]) == 0
+        assert main.main(["gradcheck", str(images), *how]) == 0
         assert "every gradient by hand is right" in capsys.readouterr().out
 
 
@@ -309,8 +309,8 @@ def test_what_the_parser_refuses_is_exit_code_2(arguments: list[str], capsys) ->
     assert "usage: catnet" in capsys.readouterr().err
 
 
-def test_a_folder_of_one_class_is_refused(pictures: Path, tmp_path, capsys) -> None:
-    assert main.main(["train", str(pictures / "train" / "cat"), "--out", str(tmp_path / "r")]) == 2
+def test_a_folder_of_one_class_is_refused(images: Path, tmp_path, capsys) -> None:
+    assert main.main(["train", str(images / "train" / "cat"), "--out", str(tmp_path / "r")]) == 2
     assert not (tmp_path / "r").exists()
     assert capsys.readouterr().err.startswith("catnet: ")
 

@@ -121,13 +121,13 @@ def test_a_batch_larger_than_the_training_part_is_refused(begin, tmp_path: Path,
     assert begin("--batch-size", "500") == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("catnet: --batch-size 500: there are ")
-    assert line.endswith(" pictures only")
+    assert line.endswith(" images only")
     assert not (tmp_path / "run").exists()
 
 
-def test_drawn_pictures_of_nothing_are_neither_dogs_nor_horses(begin, tmp_path, capsys) -> None:
+def test_drawn_images_of_nothing_are_neither_dogs_nor_horses(begin, tmp_path, capsys) -> None:
     assert begin("--textures", "5") == 2
-    assert "pictures of nothing are neither dog nor horse" in capsys.readouterr().err
+    assert "images of nothing are neither dog nor horse" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
@@ -143,8 +143,8 @@ def test_a_part_without_a_class_is_one_line_and_makes_no_folder(
     [line] = capsys.readouterr().err.splitlines()
     count = np.count_nonzero(parts == part)
     assert line == (
-        f"catnet: 80 pictures are too few: the {PARTS[part]} part, {count} of them, has no horse; "
-        "add different pictures (100 of each class are enough), "
+        f"catnet: 80 images are too few: the {PARTS[part]} part, {count} of them, has no horse; "
+        "add different images (100 of each class are enough), "
         "or use --from shipped without --model photo"
     )
     assert not (tmp_path / "run").exists()
@@ -163,7 +163,7 @@ def test_a_source_without_a_score_is_named(animals: Path, decoded: Path, monkeyp
     monkeypatch.setattr(resnet_run, "split", lambda table: held)
 
     class Knows:
-        """Answers by the place of a picture; the first 40 are dogs, whose label is 0."""
+        """Answers by the place of an image; the first 40 are dogs, whose label is 0."""
 
         classes, threshold = ("horse", "dog"), 0.5
 
@@ -174,11 +174,11 @@ def test_a_source_without_a_score_is_named(animals: Path, decoded: Path, monkeyp
     results = resnet_run.scores(Knows(), two, said.append)  # type: ignore[arg-type]
     assert [*results] == ["one"]
     assert results["one"].accuracy == 1.0
-    assert said == ["two: no score, since it has 20 pictures held out, and no horse among them"]
+    assert said == ["two: no score, since it has 20 images held out, and no horse among them"]
     monkeypatch.setattr(resnet_run, "split", lambda table: np.full(len(table), TRAIN))
     with pytest.raises(
         UserError,
-        match="one: no score, since it has 0 pictures held out, and no dog and no horse among",
+        match="one: no score, since it has 0 images held out, and no dog and no horse among",
     ):
         resnet_run.scores(Knows(), two, said.append)  # type: ignore[arg-type]
 
@@ -212,7 +212,7 @@ def test_the_number_of_steps_is_in_the_run_folder(begin, tmp_path: Path, monkeyp
     assert (config["steps"], config["batch_size"], config["validate_every"]) == (1000, 40, 83)
 
 
-def test_enough_pictures_are_calibrated_on(monkeypatch) -> None:
+def test_enough_images_are_calibrated_on(monkeypatch) -> None:
     """The slope is found that a network has lost that is twice too sure of itself."""
     rng = np.random.default_rng(0)
     z = rng.normal(size=4000)

@@ -54,7 +54,7 @@ TINY = Run("tiny", (12, 3, 1), "sqrt", (0.0,) * 40, 6, 1e-6, 1.0, 1.0)
 
 
 def tiny(n: int, seed: int) -> Dataset:
-    """Pictures of 2×2 pixels, of class 1 where red is more than green."""
+    """Images of 2×2 pixels, of class 1 where red is more than green."""
     images = np.random.default_rng(seed).integers(0, 256, (n, 2, 2, 3), dtype=np.uint8)
     total = images.sum(axis=(1, 2), dtype=np.int32)
     labels = (total[:, 0] > total[:, 1]).astype(np.int32)
@@ -62,7 +62,7 @@ def tiny(n: int, seed: int) -> Dataset:
 
 
 @pytest.mark.parametrize("gradient", ["hand", "jax"])
-def test_a_run_is_the_numpy_formulas_on_the_pictures(gradient) -> None:
+def test_a_run_is_the_numpy_formulas_on_the_images(gradient) -> None:
     train, test = tiny(40, 0), tiny(30, 1)
     test.images[4] = train.images[7] = train.images[9]
     told = []

@@ -258,8 +258,8 @@ def test_an_interrupted_build_leaves_what_was_done_and_nothing_half_done(tmp_pat
     assert len(found) == 22
 
 
-def test_what_is_no_picture_is_left_out_and_named(tmp_path):
-    path = dogs_vs_cats(tmp_path, **{"train/cat.7.jpg": b"no picture", "train/cat.8.jpg": b""})
+def test_what_is_no_image_is_left_out_and_named(tmp_path):
+    path = dogs_vs_cats(tmp_path, **{"train/cat.7.jpg": b"no image", "train/cat.8.jpg": b""})
     found = cache.build([path], tmp_path / "cache")
     assert len(found) == len(found.images[0]) == 10
     assert [line.split(":")[0] for line in found.skipped] == ["train/cat.7.jpg", "train/cat.8.jpg"]
@@ -294,9 +294,9 @@ def test_errors_name_the_source_and_what_is_wrong(tmp_path):
     (tmp_path / "broken.zip").write_bytes(b"not a zip")
     assert "broken.zip: not a zip" in refused(tmp_path / "broken.zip")
     only = write_zip(tmp_path / "only.zip", {"train/cat.0.jpg": b"?"})
-    assert "only.zip: none of its pictures can be read" in refused(only)
-    no_pictures = write_zip(tmp_path / "pictureless.zip", {"t/wnids.txt": b"n02123045"})
-    assert "no pictures in it" in refused(no_pictures)
+    assert "only.zip: none of its images can be read" in refused(only)
+    no_images = write_zip(tmp_path / "imageless.zip", {"t/wnids.txt": b"n02123045"})
+    assert "no images in it" in refused(no_images)
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UserError, match="file"):
         cache.build([path], tmp_path / "file")

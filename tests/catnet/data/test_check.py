@@ -29,7 +29,7 @@ def write(path: Path, image: np.ndarray, size: tuple[int, int] = (64, 64), **how
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Drawn pictures, all different: 6 cats and 4 dogs to train on, 3 and 2 to test on."""
+    """Drawn images, all different: 6 cats and 4 dogs to train on, 3 and 2 to test on."""
     top = tmp_path / "data"
     for part, first, cats, dogs in (("train", 0, 6, 4), ("test", 50, 3, 2)):
         for kind, folder, n in (("cat", "cat", cats), ("dog", "non-cat", dogs)):
@@ -40,7 +40,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def brightness() -> Classifier:
-    """A model that calls bright pictures cats."""
+    """A model that calls bright images cats."""
     described = registry.architecture("logistic", (), "relu")
     net = registry.build(described)
     params = net.init(jax.random.key(0), jax.ShapeDtypeStruct((1, 64, 64, 3), "float32"))
@@ -66,7 +66,7 @@ def test_nothing_is_wrong(data: Path) -> None:
     assert "contradicted" not in str(found)
 
 
-def test_the_drawn_sample_has_no_picture_twice() -> None:
+def test_the_drawn_sample_has_no_image_twice() -> None:
     found = check(Path(__file__).parents[3] / "data" / "sample")
     assert found.parts["train"] == {"non-cat": 360, "cat": 360}
     assert found.pairs == []
@@ -94,7 +94,7 @@ def test_every_kind_of_duplicate_is_found(data: Path) -> None:
     assert "z-wrong.png  (in different classes)" in printed
 
 
-def test_a_picture_that_is_there_often_is_a_chain(data: Path) -> None:
+def test_an_image_that_is_there_often_is_a_chain(data: Path) -> None:
     for i in range(4):
         write(data / f"train/cat/again{i}.png", sample.draw("cat", 50))
     found = check(data)
@@ -111,7 +111,7 @@ def test_duplicates_in_one_part_are_no_failure(data: Path, capsys) -> None:
 
 
 def test_what_cannot_be_used_is_named_with_the_reason(data: Path, capsys) -> None:
-    (data / "train/cat/broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not much of a picture")
+    (data / "train/cat/broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not much of an image")
     (data / "train/cat/empty.png").write_bytes(b"")
     write(data / "train/stray.png", sample.draw("cat", 90))
     before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
@@ -287,4 +287,4 @@ def test_a_header_is_enough_for_the_size(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_bytes(file.getvalue()[:60])
     assert dimensions(file.getvalue()) == dimensions(tmp_path / "x.jpg") == (7, 3)
     with pytest.raises(ImageError):
-        dimensions(b"no picture")
+        dimensions(b"no image")

@@ -23,13 +23,13 @@ COURSE = Path(__file__).parents[3] / "../shared/data/catvnoncat"
 course = pytest.mark.skipif(not COURSE.is_dir(), reason="the course's photos are not in ../shared")
 
 
-def picture(seed: int) -> np.ndarray:
+def image(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8)
 
 
 def png(seed: int) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(picture(seed)).save(file, "PNG")
+    Image.fromarray(image(seed)).save(file, "PNG")
     return file.getvalue()
 
 
@@ -74,7 +74,7 @@ def test_an_image_folder(tmp_path):
     names = ["cat/0.png", "cat/1.png", "cat/deep/x.png", "non-cat/0.png", "non-cat/1.png"]
     assert train.names == [f"{path}/{name}" for name in names]
     assert train.labels.tolist() == [1, 1, 1, 0, 0]
-    np.testing.assert_array_equal(train.images, [picture(seed) for seed in (0, 1, 9, 2, 3)])
+    np.testing.assert_array_equal(train.images, [image(seed) for seed in (0, 1, 9, 2, 3)])
     assert load(tmp_path)[0].names == train.names
 
 
@@ -104,7 +104,7 @@ def test_train_and_test_folders(tmp_path, test_name):
     assert test is not None
     assert train.labels.tolist() == [1, 1, 0, 0]
     assert test.labels.tolist() == [1, 0]
-    np.testing.assert_array_equal(test.images[0], picture(50))
+    np.testing.assert_array_equal(test.images[0], image(50))
 
 
 def test_a_single_part_comes_first(tmp_path):
@@ -113,7 +113,7 @@ def test_a_single_part_comes_first(tmp_path):
         assert (len(one.names), none) == (2, None)
 
 
-def test_a_third_part_or_a_stray_picture_is_not_dropped_silently(tmp_path):
+def test_a_third_part_or_a_stray_image_is_not_dropped_silently(tmp_path):
     files = {**in_classes("a", "b", top="train/"), **in_classes("a", "b", top="test/", first=20)}
     path = write(tmp_path / "three", {**files, **in_classes("a", "b", top="val/", first=30)})
     assert "three/val/a/0.png and 3 more: in val; used are train and test" in refused(path)
@@ -129,7 +129,7 @@ def test_a_third_part_or_a_stray_picture_is_not_dropped_silently(tmp_path):
     assert len(problems) == 2
 
 
-def test_unreadable_pictures_are_named_or_refused(tmp_path):
+def test_unreadable_images_are_named_or_refused(tmp_path):
     files = in_classes("cat", "dog", each=3)
     files["cat/1.png"] = files["cat/1.png"][:500]
     files["dog/2.png"] = b""
@@ -140,19 +140,19 @@ def test_unreadable_pictures_are_named_or_refused(tmp_path):
     assert [line.split(": ")[0] for line in problems] == [f"{path}/cat/1.png", f"{path}/dog/2.png"]
     assert len(train.images) == len(train.labels) == len(train.names) == 4
     assert train.labels.tolist() == [1, 1, 0, 0]
-    np.testing.assert_array_equal(train.images[1], picture(2))
+    np.testing.assert_array_equal(train.images[1], image(2))
 
 
 def test_a_class_of_which_nothing_is_left_is_refused(tmp_path):
     path = write(tmp_path, {**in_classes("cat"), "dog/1.png": b"junk"})
-    with pytest.raises(UserError, match="dog: none of its pictures can be read"):
+    with pytest.raises(UserError, match="dog: none of its images can be read"):
         load(path, lambda line: None)
 
 
 def test_folders_that_are_no_dataset(tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "no pictures" in refused(empty)
+    assert "no images" in refused(empty)
     assert "No such file" in refused(tmp_path / "missing")
     assert "not a possible name" in refused("a\0b")
     assert "1 class(es), cat, not two" in refused(write(tmp_path / "one", in_classes("cat")))
@@ -257,7 +257,7 @@ def test_names_in_a_zip_are_read_as_they_were_meant(tmp_path, written):
             archive.writestr(info, png(seed))
     train, _ = load(path)
     assert train.classes == ("café", "thé")
-    np.testing.assert_array_equal(train.images, [picture(0), picture(1)])
+    np.testing.assert_array_equal(train.images, [image(0), image(1)])
 
 
 # ---- which folders are classes
@@ -378,12 +378,12 @@ def test_a_third_part_is_left_over_with_a_line(tmp_path):
         (("train/a", "train/b", "plane"), "train is the training part, or a class beside plane"),
         (("Test/a", "Test/b", "control"), "Test is the test part, or a class beside control"),
         (("cat/2019", "cat/2020"), "cat is the only class, or the folder of the classes 2019"),
-        (("train", "test"), "pictures of test and train are not in class folders"),
+        (("train", "test"), "images of test and train are not in class folders"),
         (("train/cat", "test/cat"), "has 1 class(es), cat, not two"),
         (("cat",), "has 1 class(es), cat, not two"),
         (("x/cat",), "has 1 class(es), "),
         (("a", "b", "c"), "has 3 class(es), a, b, c, not two"),
-        (("train/a", "train/b", "test"), "its pictures are not in class folders"),
+        (("train/a", "train/b", "test"), "its images are not in class folders"),
     ],
 )
 def test_what_can_be_read_in_two_ways_is_refused_with_the_remedy(tmp_path, names, line):
@@ -392,7 +392,7 @@ def test_what_can_be_read_in_two_ways_is_refused_with_the_remedy(tmp_path, names
     assert text == refused(in_a_zip(tmp_path / "d", "with")).replace("with/d.zip", "d")
 
 
-def test_a_stray_picture_beside_the_folder_of_the_classes_is_named(tmp_path):
+def test_a_stray_image_beside_the_folder_of_the_classes_is_named(tmp_path):
     files = {**layout("photos/cat", "photos/dog"), "overview.ppm": dot(99)}
     (train, _), problems = any_way(tmp_path / "d", files)
     assert (len(train), problems) == (4, 1)
@@ -457,7 +457,7 @@ def test_what_is_passed_over_is_noted_and_no_problem(tmp_path):
         kinds = "2 .txt, 1 folder @eaDir, 1 without extension"
         assert notes == [f"{data}: passed over, not images: {kinds}"]
     only = refused(write(tmp_path / "none", {"cat/a.txt": b"x"}))
-    assert "no pictures in it (passed over, not images: 1 .txt)" in only
+    assert "no images in it (passed over, not images: 1 .txt)" in only
 
 
 def test_images_that_cannot_be_decoded_are_problems_by_name_or_content(tmp_path):
@@ -484,7 +484,7 @@ def h5(path: Path, **arrays) -> str:
     return str(path)
 
 
-X = np.stack([picture(seed) for seed in range(4)])
+X = np.stack([image(seed) for seed in range(4)])
 Y = np.array([0, 1, 1, 0])
 
 
@@ -519,7 +519,7 @@ def test_a_folder_with_two_h5_files(tmp_path):
     h5(tmp_path / "z.h5", train_set_x=X, train_set_y=Y)
     assert "more than one file has a train_set_x" in refused(tmp_path)
     write(tmp_path, in_classes("a", "b"))
-    assert "both pictures and h5 files" in refused(tmp_path)
+    assert "both images and h5 files" in refused(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -534,7 +534,7 @@ def test_a_folder_with_two_h5_files(tmp_path):
         ({"train_set_x": X / 255}, "but is .* float64"),
         ({"train_set_x": X * np.nan}, "train_set_x holds NaN"),
         ({"train_set_x": X.astype(np.int64)}, "int64"),
-        ({"train_set_y": Y[:3]}, r"must be \(4,\), one a picture; is \(3,\)"),
+        ({"train_set_y": Y[:3]}, r"must be \(4,\), one an image; is \(3,\)"),
         ({"train_set_y": Y[None]}, r"is \(1, 4\)"),
         ({"train_set_y": Y + 1}, "must be 0 or 1, but holds 2"),
         ({"train_set_y": Y * np.nan}, "must be 0 or 1, but holds nan"),
@@ -608,7 +608,7 @@ def test_the_course_photos():
 
 
 def dataset(seeds: list[int], labels: list[int]) -> Dataset:
-    images = np.stack([picture(seed) for seed in seeds])
+    images = np.stack([image(seed) for seed in seeds])
     names = [f"{i}.png" for i in range(len(seeds))]
     return Dataset(images, np.array(labels, np.int32), names, ("non-cat", "cat"))
 
@@ -617,7 +617,7 @@ def contents(part: Dataset) -> set[bytes]:
     return {image.tobytes() for image in part.images}
 
 
-def test_split_keeps_every_picture_once_and_its_label():
+def test_split_keeps_every_image_once_and_its_label():
     whole = dataset(list(range(40)), [i % 4 == 0 for i in range(40)])
     train, test = split(whole, 0.25)
     assert sorted(train.names + test.names) == sorted(whole.names)
@@ -640,7 +640,7 @@ def test_split_looks_at_pixels_only():
 
 
 def test_split_keeps_duplicates_on_one_side_even_with_two_labels():
-    seeds = [i % 15 for i in range(60)]  # every picture four times, some under both labels
+    seeds = [i % 15 for i in range(60)]  # every image four times, some under both labels
     labels = [int(seed < 8) for seed in seeds[:45]] + [int(seed < 5) for seed in seeds[45:]]
     train, test = split(dataset(seeds, labels), 0.3)
     assert len(train.names) + len(test.names) == 60
@@ -650,14 +650,14 @@ def test_split_keeps_duplicates_on_one_side_even_with_two_labels():
 
 
 def waves(seed: int) -> Image.Image:
-    """A picture that looks like no other, and the same in every size."""
+    """An image that looks like no other, and the same in every size."""
     small = np.random.default_rng(seed).integers(0, 256, (10, 10, 3)).astype(np.uint8)
     return Image.fromarray(small).resize((200, 200), Image.Resampling.BICUBIC)
 
 
 @pytest.fixture(scope="module")
 def retaken() -> tuple[Dataset, list[int]]:
-    """Forty pictures, each in one to three sizes and qualities; and which one each is."""
+    """Forty images, each in one to three sizes and qualities; and which one each is."""
     images, labels, numbers = [], [], []
     for i in range(40):
         for size, quality in ((200, 95), (160, 60), (120, 40))[: 1 + i % 3]:
@@ -697,9 +697,9 @@ def test_split_of_near_duplicates_looks_neither_at_order_nor_at_names(retaken):
 
 
 def test_split_takes_no_crowd_that_is_more_than_was_asked_for():
-    images = np.repeat(picture(0)[None], 20, axis=0)
-    images[:, 0, 0, 0] = np.arange(20)  # one picture in twenty versions
-    other = np.stack([picture(seed) for seed in range(1, 26)])
+    images = np.repeat(image(0)[None], 20, axis=0)
+    images[:, 0, 0, 0] = np.arange(20)  # one image in twenty versions
+    other = np.stack([image(seed) for seed in range(1, 26)])
     labels = np.array([1] * 25 + [0] * 20)
     names = [str(i) for i in range(45)]
     whole = Dataset(np.concatenate([images, other]), labels, names, ("non-cat", "cat"))
@@ -713,7 +713,7 @@ def test_split_leaves_both_classes_on_both_sides_or_refuses():
     for fraction in (0.01, 0.99):
         train, test = split(dataset([1, 2, 3, 4], [0, 0, 1, 1]), fraction)
         assert sorted(train.labels) == sorted(test.labels) == [0, 1]
-    with pytest.raises(UserError, match="cat: too few different pictures"):
+    with pytest.raises(UserError, match="cat: too few different images"):
         split(dataset([1, 2, 3, 3], [0, 0, 1, 1]))
     with pytest.raises(UserError, match="between 0 and 1"):
         split(dataset([1, 2, 3, 4], [0, 0, 1, 1]), 1.0)

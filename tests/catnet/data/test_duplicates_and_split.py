@@ -17,7 +17,7 @@ from catnet.images.decode import decode
 
 
 def photos(n: int, seed: int = 0) -> np.ndarray:
-    """Pictures with the falling spectrum of photographs, (n, 64, 64, 3) uint8."""
+    """Images with the falling spectrum of photographs, (n, 64, 64, 3) uint8."""
     rng = np.random.default_rng(seed)
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(64), np.fft.fftfreq(64)))
     waves = np.fft.fft2(rng.normal(size=(n, 3, 64, 64))) / np.maximum(frequency, 1 / 64) ** 1.2
@@ -70,7 +70,7 @@ def test_exactly_the_near_duplicates_are_found(some):
     assert near_duplicates(some.perceptual, some.thumbs).tolist() == expected
 
 
-def test_flat_and_dim_pictures_are_not_taken_for_one_another():
+def test_flat_and_dim_images_are_not_taken_for_one_another():
     rng = np.random.default_rng(0)
     flat = np.stack([np.full((64, 64, 3), c) for c in (10, 90, 170, 250)]).astype(np.uint8)
     noisy = rng.integers(120, 124, (20, 64, 64, 3)).astype(np.uint8)
@@ -79,7 +79,7 @@ def test_flat_and_dim_pictures_are_not_taken_for_one_another():
     assert near_duplicates(found.perceptual, found.thumbs).tolist() == []
 
 
-def test_a_crowd_of_equal_pictures_is_one_group():
+def test_a_crowd_of_equal_images_is_one_group():
     images = np.repeat(photos(1), 500, axis=0)
     images[:, 0, 0, 0] = np.arange(500) % 256  # content differs, looks do not
     images[:, 0, 1, 0] = np.arange(500) // 256
@@ -141,7 +141,7 @@ def test_neither_order_nor_names_matter(some):
     np.testing.assert_array_equal(split(shuffled), split(some)[order])
 
 
-def test_more_pictures_leave_the_others_where_they_are(some):
+def test_more_images_leave_the_others_where_they_are(some):
     few = np.arange(40, 200)  # the others have a near-duplicate among those left out
     np.testing.assert_array_equal(split(rows(some, few)), split(some)[few])
 

@@ -87,7 +87,7 @@ def test_what_the_competition_wants_answers_for_is_not_used(tmp_path: Path) -> N
     assert labels(path) == [{"cat.0.jpg": "cat", "dog.0.jpg": "non-cat"}]
     notes: list[str] = []
     load(path, on_note=notes.append)
-    assert notes == [f"{path}: 2 pictures without a label are not used"]
+    assert notes == [f"{path}: 2 images without a label are not used"]
 
 
 def test_tiny_imagenet(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_class_folders_go_before_names(tmp_path: Path, names, classes) -> None:
     assert labels(zipped(tmp_path, names)) == [classes]
 
 
-def test_a_stray_picture_does_not_make_a_layout(tmp_path: Path) -> None:
+def test_a_stray_image_does_not_make_a_layout(tmp_path: Path) -> None:
     path = zipped(tmp_path, ["cat.0.jpg", "dog.0.jpg", "a/x.jpg", "b/y.jpg"])
     problems: list[str] = []
     train, _ = load(path, problems.append)

@@ -31,7 +31,7 @@ def drawn() -> Parts:
     return Parts(*sample.load())
 
 
-def pictures(folder: Path) -> dict[str, np.ndarray]:
+def all_images(folder: Path) -> dict[str, np.ndarray]:
     """Path below the folder -> pixels, of every file in it."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     decoded = {}
@@ -41,10 +41,10 @@ def pictures(folder: Path) -> dict[str, np.ndarray]:
     return decoded
 
 
-def test_the_folder_holds_every_picture_that_is_drawn(drawn):
+def test_the_folder_holds_every_image_that_is_drawn(drawn):
     names = [*drawn.train.names, *drawn.test.names]
     images = [*drawn.train.images, *drawn.test.images]
-    stored = pictures(FOLDER)
+    stored = all_images(FOLDER)
     assert sorted(stored) == sorted(names)
     different = [
         name for name, image in zip(names, images, strict=True)
@@ -79,7 +79,7 @@ def test_shapes_labels_and_names_agree(drawn):
         assert counts["dog"] == 2 * others
 
 
-def test_no_picture_comes_twice(drawn):
+def test_no_image_comes_twice(drawn):
     digests = {
         hashlib.sha256(image.tobytes()).digest()
         for image in [*drawn.train.images, *drawn.test.images]
@@ -87,20 +87,20 @@ def test_no_picture_comes_twice(drawn):
     assert len(digests) == len(drawn.train.names) + len(drawn.test.names)
 
 
-def test_a_name_says_how_to_draw_its_picture(drawn):
+def test_a_name_says_how_to_draw_its_image(drawn):
     for name, image in list(zip(drawn.test.names, drawn.test.images, strict=True))[::37]:
         kind, seed = Path(name).stem.split("-")
         np.testing.assert_array_equal(sample.draw(kind, int(seed)), image)
 
 
 @pytest.mark.parametrize("kind", sample.KINDS)
-def test_a_seed_decides_the_picture_and_no_other(kind):
+def test_a_seed_decides_the_image_and_no_other(kind):
     first, other = sample.draw(kind, 5), sample.draw(kind, 6)
     np.testing.assert_array_equal(sample.draw(kind, 5), first)
     assert (first != other).any()
 
 
-def test_colour_and_mean_picture_do_not_give_the_label_away(drawn):
+def test_colour_and_mean_image_do_not_give_the_label_away(drawn):
     """What a classifier knows without looking at shapes: next to nothing."""
 
     def colours(images: np.ndarray) -> np.ndarray:
@@ -194,7 +194,7 @@ def test_painting_beyond_the_canvas_changes_nothing_and_does_not_fail():
 
 
 def test_rounding_survives_a_last_bit():
-    """Every level a picture can hold lies far from the borders between levels."""
+    """Every level an image can hold lies far from the borders between levels."""
     levels = np.arange(0, 255, light.STEP, dtype=float)
     canvas = np.broadcast_to(levels[:, None, None] / levels[-1], (len(levels), 1, 3))
     for nudge in (-1e-9, 0, 1e-9):

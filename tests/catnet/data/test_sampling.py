@@ -1,4 +1,4 @@
-"""Batches have exact counts, go through all pictures evenly, and depend on seed and step only."""
+"""Batches have exact counts, go through all images evenly, and depend on seed and step only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from catnet.errors import UserError
 
 
 def cache(counts: dict[str, int]) -> Cache:
-    """A cache without pictures; strata are named ``source/kind``, ``cat`` has label 1."""
+    """A cache without images; strata are named ``source/kind``, ``cat`` has label 1."""
     strata = tuple(counts)
     sources = tuple(dict.fromkeys(name.split("/")[0] for name in strata))
     which = np.repeat(np.arange(len(strata)), list(counts.values())).astype(np.int16)
@@ -79,7 +79,7 @@ def test_batches_are_in_random_order():
     np.testing.assert_allclose(often, 0.25, atol=0.13)  # 4 standard deviations
 
 
-def test_only_chosen_pictures_are_drawn():
+def test_only_chosen_images_are_drawn():
     chosen = np.random.default_rng(0).random(len(PHOTOS)) < 0.5
     sampler = make_sampler(PHOTOS, chosen, 32)
     assert all(chosen[sampler.batch(step)].all() for step in range(50))
@@ -140,10 +140,10 @@ def test_a_recipe_that_does_not_fit_is_refused(recipe, message):
         shares(PHOTOS, ALL, recipe)
 
 
-def test_too_small_a_batch_and_no_pictures_are_refused():
+def test_too_small_a_batch_and_no_images_are_refused():
     with pytest.raises(UserError, match="a batch of 4 cannot hold"):
         make_sampler(PHOTOS, ALL, 4)
-    with pytest.raises(UserError, match="no pictures"):
+    with pytest.raises(UserError, match="no images"):
         make_sampler(PHOTOS, ~ALL, 32)
 
 

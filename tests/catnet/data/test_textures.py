@@ -1,4 +1,4 @@
-"""Pictures of nothing: drawn again alike, all different, and non-cats."""
+"""Images of nothing: drawn again alike, all different, and non-cats."""
 
 from __future__ import annotations
 
@@ -63,22 +63,22 @@ def test_they_are_refused_where_no_class_is_of_anything_else(tmp_path) -> None:
             tmp_path / "animals" / name / "0.png"
         )
     cache = caches.build([tmp_path / "animals"], tmp_path / "cache")
-    with pytest.raises(UserError, match="pictures of nothing are neither dog nor horse"):
+    with pytest.raises(UserError, match="images of nothing are neither dog nor horse"):
         with_textures(cache, 3)
 
 
 def test_photographs_taken_apart_keep_their_spectrum_or_their_pixels() -> None:
     """A grey ramp with one bright square, so that each change can be told."""
-    picture = np.tile(np.linspace(0.3, 0.6, 64)[:, None, None], (1, 64, 3))
-    picture[10:20, 30:44, 0] = 0.7
+    image = np.tile(np.linspace(0.3, 0.6, 64)[:, None, None], (1, 64, 3))
+    image[10:20, 30:44, 0] = 0.7
     rng = np.random.default_rng(0)
-    scrambled = _scrambled(rng, picture)
-    amplitudes = [np.abs(np.fft.rfft2(p, axes=(0, 1))) for p in (scrambled, picture)]
+    scrambled = _scrambled(rng, image)
+    amplitudes = [np.abs(np.fft.rfft2(p, axes=(0, 1))) for p in (scrambled, image)]
     np.testing.assert_allclose(amplitudes[0][1:, 1:-1], amplitudes[1][1:, 1:-1], atol=1e-9)
-    assert abs(scrambled - picture).mean() > 0.01
-    shuffled = _shuffled(rng, picture)
-    np.testing.assert_array_equal(np.sort(shuffled, axis=None), np.sort(picture, axis=None))
-    assert (shuffled != picture).any()
-    piece = _magnified(rng, picture)
-    assert piece.shape == picture.shape
-    assert np.ptp(piece[:, :, 1]) < 0.6 * np.ptp(picture[:, :, 1])
+    assert abs(scrambled - image).mean() > 0.01
+    shuffled = _shuffled(rng, image)
+    np.testing.assert_array_equal(np.sort(shuffled, axis=None), np.sort(image, axis=None))
+    assert (shuffled != image).any()
+    piece = _magnified(rng, image)
+    assert piece.shape == image.shape
+    assert np.ptp(piece[:, :, 1]) < 0.6 * np.ptp(image[:, :, 1])

@@ -226,7 +226,7 @@ def batch(seed: int, labels: list[int]) -> tuple[bytes, np.ndarray]:
     return b"".join(records), images
 
 
-def test_cifar10_becomes_pictures(tmp_path: Path) -> None:
+def test_cifar10_becomes_images(tmp_path: Path) -> None:
     train, train_images = batch(1, [3, 5, 0])
     test, test_images = batch(2, [9, 3])
     files = {
@@ -234,7 +234,7 @@ def test_cifar10_becomes_pictures(tmp_path: Path) -> None:
         "c/data_batch_2.bin": train,
         "c/test_batch.bin": test,
     }
-    unpack(tar(tmp_path / "archive", files), tmp_path / "out", cifar.pictures)
+    unpack(tar(tmp_path / "archive", files), tmp_path / "out", cifar.all_images)
     expected = {
         "train/cat/cat-2-00000.png": train_images[0],
         "train/non-cat/dog-2-00001.png": train_images[1],
@@ -244,13 +244,13 @@ def test_cifar10_becomes_pictures(tmp_path: Path) -> None:
     }
     assert set(contents(tmp_path / "out")) == set(expected)
     for name, image in expected.items():
-        with Image.open(tmp_path / "out" / name) as picture:
-            np.testing.assert_array_equal(np.asarray(picture), image)
+        with Image.open(tmp_path / "out" / name) as one_image:
+            np.testing.assert_array_equal(np.asarray(one_image), image)
 
 
 @pytest.mark.parametrize("damage", [b"\x03" + bytes(100), b"\x0a" + bytes(3072)])
 def test_cifar10_with_a_bad_record(tmp_path: Path, damage: bytes) -> None:
     archive = tar(tmp_path / "archive", {"data_batch_1.bin": batch(1, [3])[0] + damage})
-    with pytest.raises(UserError, match="picture 1 is cut off or has no label"):
-        unpack(archive, tmp_path / "out", cifar.pictures)
+    with pytest.raises(UserError, match="image 1 is cut off or has no label"):
+        unpack(archive, tmp_path / "out", cifar.images)
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]

@@ -40,7 +40,7 @@ def pixels(path: Path) -> np.ndarray:
 
 
 def wrong(names: list[str]) -> tuple[dict[str, np.ndarray], Evaluation]:
-    """As many mistakes as names, each picture of one colour of its own."""
+    """As many mistakes as names, each image of one colour of its own."""
     n = len(names)
     images = {
         name: np.full((64, 64, 3), (200, 10 * (i % 25), 255 - 5 * i), np.uint8)
@@ -79,11 +79,11 @@ def test_confusion_matrix_shows_counts_and_shares(tmp_path, drawn) -> None:
     }
     assert [text.get_text() for text in axes.get_xticklabels()] == [*CLASSES]
     assert [text.get_text() for text in axes.get_yticklabels()] == [*CLASSES]
-    picture = pixels(tmp_path / "c.png").astype(int)
+    image = pixels(tmp_path / "c.png").astype(int)
     # The cell of 31 cats (94%) is darker than that of 2 (6%): below on the right and on the left.
-    height, width, _ = picture.shape
-    assert picture[height * 3 // 4, width * 9 // 10].sum() < 400
-    assert picture[height * 3 // 4, width * 2 // 10].sum() > 600
+    height, width, _ = image.shape
+    assert image[height * 3 // 4, width * 9 // 10].sum() < 400
+    assert image[height * 3 // 4, width * 2 // 10].sum() > 600
 
 
 def test_confusion_matrix_of_one_class(tmp_path) -> None:

@@ -18,7 +18,7 @@ from catnet.evaluation import saliency
 from catnet.models import registry
 
 RNG = np.random.default_rng(0)
-PICTURES = RNG.integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+IMAGES = RNG.integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
 PHOTO = {"model": "photo", "widths": [4, 5], "blocks": [1, 1], "classes": 3, "cats": [2]}
 
 
@@ -37,27 +37,27 @@ def classifier(request) -> Classifier:
 
 def test_saliency_is_the_largest_gradient_of_the_colours(classifier: Classifier) -> None:
     net = registry.build(classifier.architecture)
-    for image, found in zip(PICTURES, saliency.saliency(classifier, PICTURES), strict=True):
+    for image, found in zip(IMAGES, saliency.saliency(classifier, IMAGES), strict=True):
         x = jnp.asarray(image, jnp.float32) / 255
         by_jax = jax.grad(lambda x: net.apply(classifier.params, x)[0])(x)
         np.testing.assert_allclose(found, jnp.abs(by_jax).max(axis=-1), rtol=1e-3, atol=1e-6)
 
 
-def test_the_drawing_shows_the_picture_and_where_it_glows() -> None:
+def test_the_drawing_shows_the_image_and_where_it_glows() -> None:
     strength = np.zeros((64, 64), np.float32)
     strength[10:16, 40:46] = 1
-    drawn = np.asarray(saliency.draw(PICTURES[0], strength)).astype(int)
+    drawn = np.asarray(saliency.draw(IMAGES[0], strength)).astype(int)
     scale, gap = saliency.SCALE, saliency.GAP
     seen = drawn[gap : gap + 64 * scale : scale, gap : gap + 64 * scale : scale]
-    np.testing.assert_array_equal(seen, PICTURES[0])
+    np.testing.assert_array_equal(seen, IMAGES[0])
     over = drawn[gap : gap + 64 * scale : scale, gap * 2 + 64 * scale : -gap : scale]
     warm = over[..., 0] - over[..., 2]
     assert (warm[11:15, 41:45] > 150).all()
     assert (abs(warm[30:]) == 0).all()
 
 
-def test_a_picture_on_which_nothing_depends_does_not_glow() -> None:
-    drawn = np.asarray(saliency.draw(PICTURES[0], np.zeros((64, 64), np.float32)))
+def test_an_image_on_which_nothing_depends_does_not_glow() -> None:
+    drawn = np.asarray(saliency.draw(IMAGES[0], np.zeros((64, 64), np.float32)))
     assert (drawn[..., 0] == drawn[..., 2])[:, 64 * saliency.SCALE + saliency.GAP :].all()
 
 
@@ -88,7 +88,7 @@ def test_predict_writes_an_explanation_for_every_answer(tmp_path: Path, capsys) 
     made(registry.architecture("shallow")).save(tmp_path / "model.safetensors")
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        Image.fromarray(PICTURES[0]).save(tmp_path / name / "my cat?.png")
+        Image.fromarray(IMAGES[0]).save(tmp_path / name / "my cat?.png")
     out = tmp_path / "why"
     arguments = ["predict", f"{tmp_path}/a", f"{tmp_path}/b", f"{tmp_path}/none.png"]
     arguments += ["--model", f"{tmp_path}/model.safetensors", "--explain", str(out), "--json"]

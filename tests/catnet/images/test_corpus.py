@@ -1,6 +1,6 @@
 """Any folder of files against what the decoder promises for every file.
 
-``CATNET_IMAGES`` names the folder.  Pillow's own test pictures are a good one: hundreds of odd
+``CATNET_IMAGES`` names the folder.  Pillow's own test images are a good one: hundreds of odd
 modes, crashers, bombs and cut files, in ``Tests/images`` of its source package.
 
 Run as a program, this file examines the files named on standard input, each in a process of its
@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
     """What became of one file."""
 
     path: str
-    end: str  # "picture", "reason", "traceback", or the signal that ended its process
+    end: str  # "image", "reason", "traceback", or the signal that ended its process
     text: str  # the reason or the traceback
     printed: str  # to standard output or error, by Python or C
     seconds: float
@@ -72,7 +72,7 @@ def _attempt(path: str) -> tuple[str, str]:
         return "reason", str(error)
     except BaseException:
         return "traceback", traceback.format_exc()
-    return "picture", ""
+    return "image", ""
 
 
 def outcomes(paths: Iterable[str | Path]) -> list[Outcome]:
@@ -91,7 +91,7 @@ def outcomes(paths: Iterable[str | Path]) -> list[Outcome]:
 def broken_promises(outcome: Outcome) -> list[str]:
     """Which of the promises one file has broken, in words."""
     broken = []
-    if outcome.end not in ("picture", "reason"):
+    if outcome.end not in ("image", "reason"):
         broken.append(f"ended by {outcome.end}: {outcome.text}")
     if outcome.end == "reason" and not (outcome.text and outcome.text.isprintable()):
         broken.append(f"not one line: {outcome.text!r}")
@@ -104,7 +104,7 @@ def broken_promises(outcome: Outcome) -> list[str]:
     return broken
 
 
-GOOD = Outcome("a.png", "picture", "", "", 0.1, 100.0)
+GOOD = Outcome("a.png", "image", "", "", 0.1, 100.0)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_each_file_is_examined_for_itself(tmp_path: Path) -> None:
     (tmp_path / "new\nline.jpg").write_bytes(b"nothing")
     os.mkfifo(tmp_path / "pipe.jpg")
     large, nothing, pipe = outcomes(sorted(tmp_path.iterdir()))
-    assert [item.end for item in (large, nothing, pipe)] == ["picture", "reason", "reason"]
+    assert [item.end for item in (large, nothing, pipe)] == ["image", "reason", "reason"]
     assert (Path(nothing.path).name, pipe.text) == ("new\nline.jpg", "a pipe, not a file")
     assert large.seconds > nothing.seconds > 0
     assert large.megabytes > nothing.megabytes + 10
@@ -140,13 +140,13 @@ def test_each_file_is_examined_for_itself(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(
     "CATNET_IMAGES" not in os.environ,
-    reason="set CATNET_IMAGES to a folder of pictures, such as Tests/images of Pillow's source "
+    reason="set CATNET_IMAGES to a folder of images, such as Tests/images of Pillow's source "
     "package (pip download --no-deps --no-binary pillow pillow)",
 )
-def test_every_file_of_the_folder_gets_a_picture_or_one_line() -> None:
+def test_every_file_of_the_folder_gets_an_image_or_one_line() -> None:
     folder = Path(os.environ["CATNET_IMAGES"])
     found = outcomes(sorted(path for path in folder.rglob("*") if not path.is_dir()))
-    assert any(item.end == "picture" for item in found), f"no pictures in {folder}"
+    assert any(item.end == "image" for item in found), f"no images in {folder}"
     for measure in ("seconds", "megabytes"):
         worst = max(found, key=lambda item: getattr(item, measure))
         print(f"most {measure}: {getattr(worst, measure):.2f} for {worst.path}")

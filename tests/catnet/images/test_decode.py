@@ -1,4 +1,4 @@
-"""The decoder: what every kind of picture becomes, and that every other file gets one reason."""
+"""The decoder: what every kind of image becomes, and that every other file gets one reason."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from catnet.images.decode import ImageError, decode, decode_many, from_array, fr
 
 
 def photo(size: int = 64, height: int | None = None) -> Image.Image:
-    """A smooth picture with a different colour in every corner."""
+    """A smooth image with a different colour in every corner."""
     y, x = np.mgrid[0 : height or size, 0:size] / np.array([[[height or size]], [[size]]])
     rgb = np.stack([255 * x, 255 * y, 255 * (1 - x) * (1 - y)], axis=-1)
     return Image.fromarray(rgb.astype(np.uint8))
@@ -39,7 +39,7 @@ def encoded(im: Image.Image, form: str, **options) -> bytes:
 
 
 def grey(values, form: str = "TIFF", **options) -> np.ndarray:
-    """One channel of the decoded picture of a greyscale array, of which all must be equal."""
+    """One channel of the decoded image of a greyscale array, of which all must be equal."""
     result = decode(encoded(Image.fromarray(np.asarray(values)), form, **options))
     assert (result == result[..., :1]).all()
     return result[..., 0]
@@ -249,7 +249,7 @@ def test_32_bit_tiff(values, expected):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_float_picture_with_nan_is_refused(bad):
+def test_a_float_image_with_nan_is_refused(bad):
     values = np.zeros((64, 64), np.float32)
     values[40, 3] = bad
     assert "NaN" in reason(encoded(Image.fromarray(values), "TIFF"))
@@ -304,11 +304,11 @@ def test_palette_with_alpha_table_and_transparent_gif():
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
-def test_exif_orientation_turns_the_picture_upright(form):
+def test_exif_orientation_turns_the_image_upright(form):
     if form == "AVIF" and not Image.registered_extensions().get(".avif"):
         pytest.skip("this Pillow has no AVIF")
     upright = np.asarray(photo()).astype(int)
-    # How a camera held so stores the picture: the inverse of what EXIF 2.32 (tag 274) asks for.
+    # How a camera held so stores the image: the inverse of what EXIF 2.32 (tag 274) asks for.
     stored = {
         2: upright[:, ::-1],
         3: upright[::-1, ::-1],
@@ -326,7 +326,7 @@ def test_exif_orientation_turns_the_picture_upright(form):
         assert abs(decode(data).astype(int) - upright).mean() < 4, orientation
 
 
-def test_nonsense_orientation_and_corrupt_exif_leave_the_picture_as_it_is():
+def test_nonsense_orientation_and_corrupt_exif_leave_the_image_as_it_is():
     exif = Image.Exif()
     exif[274] = 99
     np.testing.assert_array_equal(decode(encoded(photo(), "PNG", exif=exif)), np.asarray(photo()))
@@ -374,7 +374,7 @@ def test_any_shape_of_one_colour_keeps_its_colour(size):
         assert (result == np.array(colour[:3] if isinstance(colour, tuple) else colour)).all()
 
 
-def test_large_pictures_are_squashed_like_an_exact_resize():
+def test_large_images_are_squashed_like_an_exact_resize():
     big = photo(1000, 700)
     exact = np.asarray(big.resize((64, 64), Image.Resampling.LANCZOS)).astype(int)
     for data in (encoded(big, "PNG"), encoded(big, "JPEG", quality=95)):
@@ -547,7 +547,7 @@ def test_an_image_of_pillow_without_pixels_or_a_file_is_refused():
 # ---- what is refused
 
 
-def test_not_a_picture():
+def test_not_a_image():
     assert reason(b"") == "empty file"
     assert "known format" in reason(b"hello world, this is text")
     assert "web page" in reason(b"\n<!DOCTYPE html><html></html>")
@@ -771,7 +771,7 @@ def is_answer(result: np.ndarray | ImageError) -> bool:
 
 @settings(max_examples=300, deadline=None)
 @given(st.data())
-def test_any_damage_is_answered_with_a_picture_or_a_reason(data):
+def test_any_damage_is_answered_with_an_image_or_a_reason(data):
     seed = bytearray(data.draw(st.sampled_from(SEEDS)))
     where = st.integers(0, 200) | st.integers(0, len(seed) - 1)
     edits = st.tuples(where, st.integers(0, 255) | st.sampled_from([0, 1, 127, 128, 255]))
@@ -837,11 +837,11 @@ def test_decoding_that_is_given_up_never_waits_for_its_own_threads(tmp_path):
     """An abandoned generator is collected anywhere, in a decoding thread too."""
     path = tmp_path / "a.png"
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(path)
-    pictures = decode_many([str(path)] * 50)
-    next(pictures)
+    all_images = decode_many([str(path)] * 50)
+    next(all_images)
     pool_threads = [t for t in threading.enumerate() if t.name.startswith("decode")]
     assert pool_threads
-    closer = threading.Thread(target=pictures.close)
+    closer = threading.Thread(target=all_images.close)
     with images._strict_lock:  # where a decoding thread was when the collector struck
         closer.start()
         closer.join(timeout=10)

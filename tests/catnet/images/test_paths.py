@@ -1,4 +1,4 @@
-"""What SOURCE… stands for: every name gets its pictures or one reason, in a fixed order."""
+"""What SOURCE… stands for: every name gets its images or one reason, in a fixed order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from catnet.cli import main
 from catnet.data import dataset
 from catnet.errors import UserError
 from catnet.images import paths as sources
-from catnet.images.paths import Found, ImageError, expand, pictures, read
+from catnet.images.paths import Found, ImageError, expand, list_images, read
 
 
 @pytest.fixture
@@ -58,9 +58,9 @@ def test_folders_are_searched_below_in_sorted_order(here):
     assert paths(".") == ["./" + path for path in paths("d")]
 
 
-def test_a_folder_without_pictures_is_an_error(here):
+def test_a_folder_without_images_is_an_error(here):
     make("d/notes.txt", "d/.hidden.jpg")
-    assert "without pictures" in error("d")
+    assert "without images" in error("d")
 
 
 def test_unreadable_folder_is_an_error_and_the_rest_is_found(here, monkeypatch):
@@ -74,7 +74,7 @@ def test_unreadable_folder_is_an_error_and_the_rest_is_found(here, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refuse)
     locked = Found("d/locked", "folder cannot be read: Permission denied")
-    assert list(pictures("d")) == [Found("d/a.jpg"), locked]
+    assert list(list_images("d")) == [Found("d/a.jpg"), locked]
 
 
 def test_links_to_folders_are_followed_and_loops_end(here):
@@ -281,9 +281,9 @@ def test_special_files_are_passed_on_for_the_decoder_to_name(here):
 
 def test_standard_input_is_read_once(here):
     make("a.jpg")
-    found = expand(["-", "a.jpg", "-"], io.BytesIO(b"picture"))
-    assert found == [Found("-", data=b"picture"), Found("a.jpg")]
-    assert [item.source for item in found] == [b"picture", "a.jpg"]
+    found = expand(["-", "a.jpg", "-"], io.BytesIO(b"image"))
+    assert found == [Found("-", data=b"image"), Found("a.jpg")]
+    assert [item.source for item in found] == [b"image", "a.jpg"]
 
 
 def test_standard_input_that_gives_nothing(monkeypatch):
@@ -360,7 +360,7 @@ def test_a_device_is_not_even_opened(monkeypatch):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> str:
-    """A model whose probability is higher the redder a picture is."""
+    """A model whose probability is higher the redder an image is."""
     described = {"model": "logistic", "hidden": [], "activation": "relu"}
     weights = np.tile(np.array([6, -3, -3], np.float32) / 4096, 64 * 64)[None]
     params = ((), {"W": weights, "b": np.zeros(1, np.float32)})
@@ -382,14 +382,14 @@ STRANGE = [
 
 @pytest.fixture
 def zoo(here) -> Path:
-    """A folder of pictures with strange names, and of everything that is none."""
+    """A folder of images with strange names, and of everything that is none."""
     (here / "zoo" / "folder.jpg").mkdir(parents=True)
     for i, name in enumerate(STRANGE):
         colour = (255, 0, 0) if i % 2 else (0, 0, 255 - 20 * i)
         Image.new("RGB", (9 + i, 9), colour).save(here / "zoo" / name)
     os.mkfifo("zoo/pipe.jpg")
     Path("zoo/empty.jpg").touch()
-    Path("zoo/text.jpg").write_text("no picture")
+    Path("zoo/text.jpg").write_text("no image")
     Path("zoo/broken.jpg").symlink_to("nowhere")
     Path("zoo/loop.jpg").symlink_to("loop.jpg")
     Path("zoo/zero.jpg").symlink_to("/dev/zero")
@@ -399,7 +399,7 @@ def zoo(here) -> Path:
 REASONS = {
     "pipe.jpg": "a pipe, not a file",
     "empty.jpg": "empty file",
-    "text.jpg": "not a picture in a known format (JPEG, PNG, GIF, BMP, WEBP, TIFF, PPM, AVIF)",
+    "text.jpg": "not an image in a known format (JPEG, PNG, GIF, BMP, WEBP, TIFF, PPM, AVIF)",
     "broken.jpg": "a link to nothing",
     "loop.jpg": "a link that leads back to itself",
     "zero.jpg": "a device, not a file",

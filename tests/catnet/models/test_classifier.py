@@ -25,7 +25,7 @@ from catnet.errors import UserError
 from catnet.models import registry
 
 RNG = np.random.default_rng(0)
-PICTURES = RNG.integers(0, 256, (70, 64, 64, 3), dtype=np.uint8)
+IMAGES = RNG.integers(0, 256, (70, 64, 64, 3), dtype=np.uint8)
 
 
 @pytest.fixture
@@ -39,52 +39,52 @@ def classifier() -> Classifier:
 
 
 def test_probabilities_are_the_lectures_formulas(classifier: Classifier) -> None:
-    a = PICTURES.reshape(len(PICTURES), -1).astype(np.float64) / 255
+    a = IMAGES.reshape(len(IMAGES), -1).astype(np.float64) / 255
     for layer in (1, 3, 5):
         W, b = classifier.params[layer]["W"], classifier.params[layer]["b"]
         z = a @ np.asarray(W, np.float64).T + np.asarray(b)
         a = np.maximum(z, 0)
     p = 1 / (1 + np.exp(-(1.5 * z[:, 0] - 0.2)))
-    np.testing.assert_allclose(classifier.probabilities(PICTURES), p, rtol=1e-4)
+    np.testing.assert_allclose(classifier.probabilities(IMAGES), p, rtol=1e-4)
 
 
 def test_an_answer_does_not_depend_on_neighbours_order_or_number(classifier: Classifier) -> None:
-    together = classifier.probabilities(PICTURES)
-    alone = np.concatenate([classifier.probabilities(PICTURES[i : i + 1]) for i in range(70)])
-    backwards = classifier.probabilities(PICTURES[::-1])[::-1]
+    together = classifier.probabilities(IMAGES)
+    alone = np.concatenate([classifier.probabilities(IMAGES[i : i + 1]) for i in range(70)])
+    backwards = classifier.probabilities(IMAGES[::-1])[::-1]
     assert (together == alone).all()
     assert (together == backwards).all()
-    assert classifier.probabilities(PICTURES[:0]).shape == (0,)
+    assert classifier.probabilities(IMAGES[:0]).shape == (0,)
 
 
 def test_save_and_load_answer_alike(classifier: Classifier, tmp_path: Path) -> None:
     classifier.save(tmp_path / "model.safetensors")
     for path in (tmp_path, tmp_path / "model.safetensors"):
         loaded = Classifier.load(path)
-        assert (loaded.probabilities(PICTURES) == classifier.probabilities(PICTURES)).all()
+        assert (loaded.probabilities(IMAGES) == classifier.probabilities(IMAGES)).all()
         assert dataclasses.replace(loaded, params=None) == dataclasses.replace(
             classifier, params=None
         )
 
 
 def test_paths_and_arrays_of_any_size_are_answered_in_order(classifier, tmp_path: Path) -> None:
-    Image.fromarray(PICTURES[0]).save(tmp_path / "a.png")
-    larger = np.repeat(np.repeat(PICTURES[1], 2, axis=0), 2, axis=1)
-    answers = classifier.predict([tmp_path / "a.png", PICTURES[0], tmp_path / "none.png", larger])
+    Image.fromarray(IMAGES[0]).save(tmp_path / "a.png")
+    larger = np.repeat(np.repeat(IMAGES[1], 2, axis=0), 2, axis=1)
+    answers = classifier.predict([tmp_path / "a.png", IMAGES[0], tmp_path / "none.png", larger])
     assert [a.path for a in answers] == [
         str(tmp_path / "a.png"), None, str(tmp_path / "none.png"), None
     ]  # fmt: skip
     assert answers[0].p_cat == answers[1].p_cat
     assert answers[2].error
     assert answers[2].label is None
-    assert answers[3].p_cat == pytest.approx(classifier.probabilities(PICTURES[1:2])[0], abs=0.02)
-    assert [a.label for a in classifier.predict(PICTURES[:3], threshold=0.0)] == ["cat"] * 3
-    assert len(classifier.predict(PICTURES)) == 70
-    assert len(classifier.predict(PICTURES[0])) == 1
+    assert answers[3].p_cat == pytest.approx(classifier.probabilities(IMAGES[1:2])[0], abs=0.02)
+    assert [a.label for a in classifier.predict(IMAGES[:3], threshold=0.0)] == ["cat"] * 3
+    assert len(classifier.predict(IMAGES)) == 70
+    assert len(classifier.predict(IMAGES[0])) == 1
     assert len(classifier.predict(str(tmp_path / "a.png"))) == 1
 
 
-def test_arrays_that_are_no_pictures_are_answered_with_the_reason(classifier: Classifier) -> None:
+def test_arrays_that_are_no_images_are_answered_with_the_reason(classifier: Classifier) -> None:
     [answer] = classifier.predict([np.zeros((64, 64, 3))])
     assert "expected (H, W, 3) of uint8, got (64, 64, 3) of float64" in str(answer.error)
 
@@ -240,7 +240,7 @@ def rewritten(path: Path, **changes) -> None:
         ({"architecture": {"model": "huge"}}, "model 'huge' is not one of"),
         ({"classes": ["cat"]}, "its metadata is not that of a catnet model"),
         ({"threshold": "high"}, "its metadata is not that of a catnet model"),
-        ({"size": 32}, "wants pictures with size 32, not 64"),
+        ({"size": 32}, "wants images with size 32, not 64"),
         ({"temperature": 2.0}, "has 'temperature', which this catnet does not know; update"),
     ],
 )  # fmt: skip
@@ -287,9 +287,9 @@ ABSURD = [
 ]  # fmt: skip
 
 
-def refused(capsys, picture: Path, model: Path) -> str:
+def refused(capsys, image: Path, model: Path) -> str:
     """What ``catnet predict`` says of a model that it refuses: one line, and nothing else."""
-    assert main.main(["predict", str(picture), "--model", str(model)]) == 2
+    assert main.main(["predict", str(image), "--model", str(model)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     [line] = err.splitlines()
@@ -299,14 +299,14 @@ def refused(capsys, picture: Path, model: Path) -> str:
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    Image.fromarray(PICTURES[0]).save(tmp_path / "a.png")
+def image(tmp_path: Path) -> Path:
+    Image.fromarray(IMAGES[0]).save(tmp_path / "a.png")
     return tmp_path / "a.png"
 
 
 @pytest.mark.parametrize("changes", ABSURD, ids=lambda changes: reprlib.repr(changes))
 def test_absurd_metadata_are_refused_in_one_line(
-    classifier, tmp_path, picture, capsys, changes
+    classifier, tmp_path, image, capsys, changes
 ) -> None:
     """Written by whoever means harm, so with the right checksum."""
     path = tmp_path / "model.safetensors"
@@ -314,13 +314,13 @@ def test_absurd_metadata_are_refused_in_one_line(
     rewritten(path, **changes)
     tracemalloc.start()
     try:
-        refused(capsys, picture, path)
+        refused(capsys, image, path)
         assert tracemalloc.get_traced_memory()[1] < 50e6
     finally:
         tracemalloc.stop()
 
 
-def test_what_is_no_model_file_is_refused_in_one_line(tmp_path, picture, capsys) -> None:
+def test_what_is_no_model_file_is_refused_in_one_line(tmp_path, image, capsys) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
@@ -330,8 +330,8 @@ def test_what_is_no_model_file_is_refused_in_one_line(tmp_path, picture, capsys)
     save_file({"W": np.zeros((1, 12288), np.float32)}, tmp_path / "another program's")
     names = ["pipe", "folder", "loop", "empty", "pickle\n.safetensors", "10 GB", "none"]
     for path in (*(tmp_path / name for name in names), Path("/dev/zero"), Path("/dev/null")):
-        refused(capsys, picture, path)
-    assert "is not a catnet model" in refused(capsys, picture, tmp_path / "another program's")
+        refused(capsys, image, path)
+    assert "is not a catnet model" in refused(capsys, image, tmp_path / "another program's")
     assert not (tmp_path / "sprung").exists()
 
 
@@ -345,7 +345,7 @@ class Trap:
         return Path.touch, (self.path,)
 
 
-def test_flipped_bits_of_a_model_are_refused(classifier, tmp_path, picture, capsys) -> None:
+def test_flipped_bits_of_a_model_are_refused(classifier, tmp_path, image, capsys) -> None:
     path = tmp_path / "model.safetensors"
     classifier.save(path)
     content = path.read_bytes()
@@ -357,17 +357,17 @@ def test_flipped_bits_of_a_model_are_refused(classifier, tmp_path, picture, caps
         flipped = bytearray(content)
         flipped[at] ^= 1 << int(rng.integers(8))
         path.write_bytes(flipped)
-        refused(capsys, picture, path)
+        refused(capsys, image, path)
 
 
 def test_a_name_with_line_breaks_is_printed_on_one_line(
-    classifier, tmp_path, picture, capsys
+    classifier, tmp_path, image, capsys
 ) -> None:
     path = tmp_path / "model.safetensors"
     dataclasses.replace(classifier, name="a\nb", about="\x1b[31m", classes=("x\ny", "\rz")).save(
         path
     )
-    assert main.main(["predict", str(picture), "--model", str(path)]) == 0
+    assert main.main(["predict", str(image), "--model", str(path)]) == 0
     out, err = capsys.readouterr()
     assert err.splitlines() == [
         "model: a\\nb, \\x1b[31m",
@@ -377,15 +377,15 @@ def test_a_name_with_line_breaks_is_printed_on_one_line(
     assert out.rstrip("\n").isprintable()
 
 
-def test_an_answer_that_is_no_number_is_none(classifier, tmp_path, picture, capsys) -> None:
+def test_an_answer_that_is_no_number_is_none(classifier, tmp_path, image, capsys) -> None:
     """Weights that are finite, but so large that sums of them are not."""
     huge = jax.tree.map(lambda leaf: 1e36 * leaf, classifier.params)
     path = tmp_path / "model.safetensors"
     dataclasses.replace(classifier, params=huge).save(path)
-    [answer] = Classifier.load(path).predict(picture)
+    [answer] = Classifier.load(path).predict(image)
     assert (answer.label, answer.p_cat) == (None, None)
     assert answer.error == "the model's answer is not a number; train it again"
-    assert main.main(["predict", str(picture), "--model", str(path)]) == 1
+    assert main.main(["predict", str(image), "--model", str(path)]) == 1
 
 
 def test_files_that_are_no_models_are_refused(classifier, tmp_path: Path) -> None:

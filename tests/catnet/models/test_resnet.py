@@ -51,7 +51,7 @@ def test_targets_are_distributions_where_the_fine_class_is_known() -> None:
 
 
 def test_logits_that_know_nothing_cost_least_where_the_prior_is_how_frequent_cats_are(x64) -> None:
-    """Of 4 pictures one is a cat: z without a word for or against cats is then the best."""
+    """Of 4 images one is a cat: z without a word for or against cats is then the best."""
     cat, nothing = jnp.array([1, 0, 0, 0]), jnp.full(4, -1)
     y = targets(cat, nothing, jnp.full(4, jnp.log(1 / 3)), 2, 0.0)
     loss = photo_loss([1], 2, 0.5)
@@ -76,8 +76,8 @@ def test_an_answer_is_the_mean_over_all_views_as_pillow_makes_them() -> None:
     net = build_photo(TINY)
     x = np.random.default_rng(0).random((3, 64, 64, 3), np.float32)
     params = net.init(jax.random.key(1), x)
-    closer = np.stack([middle(picture, 48) for picture in x])
-    seen = [view for picture in (x, closer) for view in (picture, picture[:, :, ::-1])]
+    closer = np.stack([middle(image, 48) for image in x])
+    seen = [view for image in (x, closer) for view in (image, image[:, :, ::-1])]
     mean = sum(net.apply(params, view) for view in seen) / 4
     both = build_photo({**TINY, "views": [64, 48]})
     np.testing.assert_allclose(both.apply(params, x), mean, rtol=1e-4, atol=1e-5)
@@ -87,12 +87,12 @@ def test_an_answer_is_the_mean_over_all_views_as_pillow_makes_them() -> None:
     np.testing.assert_allclose(mirrored.apply(params, x), once, rtol=1e-5, atol=1e-6)
 
 
-def middle(picture: np.ndarray, part: int) -> np.ndarray:
-    """The middle of a picture, magnified by Pillow."""
+def middle(image: np.ndarray, part: int) -> np.ndarray:
+    """The middle of an image, magnified by Pillow."""
     edge = (64 - part) // 2
     box, bilinear = (edge, edge, 64 - edge, 64 - edge), Image.Resampling.BILINEAR
     channels = [
-        Image.fromarray(picture[..., c]).resize((64, 64), bilinear, box=box) for c in range(3)
+        Image.fromarray(image[..., c]).resize((64, 64), bilinear, box=box) for c in range(3)
     ]
     return np.stack([np.asarray(channel) for channel in channels], axis=-1)
 

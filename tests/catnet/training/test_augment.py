@@ -32,7 +32,7 @@ NOTHING = Strength(
 )
 
 
-def pictures(n: int, size: int = 64, seed: int = 0) -> np.ndarray:
+def all_images(n: int, size: int = 64, seed: int = 0) -> np.ndarray:
     """Smooth random colours with some grain: (n, size, size, 3) uint8."""
     rng = np.random.default_rng(seed)
     small = rng.integers(0, 256, (n, 8, 8, 3), np.uint8)
@@ -54,7 +54,7 @@ def pillow_resize(image: np.ndarray, box: tuple[float, float, float, float]) -> 
 @pytest.mark.parametrize("size", [40, 64, 160])
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_resize_is_pillows_bilinear(size, mirrored):
-    images = pictures(4, size)
+    images = all_images(4, size)
     rng = np.random.default_rng(1)
     height, width = rng.uniform(0.4, 1.0, (2, 4))
     top, left = rng.uniform(0, 1, (2, 4)) * (1 - np.stack([height, width]))
@@ -95,7 +95,7 @@ def test_no_sample_is_without_pixels(softness):
 
 
 def test_recolour_is_gain_then_saturation_then_contrast():
-    x = pictures(3) / 255
+    x = all_images(3) / 255
     rng = np.random.default_rng(2)
     gain, (saturation, contrast) = rng.uniform(0.8, 1.2, (3, 3)), rng.uniform(0, 1.5, (2, 3))
     ours = augmentation.recolour(
@@ -113,7 +113,7 @@ def test_recolour_is_gain_then_saturation_then_contrast():
 
 
 def test_recompress_is_the_formula_of_the_standard():
-    x = pictures(1)[:, :16, :16] / 255
+    x = all_images(1)[:, :16, :16] / 255
     quality = 40
     ycc = x[0] @ np.array([GREY, (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312)]).T
     ycc = ycc * 255 - [128, 0, 0]
@@ -145,8 +145,8 @@ def test_recompress_is_the_formula_of_the_standard():
 
 
 @pytest.mark.parametrize("quality", [20, 50, 75, 95])
-def test_recompress_of_grey_pictures_is_libjpegs(quality):
-    grey = np.repeat(pictures(1)[..., :1], 3, axis=-1)
+def test_recompress_of_grey_images_is_libjpegs(quality):
+    grey = np.repeat(all_images(1)[..., :1], 3, axis=-1)
     file = io.BytesIO()
     Image.fromarray(grey[0, ..., 0]).save(file, "JPEG", quality=quality)
     theirs = np.asarray(Image.open(file)) / 255
@@ -162,7 +162,7 @@ def test_recompress_of_grey_pictures_is_libjpegs(quality):
 
 def test_only_a_share_is_recompressed_and_the_grid_moves():
     strength = dataclasses.replace(NOTHING, recompress=0.25, quality=(10.0, 10.0))
-    x = to_rows(jnp.asarray(pictures(8)))
+    x = to_rows(jnp.asarray(all_images(8)))
     found = [augmentation.random_recompress(jax.random.key(i), x, strength) - x for i in range(2)]
     for change in found:
         changed = np.abs(change).max(axis=(1, 2, 3)) > 0
@@ -188,16 +188,16 @@ def test_erased_is_one_rectangle_of_one_colour():
     erased = (y != -1).any(axis=-1)
     hit = erased.any(axis=(1, 2))
     assert 0.4 < hit.mean() < 0.6
-    for picture, mask in zip(y[hit], erased[hit], strict=True):
+    for image, mask in zip(y[hit], erased[hit], strict=True):
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         assert mask.sum() == len(rows) * len(columns)
         assert 0.08 < mask.mean() < 0.34
-        assert len(np.unique(picture[mask], axis=0)) == 1
+        assert len(np.unique(image[mask], axis=0)) == 1
 
 
 @pytest.mark.parametrize("size", [64, 80])
-def test_without_strength_a_picture_is_itself_or_its_mirror_image(size):
-    images = pictures(16, size)
+def test_without_strength_an_image_is_itself_or_its_mirror_image(size):
+    images = all_images(16, size)
     plain = np.asarray(prepare(images))
     y = np.asarray(augment(jax.random.key(0), images, NOTHING))
     straight = np.abs(y - plain).max(axis=(1, 2, 3)) < 1e-5
@@ -207,8 +207,8 @@ def test_without_strength_a_picture_is_itself_or_its_mirror_image(size):
 
 
 @pytest.mark.parametrize("strength", [LIGHT, FULL])
-def test_augment_gives_pictures_and_the_key_decides_them(strength):
-    images = pictures(8)
+def test_augment_gives_images_and_the_key_decides_them(strength):
+    images = all_images(8)
     y = augment(jax.random.key(0), images, strength)
     assert y.shape == (8, 64, 64, 3)
     assert y.dtype == jnp.float32
@@ -217,18 +217,18 @@ def test_augment_gives_pictures_and_the_key_decides_them(strength):
     np.testing.assert_array_equal(y, augment(jax.random.key(0), images, strength))
     other = np.asarray(augment(jax.random.key(1), images, strength))
     assert (np.abs(y - other).mean(axis=(1, 2, 3)) > 0.01).all()
-    # Still the same picture: nearer to its own original than to another's, on the whole.
+    # Still the same image: nearer to its own original than to another's, on the whole.
     own = np.abs(np.asarray(y) - np.asarray(prepare(images))).mean()
     assert own < np.abs(np.asarray(y) - np.asarray(prepare(images[::-1]))).mean()
 
 
-def test_augment_takes_one_picture():
-    assert augment(jax.random.key(0), pictures(1), FULL).shape == (1, 64, 64, 3)
+def test_augment_takes_one_image():
+    assert augment(jax.random.key(0), all_images(1), FULL).shape == (1, 64, 64, 3)
 
 
-def test_grey_turns_a_share_of_the_pictures_grey():
+def test_grey_turns_a_share_of_the_images_grey():
     strength = dataclasses.replace(NOTHING, grey=0.5)
-    x = to_rows(jnp.asarray(pictures(100)))
+    x = to_rows(jnp.asarray(all_images(100)))
     y = from_rows(augmentation.random_colour(jax.random.key(0), x, strength))
     grey = np.ptp(y, axis=-1).max(axis=(1, 2)) < 1e-6
     assert 30 <= grey.sum() <= 70
@@ -236,12 +236,12 @@ def test_grey_turns_a_share_of_the_pictures_grey():
 
 
 def test_prepare_only_scales_what_the_decoder_gives():
-    images = pictures(2)
+    images = all_images(2)
     np.testing.assert_allclose(prepare(images), images / 255, rtol=2e-7)
 
 
 def test_prepare_resizes_other_sizes():
-    images = pictures(2, 96)
+    images = all_images(2, 96)
     for ours, image in zip(np.asarray(prepare(images)), images, strict=True):
         np.testing.assert_allclose(ours, pillow_resize(image, (0, 0, 96, 96)), atol=2e-5)
 
@@ -263,7 +263,7 @@ def test_mix_blends_targets_as_it_blends_pixels(mixup, cutmix):
 
 
 def test_mix_of_nothing_changes_nothing():
-    images = prepare(pictures(4))
+    images = prepare(all_images(4))
     mixed, targets = mix(jax.random.key(0), images, jnp.ones(4))
     np.testing.assert_array_equal(mixed, images)
     np.testing.assert_array_equal(targets, np.ones(4))

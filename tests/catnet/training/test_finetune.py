@@ -46,7 +46,7 @@ def old(request) -> Classifier:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "pictures"
+    folder = tmp_path_factory.mktemp("data") / "images"
     return redblue.write(folder, 0, {"train": 12, "test": 8})
 
 
@@ -99,8 +99,8 @@ def test_the_command_makes_a_run_that_predicts(data: Path, tmp_path: Path, capsy
     assert "accuracy" in capsys.readouterr().out
     config = json.loads((run / "config.json").read_text())
     assert (config["from"], config["freeze"], config["steps"]) == ("old", True, 60)
-    pictures = [str(path) for path in sorted((data / "test").rglob("*.png"))]
-    assert main.main(["predict", *pictures, "--model", str(run), "--json"]) == 0
+    images = [str(path) for path in sorted((data / "test").rglob("*.png"))]
+    assert main.main(["predict", *images, "--model", str(run), "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     right = [f"/{line['label']}/" in line["path"] for line in lines]
     assert np.mean(right) >= 0.9

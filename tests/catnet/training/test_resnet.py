@@ -120,12 +120,12 @@ def test_broken_off_in_every_way_it_ends_to_the_last_bit_like_one_that_was_not(
     ]:
         assert resume(cut, *how) == 2
         assert last_line(capsys).startswith(f"catnet: {line}")
-    picture = data / "cat" / "7.png"
-    content = picture.read_bytes()
-    picture.unlink()
+    image = data / "cat" / "7.png"
+    content = image.read_bytes()
+    image.unlink()
     assert resume(cut) == 2
     assert last_line(capsys).startswith(f"catnet: {data}: not, or no longer, the data that {cut}")
-    picture.write_bytes(content)
+    image.write_bytes(content)
     assert contents(cut) == before
 
     # Ctrl-C while the second chunk is computed.
@@ -167,7 +167,7 @@ def fake(take) -> Cache:
 
 
 class Draws:
-    """A sampler that always draws the same two pictures."""
+    """A sampler that always draws the same two images."""
 
     def batch(self, step: int) -> np.ndarray:
         return np.array([0, 1])
@@ -232,5 +232,5 @@ def test_what_does_not_fit_the_data_is_said_before_a_folder_is_made(
     assert "data/dog: no such stratum" in last_line(capsys)
     few = write(tmp_path / "few", 3)
     assert begin(few, cache, tmp_path / "run") == 2
-    assert "6 pictures are too few" in last_line(capsys)
+    assert "6 images are too few" in last_line(capsys)
     assert not (tmp_path / "run").exists()

@@ -46,7 +46,7 @@ class Killed(BaseException):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    return write(tmp_path_factory.mktemp("pictures") / "data", 0, {"train": 9, "test": 3})
+    return write(tmp_path_factory.mktemp("images") / "data", 0, {"train": 9, "test": 3})
 
 
 @pytest.fixture(autouse=True)

@@ -31,8 +31,8 @@ GRID = sweep.Grid(registry.architecture("shallow", (3,)), (0.003, 0.01), ("lecun
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
-    redblue.write(folder / "pictures", 0, {"train": 6, "test": 4})
-    return folder / "pictures", *dataset.load(folder / "pictures")
+    redblue.write(folder / "images", 0, {"train": 6, "test": 4})
+    return folder / "images", *dataset.load(folder / "images")
 
 
 def test_each_network_is_as_if_trained_alone(parts) -> None:

@@ -1,6 +1,6 @@
-"""The embedded sample: small pictures of cats and of other things, drawn, not photographed.
+"""The embedded sample: small images of cats and of other things, drawn, not photographed.
 
-Every picture is a function of its kind and its seed.  Whatever could tell a cat by colour alone is
+Every image is a function of its kind and its seed.  Whatever could tell a cat by colour alone is
 shared: coats, paints, backgrounds and light are thrown with the same dice for all kinds, and every
 figure is as often light on dark as dark on light.  What remains is shape.
 """
@@ -40,7 +40,7 @@ _SEEDS = {"train": range(360), "test": range(360, 522)}  # of the cats, and of t
 
 
 def draw(kind: str, seed: int) -> np.ndarray:
-    """Draw one picture, the same for the same arguments wherever and whenever it is drawn.
+    """Draw one image, the same for the same arguments wherever and whenever it is drawn.
 
     Args:
         kind: what to draw, one of ``KINDS``.
@@ -84,7 +84,7 @@ def load() -> tuple[Dataset, Dataset]:
     """Draw the whole sample afresh; nothing is read or kept, and it takes a few seconds.
 
     Returns:
-        The training part (720 pictures) and the test part (324, of other seeds), half of each
+        The training part (720 images) and the test part (324, of other seeds), half of each
         cats, sorted by name; names are paths like ``train/cat/cat-0003.png``: the number is
         the seed.
     """
@@ -111,12 +111,12 @@ def write(folder: str | Path) -> None:
 
 
 def _part(part: str) -> Dataset:
-    """The pictures of ``"train"`` or ``"test"``."""
-    pictures = []
+    """The images of ``"train"`` or ``"test"``."""
+    all_images = []
     for seed in _SEEDS[part]:
         other = _OTHERS[seed % len(_OTHERS)]
-        pictures.append((f"{part}/cat/cat-{seed:04}.png", 1, "cat", seed))
-        pictures.append((f"{part}/non-cat/{other}-{seed:04}.png", 0, other, seed))
-    names, labels, kinds, seeds = zip(*sorted(pictures), strict=True)
+        all_images.append((f"{part}/cat/cat-{seed:04}.png", 1, "cat", seed))
+        all_images.append((f"{part}/non-cat/{other}-{seed:04}.png", 0, other, seed))
+    names, labels, kinds, seeds = zip(*sorted(all_images), strict=True)
     images = np.stack([*map(draw, kinds, seeds)])
     return Dataset(images, np.array(labels, np.int32), list(names), ("non-cat", "cat"))

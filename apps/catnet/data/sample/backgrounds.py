@@ -47,7 +47,7 @@ def room(pen: Pen, dice: Dice, dark: bool) -> None:
     gradient(pen, mix(wall, WHITE, 0.08), mix(wall, BLACK, 0.08))
     pen.box(-2, horizon, SIZE + 4, SIZE, floor)
     pen.box(-2, horizon - 2, SIZE + 4, 2.4, mix(wall, WHITE, 0.4))
-    if dice.chance(0.5):  # a window or a picture on the wall
+    if dice.chance(0.5):  # a window or an image on the wall
         x, y, width, height = (dice.between(*r) for r in ((2, 40), (2, 10), (14, 22), (12, 20)))
         pen.box(x, y, width, height, mix(wall, BLACK, 0.45))
         pen.box(x + 2, y + 2, width - 4, height - 4, wall_colour(dice, dark))

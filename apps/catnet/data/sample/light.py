@@ -1,4 +1,4 @@
-"""The light that falls on a finished picture, and the rounding to bytes."""
+"""The light that falls on a finished image, and the rounding to bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STEP = 6  # of the 256 shades of a channel every sixth is used, so that PNG file
 
 
 def shade(canvas: np.ndarray, dice: Dice) -> None:
-    """Put the picture in some light: bright or dim, warm or cold, from one side, dark corners."""
+    """Put the image in some light: bright or dim, warm or cold, from one side, dark corners."""
     x = (np.arange(SIZE) + 0.5)[None, :] / SIZE - 0.5
     y = (np.arange(SIZE) + 0.5)[:, None] / SIZE - 0.5
     angle, fall = dice.between(0, 2 * math.pi), dice.between(0, 0.5)

@@ -2,7 +2,7 @@
 
 A shape is a function d(u, v): how far the point (u, v) lies outside it, negative inside.  A pixel
 is covered by clip(1/2 − d, 0, 1), d in pixels, which is exact for a straight edge along the grid
-and close to it everywhere else.  Only NumPy's float64 arithmetic is used, so that a picture is the
+and close to it everywhere else.  Only NumPy's float64 arithmetic is used, so that an image is the
 same wherever it is drawn.
 """
 
@@ -20,7 +20,7 @@ Texture: TypeAlias = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (u, v) ->
 Fill: TypeAlias = Colour | Texture
 Points: TypeAlias = Sequence[tuple[float, float]]
 
-SIZE = 64  # a picture is SIZE × SIZE × 3
+SIZE = 64  # an image is SIZE × SIZE × 3
 RIM = 3.0  # width in pixels of the darkened border inside a shape
 
 
