@@ -203,6 +203,14 @@ def expect_params(layer: str, params: Params, *names: str) -> tuple[Array, ...]:
     return tuple(params[name] for name in names)
 
 
+def sum_dtype(x: Shaped) -> np.dtype:
+    """The dtype of sums and costs: that of ``x``, but float32 at least.
+
+    NumPy's rule, which does not depend on JAX's setting ``numpy_dtype_promotion``.
+    """
+    return np.promote_types(x.dtype, np.float32)
+
+
 def describe(x: Any) -> str:
     """The shapes of a pytree of arrays, as error messages show them; the type of anything else."""
     if hasattr(x, "shape"):

@@ -1,12 +1,18 @@
-"""Normalizations without batch statistics: a network stays a function of its parameters."""
+"""Normalizations without batch statistics: a network stays a function of its parameters.
+
+In float32 they are right for inputs up to 1e26, whose squares would be inf; sums are taken in
+float32 at least.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 
 from jaxnn.layer import (
     Array,
@@ -18,6 +24,7 @@ from jaxnn.layer import (
     expect,
     expect_input,
     expect_params,
+    sum_dtype,
 )
 
 
@@ -178,13 +185,14 @@ def _norm(
         gamma, *beta = expect_params(name, params, *names)
         expect_input(name, x, *axes[:-1], len(gamma))
         total, mean = region(x)
-        z = x.astype(_precise(x))
-        mu = mean(total(z)) if centred else None
-        z = z if mu is None else z - mu
-        r = lax.rsqrt(mean(total(z * z)) + epsilon)
-        y = z * (r * _along_last(gamma, z))
+        mu = mean(total(x.astype(sum_dtype(x)))) if centred else None
+        z = _centred(x, mu)
+        scale = _scale(epsilon, z.dtype)
+        small = scale * z
+        r = scale * lax.rsqrt(mean(total(small * small)) + scale**2 * epsilon)
+        y = z * (r * _along_last(gamma, r))
         for b in beta:
-            y = y + _along_last(b, z)
+            y = y + _along_last(b, r)
         return y.astype(x.dtype), (x, mu, r)
 
     def backward(
@@ -192,37 +200,45 @@ def _norm(
     ) -> tuple[dict[str, Array], Array]:
         x, mu, r = cache
         total, mean = region(x)
-        z, dy = x.astype(r.dtype), dy.astype(r.dtype)
-        z = z if mu is None else z - mu
-        gamma = params["gamma"].astype(z.dtype)
-        # x̂ = r z is not formed: its factors r wait until there is one a region, not a pixel.
-        along, dy_total = total(dy * z), total(dy)
-        dx = r * _along_last(gamma, z) * dy - z * (r**3 * mean(along, gamma))
-        sums = (_over_examples(along, r),)
+        z, dy = _centred(x, mu), dy.astype(r.dtype)
+        gamma = params["gamma"].astype(r.dtype)
+        # Every product has a factor r for each factor z: powers of r alone may be 0.
+        along, dy_total = r * total(dy * z), total(dy)
+        dx = r * _along_last(gamma, dy) * dy - (r * z) * (r * mean(along, gamma))
         if centred:
             dx = dx - r * mean(dy_total, gamma)
-            sums = (*sums, _over_examples(dy_total, jnp.ones_like(r)))
-        dparams = {key: s.astype(params[key].dtype) for key, s in zip(names, sums, strict=True)}
+        sums = (along, dy_total) if centred else (along,)
+        dparams = {
+            key: _over_examples(s).astype(params[key].dtype)
+            for key, s in zip(names, sums, strict=True)
+        }
         return dparams, dx.astype(x.dtype)
 
     return Layer(name, init, forward, backward)
 
 
-def _over_examples(sums: Array, weights: Array) -> Array:
-    """Σ weights · sums over all but the last axis."""
-    if weights.shape == sums.shape:
-        return jnp.sum(weights * sums, axis=tuple(range(sums.ndim - 1)))
-    return _product(weights[..., 0], sums, sums.ndim - 1)
+def _centred(x: Array, mu: Array | None) -> Array:
+    z = x.astype(sum_dtype(x))
+    return z if mu is None else z - mu
+
+
+def _scale(epsilon: float, dtype: DTypeLike) -> float:
+    """A power of 2 with which the squares of large numbers are finite: 2⁻³¹ for 1e-5 in float32.
+
+    It is as small as ε s² allows, of which ``jax.grad`` takes the power −3/2.
+    """
+    smallest = 16 * float(jnp.finfo(dtype).tiny) ** (2 / 3)
+    return 2.0 ** min(0, math.ceil(math.log2(smallest / epsilon) / 2)) if epsilon > 0 else 1.0
+
+
+def _over_examples(sums: Array) -> Array:
+    """Their sum over all but the last axis."""
+    return _product(jnp.ones(sums.shape[:-1], sums.dtype), sums, sums.ndim - 1)
 
 
 def _product(a: Array, b: Array, axes: int) -> Array:
     """Sums as products with a vector, which XLA makes faster on a CPU than reductions."""
     return jnp.tensordot(a, b, axes, precision=lax.Precision.HIGHEST)
-
-
-def _precise(x: Array) -> jnp.dtype:
-    """Means are taken in float32 at least."""
-    return jnp.promote_types(x.dtype, jnp.float32)
 
 
 def _along_last(p: Array, like: Array) -> Array:
