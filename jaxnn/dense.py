@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 from jax.nn import initializers
 
@@ -76,7 +77,7 @@ def dense(
         expect_input(name, x, "n_in")
         dtype = jnp.zeros(()).dtype
         W = W_init(key, (x.shape[-1], n_out), dtype).T
-        return {"W": W, "b": b_init(key, (n_out,), dtype)}
+        return {"W": W, "b": b_init(jax.random.fold_in(key, 1), (n_out,), dtype)}
 
     def forward(params: dict[str, Array], x: Array, key: Key | None = None) -> tuple[Array, Array]:
         W, b = expect_params(name, params, "W", "b")

@@ -2,6 +2,9 @@
 
 Networks end in logits Z; the loss owns the sigmoid or softmax, so that dZ = A − Y is
 exact and finite whatever the logits are.  Costs are computed in float32 at least.
+
+Infinite logits have the cost and gradient of the limit, and equal ones are equally probable:
+a class of logit −∞ is a class that is masked, and costs nothing if its target is 0.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.layer import Array
+from jaxnn.layer import Array, sum_dtype
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,10 @@ class Loss:
         name: what error messages and gradient checks call it.
         value: ``(z, y) -> cost``, a scalar.
         gradient: ``(z, y) -> dz``, of the shape and dtype of z; written by hand.
+
+    Raises:
+        TypeError: when z is not of a floating dtype.
+        ValueError: when the shape of y does not fit that of z.
 
     Example:
         >>> import jax.numpy as jnp, jaxnn
@@ -59,12 +66,11 @@ def _elementwise(
     return Loss(name, mean_value, mean_gradient)
 
 
-# The logistic cost of the lecture, a = σ(z):  −y log a − (1 − y) log(1 − a) = log(1 + eᶻ) − z y
-# dz = a − y.  Written with softplus it is finite for every z, and its JAX gradient at z = 0,
-# where a network of zeros starts, is right too.
+# The logistic cost of the lecture, a = σ(z):  −y log a − (1 − y) log(1 − a),  dz = a − y
+# with −log a = softplus(−z) and −log(1 − a) = softplus(z): accurate for every z.
 binary_cross_entropy = _elementwise(
     "binary_cross_entropy",
-    lambda z, y: jax.nn.softplus(z) - z * y,
+    lambda z, y: _weighted(y, jax.nn.softplus(-z)) + _weighted(1 - y, jax.nn.softplus(z)),
     lambda z, y: jax.nn.sigmoid(z) - y,
 )
 
@@ -77,36 +83,61 @@ mean_squared_error = _elementwise(
 
 
 # For z of shape (..., classes), a = softmax(z), and y a distribution over the classes:
-# −Σ y log a = log Σ eᶻ − Σ y z,  dz = a − y,  averaged over the examples
+# −Σ y log a = Σ y (log Σ eᶻ − z),  dz = a − y,  averaged over the examples
 def _softmax_value(z: Array, y: Array) -> Array:
     z, y = _distribution(z, y)
-    return jnp.mean(jnp.sum(y * -jax.nn.log_softmax(z), axis=-1))
+    below = _below_largest(z)
+    log_sum = jnp.log(jnp.sum(jnp.exp(below), axis=-1, keepdims=True))
+    return jnp.mean(jnp.sum(_weighted(y, log_sum - below), axis=-1))
 
 
 def _softmax_gradient(z: Array, y: Array) -> Array:
     z32, p = _distribution(z, y)
+    powers = jnp.exp(_below_largest(z32))
+    a = powers / jnp.sum(powers, axis=-1, keepdims=True)
     total = jnp.sum(p, axis=-1, keepdims=True)
     examples = max(z.size // z.shape[-1], 1)
-    return ((jax.nn.softmax(z32) * total - p) / examples).astype(z.dtype)
+    return ((a * total - p) / examples).astype(z.dtype)
 
 
 softmax_cross_entropy = Loss("softmax_cross_entropy", _softmax_value, _softmax_gradient)
 
 
+def _weighted(weight: Array, cost: Array) -> Array:
+    """weight · cost, where 0 · ∞ is 0: the limit for a class without weight."""
+    return weight * jnp.where((weight == 0) & (cost == jnp.inf), 0.0, cost)
+
+
+def _below_largest(z: Array) -> Array:
+    """z minus the largest of its last axis, whose exponentials are finite."""
+    return _difference(z, jax.lax.stop_gradient(jnp.max(z, axis=-1, keepdims=True)))
+
+
+@jax.custom_jvp
+def _difference(z: Array, largest: Array) -> Array:
+    """z − largest, where ∞ − ∞ is 0: numbers that grow alike stay equal."""
+    return jnp.where(z == largest, 0.0, z - largest)
+
+
+@_difference.defjvp
+def _difference_jvp(at: tuple[Array, Array], d: tuple[Array, Array]) -> tuple[Array, Array]:
+    return _difference(*at), jnp.subtract(*d)
+
+
 def _same_shape(name: str, z: Array, y: Array) -> tuple[Array, Array]:
-    z, y = jnp.asarray(z), jnp.asarray(y)
+    z, y = _logits(name, z), jnp.asarray(y)
     if y.shape != z.shape:
         raise ValueError(
             f"{name}: expected targets of the output's shape {z.shape}, got {y.shape}"
             + ("; reshape them to y[:, None]" if (*y.shape, 1) == z.shape else "")
         )
-    dtype = _cost_dtype(z)
+    dtype = sum_dtype(z)
     return z.astype(dtype), y.astype(dtype)
 
 
 def _distribution(z: Array, y: Array) -> tuple[Array, Array]:
     """Logits and targets as distributions; a class index that does not exist becomes NaN."""
-    z, y = jnp.asarray(z), jnp.asarray(y)
+    z, y = _logits("softmax_cross_entropy", z), jnp.asarray(y)
     if y.shape == z.shape:
         return _same_shape("softmax_cross_entropy", z, y)
     if y.shape != z.shape[:-1] or not jnp.issubdtype(y.dtype, jnp.integer):
@@ -114,12 +145,18 @@ def _distribution(z: Array, y: Array) -> tuple[Array, Array]:
             f"softmax_cross_entropy: expected targets {z.shape}, or class indices of an integer "
             f"dtype and shape {z.shape[:-1]}, got {y.dtype} {y.shape}"
         )
-    classes, dtype = z.shape[-1], _cost_dtype(z)
+    classes, dtype = z.shape[-1], sum_dtype(z)
     y = y[..., None]
     exists = jnp.broadcast_to((y >= 0) & (y < classes), z.shape)
     one_hot = jnp.broadcast_to(y, z.shape) == jax.lax.broadcasted_iota(y.dtype, z.shape, z.ndim - 1)
     return z.astype(dtype), jnp.where(exists, one_hot.astype(dtype), jnp.nan)
 
 
-def _cost_dtype(z: Array) -> jnp.dtype:
-    return jnp.promote_types(z.dtype, jnp.float32)
+def _logits(name: str, z: Array) -> Array:
+    z = jnp.asarray(z)
+    if not jnp.issubdtype(z.dtype, jnp.floating):
+        raise TypeError(
+            f"{name}: expected outputs of a floating dtype, got {z.dtype}; convert them first: "
+            "z.astype(jnp.float32)"
+        )
+    return z

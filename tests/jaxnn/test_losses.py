@@ -92,3 +92,83 @@ def test_targets_of_another_shape_are_refused(name: str) -> None:
 def test_the_remedy_for_flat_targets_is_named() -> None:
     with pytest.raises(ValueError, match=r"reshape them to y\[:, None\]"):
         jaxnn.binary_cross_entropy(jnp.zeros((6, 1)), jnp.zeros(6))
+
+
+INF = np.inf
+LIMITS = [  # logits, targets, cost and gradient in the limit
+    ("softmax", [1.0, 2.0, -INF], [0.0, 1.0, 0.0], np.log1p(np.exp(-1.0))),
+    ("softmax", [1.0, 2.0, -INF], [0.25, 0.75, 0.0], np.log1p(np.exp(1.0)) - 0.75),
+    ("softmax", [0.0, -INF, -INF], [1.0, 0.0, 0.0], 0.0),
+    ("softmax", [1.0, 2.0, -INF], [0.0, 0.0, 1.0], INF),
+    ("softmax", [INF, 2.0, -INF], [1.0, 0.0, 0.0], 0.0),
+    ("softmax", [INF, 2.0, -3.0], [0.0, 1.0, 0.0], INF),
+    ("softmax", [INF, INF, 0.0], [0.5, 0.5, 0.0], np.log(2.0)),
+    ("softmax", [-INF, -INF, -INF], [0.0, 1.0, 0.0], np.log(3.0)),
+    ("softmax", [-INF, -INF, -INF], [0.0, 0.0, 0.0], 0.0),
+    ("softmax", [3e38, -3e38, 0.0], [1.0, 0.0, 0.0], 0.0),
+    ("binary", [INF], [1.0], 0.0),
+    ("binary", [-INF], [0.0], 0.0),
+    ("binary", [INF], [0.0], INF),
+    ("binary", [-INF], [1.0], INF),
+    ("binary", [INF], [0.5], INF),
+    ("binary", [3e38], [1.0], 0.0),
+    ("binary", [-3e38], [1.0], 3e38),
+]
+
+
+@pytest.mark.parametrize(("name", "logits", "targets", "cost"), LIMITS)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_infinite_logits_have_the_cost_and_gradient_of_the_limit(
+    name: str, logits: list, targets: list, cost: float, dtype: str
+) -> None:
+    loss = LOSSES[f"{name}_cross_entropy"]
+    if dtype == "float16" and any(6e4 < abs(z) < INF for z in logits):
+        pytest.skip("no float16")
+    large = np.clip(np.array(logits), -1e4, 1e4)  # the softmax there is that of the limit
+    a = np.exp(large - large.max())
+    a = a / a.sum() if name == "softmax" else np.array(large > 0, np.float64)
+    z, y = jnp.array([logits], dtype), jnp.array([targets])
+    np.testing.assert_allclose(loss(z, y), cost, rtol=1e-2 if dtype != "float32" else 1e-6)
+    expected = a * np.sum(targets) - targets if name == "softmax" else a - targets
+    for gradient in (loss.gradient(z, y), jax.grad(loss)(z, y)):
+        assert gradient.dtype == z.dtype
+        np.testing.assert_allclose(gradient[0], expected, atol=2e-3 if dtype != "float32" else 1e-6)
+
+
+def test_a_masked_class_costs_nothing_given_as_an_index() -> None:
+    z, y = jnp.array([[1.0, 2.0, -INF], [-INF, 0.0, -INF]]), jnp.array([1, 1])
+    loss = jaxnn.softmax_cross_entropy
+    np.testing.assert_allclose(loss(z, y), np.log1p(np.exp(-1.0)) / 2, rtol=1e-6)
+    np.testing.assert_allclose(jax.grad(loss)(z, y), loss.gradient(z, y), atol=1e-7)
+
+
+def test_small_costs_of_sure_answers_keep_their_digits() -> None:
+    z = jnp.array([[20.0], [-20.0], [80.0]])
+    costs = [
+        float(jaxnn.binary_cross_entropy(z[i : i + 1], jnp.array([[y]])))
+        for i, y in enumerate((1.0, 0.0, 1.0))
+    ]
+    np.testing.assert_allclose(costs, np.log1p(np.exp([-20.0, -20.0, -80.0])), rtol=1e-5)
+
+
+@every_loss
+def test_the_gradient_of_the_targets_is_that_of_the_formula(name: str, x64: None) -> None:
+    """Also for targets of 0, whose cost does not count."""
+    right = {
+        "mean_squared_error": lambda y: 2 * (y - Z) / Z.size,
+        "binary_cross_entropy": lambda y: -Z / Z.size,
+        "softmax_cross_entropy": lambda y: (np.log(np.exp(Z).sum(-1, keepdims=True)) - Z) / len(Z),
+    }
+    hard = np.where(DISTRIBUTIONS > 0.5, 1.0, 0.0)
+    for y in (DISTRIBUTIONS, hard):
+        dy = jax.grad(LOSSES[name], argnums=1)(jnp.asarray(Z), jnp.asarray(y))
+        np.testing.assert_allclose(dy, right[name](y), rtol=1e-12)
+
+
+@every_loss
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "bool", "complex64"])
+def test_outputs_that_are_no_floating_numbers_are_refused(name: str, dtype: str) -> None:
+    z, y = jnp.ones((2, 3), dtype), jnp.zeros((2, 3))
+    for f in (LOSSES[name], LOSSES[name].gradient):
+        with pytest.raises(TypeError, match=rf"{name}: .*floating dtype, got {dtype}; convert"):
+            f(z, y)
