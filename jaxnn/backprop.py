@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
-import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 
+from jaxnn.examples import Examples, as_arrays
 from jaxnn.layer import Array, Cache, Key, Layer, Params
 from jaxnn.losses import Loss
+from jaxnn.sharding import automatic, specs_of
 
 ValueAndGrad = Callable[..., tuple[Array, Params]]
 
@@ -28,7 +31,8 @@ def value_and_grad(net: Layer, loss: Loss) -> ValueAndGrad:
 
     Returns:
         A function ``(params, x, y, key=None) -> (cost, grads)``, pure and jittable; ``grads``
-        has the structure of ``params``.
+        has the structure of ``params``.  Examples x and y may be tuples or dicts of arrays if
+        the network and the loss take those, and may be sharded over a mesh of any kind.
 
     Example:
         >>> import jax.numpy as jnp, jaxnn
@@ -39,12 +43,26 @@ def value_and_grad(net: Layer, loss: Loss) -> ValueAndGrad:
         ([[-0.5, -1.0]], [-0.5])
     """
 
-    def by_hand(params: Params, x: Array, y: Array, key: Key | None = None) -> tuple[Array, Params]:
-        z, cache = net.forward(params, jnp.asarray(x), key)
+    def by_hand(
+        params: Params, x: Examples, y: Examples, key: Key | None = None
+    ) -> tuple[Array, Params]:
+        z, cache = net.forward(params, as_arrays(x), key)
         grads, _ = net.backward(params, cache, loss.gradient(z, y))
-        return loss(z, y), grads
+        return loss(z, y), like(params, grads)
 
-    return by_hand
+    return _on_any_mesh(by_hand)
+
+
+def cost_of(net: Layer, loss: Loss) -> Callable[..., Array]:
+    """The cost alone, ``(params, x, y, key=None) -> cost``."""
+
+    def cost(params: Params, x: Examples, y: Examples, key: Key | None = None) -> Array:
+        return loss(net.forward(params, as_arrays(x), key)[0], y)
+
+    def on_any_mesh(params: Params, x: Examples, y: Examples, key: Key | None = None) -> Array:
+        return automatic(cost, PartitionSpec(), params, x, y, key)
+
+    return on_any_mesh
 
 
 def value_and_grad_by_jax(net: Layer, loss: Loss) -> ValueAndGrad:
@@ -54,10 +72,7 @@ def value_and_grad_by_jax(net: Layer, loss: Loss) -> ValueAndGrad:
         ``(params, x, y, key=None) -> (cost, grads)``, as ``value_and_grad``.
     """
 
-    def cost(params: Params, x: Array, y: Array, key: Key | None = None) -> Array:
-        return loss(net.apply(params, x, key), y)
-
-    return jax.value_and_grad(cost)
+    return _on_any_mesh(jax.value_and_grad(cost_of(net, loss)))
 
 
 def hand(net: Layer) -> Callable[..., Array]:
@@ -78,19 +93,47 @@ def hand(net: Layer) -> Callable[..., Array]:
     """
 
     @jax.custom_vjp
-    def apply(params: Params, x: Array, key: Key | None) -> Array:
-        return net.apply(params, x, key)
+    def apply(params: Params, x: Examples, key: Key | None) -> Array:
+        return net.forward(params, x, key)[0]
 
-    def forward(params: Params, x: Array, key: Key | None) -> tuple[Array, Cache]:
+    def forward(params: Params, x: Examples, key: Key | None) -> tuple[Array, Cache]:
         y, cache = net.forward(params, x, key)
-        return y, (params, cache)
+        return y, (params, x, cache)
 
-    def backward(remembered: tuple[Params, Cache], dy: Array) -> tuple[Params, Array, None]:
-        return *net.backward(*remembered, dy), None
+    def backward(
+        remembered: tuple[Params, Examples, Cache], dy: Array
+    ) -> tuple[Params, Examples, None]:
+        params, x, cache = remembered
+        grads, dx = net.backward(params, cache, dy)
+        return like(params, grads), like(x, dx), None
 
     apply.defvjp(forward, backward)
 
-    def by_hand(params: Params, x: Array, key: Key | None = None) -> Array:
-        return apply(params, x, key)
+    def by_hand(params: Params, x: Examples, key: Key | None = None) -> Array:
+        return apply(params, as_arrays(x), key)
 
     return by_hand
+
+
+def _on_any_mesh(cost_and_grads: ValueAndGrad) -> ValueAndGrad:
+    """On a mesh with explicit axes too, where sums over a sharded batch are refused."""
+
+    def on_any_mesh(
+        params: Params, x: Examples, y: Examples, key: Key | None = None
+    ) -> tuple[Array, Params]:
+        specs = PartitionSpec(), specs_of(params)
+        return automatic(cost_and_grads, specs, params, x, y, key)
+
+    return on_any_mesh
+
+
+def like(tree: Any, values: Any) -> Any:
+    """``values`` with the containers of ``tree``: the rules of combinators return tuples."""
+    if values is None or jax.tree.structure(tree) == jax.tree.structure(values):
+        return values
+    if isinstance(tree, dict):
+        return type(tree)((name, like(child, values[name])) for name, child in tree.items())
+    if isinstance(tree, (list, tuple)):
+        children = [like(*pair) for pair in zip(tree, values, strict=True)]
+        return type(tree)(*children) if hasattr(tree, "_fields") else type(tree)(children)
+    return values

@@ -16,6 +16,7 @@ from jaxnn.layer import (
     expect_input,
     expect_params,
 )
+from jaxnn.sharding import data_parallel
 
 Initializer = initializers.Initializer
 
@@ -93,4 +94,4 @@ def dense(
         db = jnp.sum(rows_dz, axis=0, dtype=b.dtype)
         return {"W": dW, "b": db}, dz @ W.astype(dz.dtype)
 
-    return Dense(name, init, forward, backward)
+    return data_parallel(Dense(name, init, forward, backward), axes_in=1)

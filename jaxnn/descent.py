@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from jaxnn.examples import Examples, on_device
 from jaxnn.layer import Array, Key, Layer, Params
 from jaxnn.losses import Loss
 from jaxnn.span import Inside, Span, pays, span
-from jaxnn.training import GRADIENTS, Progress, State, as_arrays, check, chunks, fold_in, joined
+from jaxnn.training import GRADIENTS, Progress, State, check, chunks, fold_in, joined
+
+
+class Descent(NamedTuple):
+    """Where a descent is, in its own coordinates: the ``opt_state`` of its ``State``.
+
+    Attributes:
+        start: the network's parameters where the descent began.
+        params: those after the last step, ``Inside`` the span of the examples or not.
+        velocity: the V of momentum, of the same structure; () without momentum.
+    """
+
+    start: Params
+    params: Params | Inside
+    velocity: Any = ()
 
 
 def gradient_descent(
     net: Layer,
     loss: Loss,
     params: Params,
-    x: ArrayLike,
-    y: ArrayLike,
+    x: Examples,
+    y: Examples,
     *,
     learning_rate: ArrayLike,
     steps: int,
@@ -81,22 +96,25 @@ def gradient_descent(
         ['0.693', '0.474', '0.348']
     """
     check(gradient, steps=steps, chunk=chunk)
-    params, x, y = as_arrays(params, x, y)
-    if not x.size:
-        raise ValueError(f"expected at least one example, got x of shape {x.shape}")
+    params, x, y = jax.device_put(params), on_device(x), on_device(y)
+    for leaf in jax.tree.leaves(x):
+        if not leaf.size:
+            raise ValueError(f"expected at least one example, got x of shape {leaf.shape}")
     if state is None:
         state, basis = _begin(net, params, x, steps, momentum, in_span)
     else:
-        inside = state.opt_state and isinstance(state.opt_state[1][0], Inside)
-        basis = span(net, x) if inside else None
-    begun, moving = state.opt_state or (state.params, (state.params, ()))
+        basis = span(net, x) if isinstance(_descent(state).params, Inside) else None
+    descent = _descent(state)
+    moving = descent.params, descent.velocity
+    if not jax.tree.leaves(descent.velocity):  # momentum may begin after a plain descent
+        moving = descent.params, _velocity(momentum, descent.params)
     rates = (learning_rate, *(None if _none(rate) else rate for rate in (momentum, weight_decay)))
     costs = []
-    for start, count in chunks(state.step, steps, chunk if progress else steps):
+    for start, count in chunks(int(state.step), steps, chunk if progress else steps):
         moving, chunk_costs = _descend(
             *(net, loss, gradient, count), *(moving, basis.x if basis else x, y, rates, key, start)
         )
-        state = _state(start + count, basis, begun, moving)
+        state = _state(start + count, basis, Descent(descent.start, *moving))
         costs.append(chunk_costs)
         if progress:
             progress(state, chunk_costs)
@@ -124,15 +142,23 @@ def _begin(
 ) -> tuple[State, Span | None]:
     basis = span(net, x) if in_span or (in_span is None and pays(net, x, steps)) else None
     inside = basis.enter(params) if basis else params
-    velocity = () if _none(momentum) else jax.tree.map(jnp.zeros_like, inside)
-    return _state(0, basis, params, (inside, velocity)), basis
+    return _state(0, basis, Descent(params, inside, _velocity(momentum, inside))), basis
 
 
-def _state(step: int, basis: Span | None, begun: Params, moving: tuple[Any, Any]) -> State:
-    inside, velocity = moving
+def _state(step: int, basis: Span | None, descent: Descent) -> State:
+    """Without a span and a velocity the parameters are all there is to the state."""
     if basis:
-        return State(step, basis.leave(inside, begun) if step else begun, (begun, moving))
-    return State(step, inside, (begun, moving) if jax.tree.leaves(velocity) else ())
+        params = basis.leave(descent.params, descent.start) if step else descent.start
+        return State(step, params, descent)
+    return State(step, descent.params, descent if jax.tree.leaves(descent.velocity) else ())
+
+
+def _descent(state: State) -> Descent:
+    return Descent(*state.opt_state) if state.opt_state else Descent(state.params, state.params)
+
+
+def _velocity(momentum: ArrayLike, params: Params | Inside) -> Any:
+    return () if _none(momentum) else jax.tree.map(jnp.zeros_like, params)
 
 
 def _none(rate: ArrayLike) -> bool:
@@ -146,13 +172,13 @@ def _descend(
     loss: Loss,
     gradient: str,
     steps: int,
-    moving: tuple[Any, Any],
-    x: Array,
-    y: Array,
-    rates: tuple[ArrayLike, ArrayLike | None, ArrayLike | None],
+    moving: tuple[Params | Inside, Any],
+    x: Examples,
+    y: Examples,
+    rates: tuple[ArrayLike, Any, Any],  # None: without momentum, without decay
     key: Key | None,
     start: Array | int,
-) -> tuple[tuple[Any, Any], Array]:
+) -> tuple[tuple[Params | Inside, Any], Array]:
     """(params, velocity) after some steps; the velocity is () where there is no momentum."""
     cost_and_grads = GRADIENTS[gradient](net, loss)
     learning_rate, momentum, weight_decay = rates
@@ -165,11 +191,15 @@ def _descend(
             grads = Inside(grads, jnp.zeros_like(params.across))
         if weight_decay is not None:
             grads = jax.tree.map(
-                lambda dp, p: dp + weight_decay * p if p.ndim > 1 else dp, grads, params
+                lambda dp, p: dp + _times(weight_decay, p) if p.ndim > 1 else dp, grads, params
             )
         if momentum is not None:
-            grads = velocity = jax.tree.map(lambda v, dp: momentum * v + dp, velocity, grads)
-        params = jax.tree.map(lambda p, dp: (p - learning_rate * dp).astype(p.dtype), params, grads)
+            grads = velocity = jax.tree.map(
+                lambda v, dp: (_times(momentum, v) + dp).astype(v.dtype), velocity, grads
+            )
+        params = jax.tree.map(
+            lambda p, dp: (p - _times(learning_rate, dp)).astype(p.dtype), params, grads
+        )
         return (params, velocity), cost
 
     params, velocity = moving
@@ -179,3 +209,8 @@ def _descend(
         (descended, _), costs = jax.lax.scan(step, (params.params, velocity), numbers)
         return (params._replace(params=descended), velocity), costs
     return jax.lax.scan(step, moving, numbers)
+
+
+def _times(rate: ArrayLike, a: Array) -> Array:
+    """rate · a in the dtype of a, whatever kind of number the rate is."""
+    return jnp.asarray(rate, a.dtype) * a

@@ -26,6 +26,7 @@ from jaxnn.layer import (
     expect_params,
     sum_dtype,
 )
+from jaxnn.sharding import data_parallel
 
 
 @constructor
@@ -214,7 +215,7 @@ def _norm(
         }
         return dparams, dx.astype(x.dtype)
 
-    return Layer(name, init, forward, backward)
+    return data_parallel(Layer(name, init, forward, backward), axes_in=len(axes))
 
 
 def _centred(x: Array, mu: Array | None) -> Array:

@@ -36,6 +36,7 @@ from jax.core import Tracer
 
 from jaxnn.combinators.serial import Serial
 from jaxnn.dense import Dense
+from jaxnn.examples import Examples
 from jaxnn.flatten import flatten
 from jaxnn.layer import Array, Layer, Params
 
@@ -84,7 +85,7 @@ class Span(NamedTuple):
         return _at(self.place, params, lambda layer: {**layer, "W": jax.device_put(W)})
 
 
-def span(net: Layer, x: Array) -> Span:
+def span(net: Layer, x: Examples) -> Span:
     """The span of the examples of a network.
 
     Args:
@@ -112,8 +113,10 @@ def span(net: Layer, x: Array) -> Span:
     return Span(_first(net)[0], Q, R if x.ndim == 2 else R[:, None, None, :])
 
 
-def why_not(net: Layer, x: Array) -> str | None:
+def why_not(net: Layer, x: Examples) -> str | None:
     """Why descent in the span of the examples would not be the same; None if it is."""
+    if not isinstance(x, (jax.Array, np.ndarray)):
+        return "the examples are not one array"
     first = _first(net)[1]
     if not isinstance(first, Dense):
         return f"the first layer is {first.name}, not dense"
@@ -124,7 +127,7 @@ def why_not(net: Layer, x: Array) -> str | None:
     return None
 
 
-def pays(net: Layer, x: Array, steps: int) -> bool:
+def pays(net: Layer, x: Examples, steps: int) -> bool:
     """Whether a descent of so many steps gains by going through the span.
 
     The factorisation costs less than one step for every example.
@@ -179,6 +182,6 @@ def _at(place: tuple[int, ...], params: Params, change: Callable[[Params], Param
     if not place:
         return change(params)
     first, *rest = place
-    return tuple(
-        _at(tuple(rest), child, change) if i == first else child for i, child in enumerate(params)
-    )
+    children = list(params)
+    children[first] = _at(tuple(rest), children[first], change)
+    return children if isinstance(params, list) else tuple(children)

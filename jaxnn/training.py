@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.sharding import NamedSharding, PartitionSpec
-from jax.typing import ArrayLike
 
-from jaxnn.backprop import ValueAndGrad, value_and_grad, value_and_grad_by_jax
+from jaxnn.backprop import ValueAndGrad, cost_of, value_and_grad, value_and_grad_by_jax
+from jaxnn.examples import Examples, number_of, on_device, take
 from jaxnn.layer import Array, Key, Layer, Params
 from jaxnn.losses import Loss
 
@@ -41,8 +41,8 @@ def fit(
     net: Layer,
     loss: Loss,
     params: Params,
-    x: ArrayLike,
-    y: ArrayLike,
+    x: Examples,
+    y: Examples,
     *,
     optimizer: optax.GradientTransformation,
     batch_size: int,
@@ -61,7 +61,7 @@ def fit(
     Examples that lie on several devices are trained on by all of them, each with its part of
     every batch.  The costs are the same but for rounding::
 
-        mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+        mesh = jax.make_mesh((8,), ("data",))
         x, y = jax.device_put((x, y), jax.NamedSharding(mesh, jax.P("data")))
 
     Args:
@@ -99,17 +99,16 @@ def fit(
         (3.0, 1.0)
     """
     check(gradient, steps=steps, chunk=chunk, batch_size=batch_size)
-    params, x, y = as_arrays(params, x, y)
-    if len(x) != len(y):
-        raise ValueError(f"expected as many targets as examples, got {len(y)} for {len(x)}")
-    if batch_size > len(x):
-        raise ValueError(f"batch_size {batch_size} is more than the {len(x)} examples there are")
+    params, x, y = jax.device_put(params), on_device(x), on_device(y)
+    examples = number_of(x, y)
+    if batch_size > examples:
+        raise ValueError(f"batch_size {batch_size} is more than the {examples} examples there are")
     if state is None:
         state = State(0, params, optimizer.init(params))
     key_of_order, key_of_steps = jax.random.split(key)
     costs = []
-    for start, count in chunks(state.step, steps, chunk):
-        batches = _spread(_batches(key_of_order, len(x), batch_size, start, count), x)
+    for start, count in chunks(int(state.step), steps, chunk):
+        batches = _spread(_batches(key_of_order, examples, batch_size, start, count), x)
         params, opt_state, chunk_costs = _fit(
             *(net, loss, gradient, optimizer),
             *(state.params, state.opt_state, x, y, batches, key_of_steps, start),
@@ -129,26 +128,49 @@ def _fit(
     optimizer: optax.GradientTransformation,
     params: Params,
     opt_state: Any,
-    x: Array,
-    y: Array,
+    x: Examples,
+    y: Examples,
     batches: Array,
     key: Key,
     start: Array,
 ) -> tuple[Params, Any, Array]:
     import optax  # here, so that who only predicts does not wait for it
 
-    cost_and_grads = GRADIENTS[gradient](net, loss)
+    cost_and_grads, cost_alone = GRADIENTS[gradient](net, loss), cost_of(net, loss)
 
     def step(carry: tuple[Params, Any], of_step: tuple[Array, Array]) -> tuple[Any, Array]:
         params, opt_state = carry
         i, batch = of_step
-        cost, grads = cost_and_grads(params, x[batch], y[batch], fold_in(key, i))
-        updates, opt_state = optimizer.update(grads, opt_state, params)
+        key_of_step = fold_in(key, i)
+        examples = take((x, y), batch)
+        cost, grads = cost_and_grads(params, *examples, key_of_step)
+        updates, opt_state = update(
+            *(optimizer, grads, opt_state, params, cost),
+            lambda params: cost_alone(params, *examples, key_of_step),
+        )
         return (optax.apply_updates(params, updates), opt_state), cost
 
     steps = start + jnp.arange(len(batches))
     (params, opt_state), costs = jax.lax.scan(step, (params, opt_state), (steps, batches))
     return params, opt_state, costs
+
+
+def update(
+    optimizer: optax.GradientTransformation,
+    grads: Params,
+    opt_state: Any,
+    params: Params,
+    cost: Array,
+    cost_alone: Callable[[Params], Array],
+) -> tuple[Params, Any]:
+    """The optimizer's update, with all that one of optax may ask for."""
+    import optax
+
+    def value_fn(params: Params, obj_fn: Any = None) -> Array:
+        return cost_alone(params)  # line searches hand it the arguments of other transforms
+
+    wanted = {"value": cost, "grad": grads, "value_fn": value_fn, "obj_fn": value_fn}
+    return optax.with_extra_args_support(optimizer).update(grads, opt_state, params, **wanted)
 
 
 def _batches(key: Key, examples: int, batch_size: int, start: int, steps: int) -> np.ndarray:
@@ -166,8 +188,9 @@ def _batches(key: Key, examples: int, batch_size: int, start: int, steps: int) -
     return np.concatenate(orders)[first - offset : last - offset].reshape(steps, batch_size)
 
 
-def _spread(batches: np.ndarray, x: Array) -> np.ndarray | Array:
+def _spread(batches: np.ndarray, examples: Examples) -> np.ndarray | Array:
     """The indices, a part of each batch on every device that has a part of the examples."""
+    x = jax.tree.leaves(examples)[0]
     if isinstance(x, Tracer) or not isinstance(x.sharding, NamedSharding):
         return batches
     along = PartitionSpec(None, *x.sharding.spec[:1])
@@ -178,12 +201,6 @@ def chunks(start: int, steps: int, chunk: int) -> Iterator[tuple[int, int]]:
     """Start and length of every chunk."""
     for i in range(start, steps, chunk):
         yield i, min(chunk, steps - i)
-
-
-def as_arrays(params: Params, x: ArrayLike, y: ArrayLike) -> tuple[Params, Array, Array]:
-    """Params and data as JAX's arrays; unlike ``jnp.asarray``, without compiling anything."""
-    x, y = (a if isinstance(a, jax.Array) else np.asarray(a) for a in (x, y))
-    return jax.device_put((params, x, y))
 
 
 def joined(costs: list[Array]) -> Array:

@@ -1,4 +1,4 @@
-"""Two small trainings, in this process or, run as a program, in one of its own with N devices."""
+"""Three small trainings, in this process or, run as a program, in one of its own with N devices."""
 
 from __future__ import annotations
 
@@ -14,33 +14,43 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxnn
 
-NET = jaxnn.serial(jaxnn.dense(8), jaxnn.dropout(0.2), jaxnn.tanh, jaxnn.dense(1))
+NET = jaxnn.serial(
+    jaxnn.dense(8), jaxnn.dropout(0.2), jaxnn.layer_norm(), jaxnn.tanh, jaxnn.dense(1)
+)
 
 
-def trainings(devices: int) -> dict[str, Any]:
-    """Costs of full-batch descent and of Adam on minibatches, and a digest of all parameters."""
+def trainings(devices: int, axes: str = "Explicit") -> dict[str, Any]:
+    """Costs of full-batch descent, also in the span of wide examples, and of Adam on minibatches.
+
+    With them comes a digest of all parameters.
+    """
     rng = np.random.default_rng(0)
     x = rng.normal(size=(32, 3)).astype(np.float32)
     y = (x[:, :1] * x[:, 1:2] > 0).astype(np.float32)
-    start = NET.init(jax.random.key(0), x)
+    wide = rng.normal(size=(32, 70)).astype(np.float32)
+    start, wide_start = (NET.init(jax.random.key(0), like) for like in (x, wide))
     if devices > 1:
-        mesh = jax.make_mesh((devices,), ("data",), axis_types=(AxisType.Auto,))
-        x, y = jax.device_put((x, y), NamedSharding(mesh, PartitionSpec("data")))
+        mesh = jax.make_mesh((devices,), ("data",), axis_types=(getattr(AxisType, axes),))
+        x, wide, y = jax.device_put((x, wide, y), NamedSharding(mesh, PartitionSpec("data")))
         assert len(x.addressable_shards) == devices
     loss, key = jaxnn.binary_cross_entropy, jax.random.key(1)
     descended, costs = jaxnn.gradient_descent(
         NET, loss, start, x, y, learning_rate=0.5, steps=10, momentum=0.5, key=key
     )
-    fitted, more_costs = jaxnn.fit(
+    spanned, span_costs = jaxnn.gradient_descent(
+        NET, loss, wide_start, wide, y, learning_rate=0.5, steps=10, in_span=True, key=key
+    )
+    fitted, fit_costs = jaxnn.fit(
         NET, loss, start, x, y, optimizer=optax.adam(0.05), batch_size=16, steps=10, key=key,
         chunk=5,
     )  # fmt: skip
     digest = hashlib.sha256()
-    for leaf in jax.tree.leaves((descended, fitted)):
+    for leaf in jax.tree.leaves((descended, spanned, fitted)):
         digest.update(np.asarray(leaf).tobytes())
-    return {"descent": costs.tolist(), "fit": more_costs.tolist(), "digest": digest.hexdigest()}
+    costs_of = {"descent": costs, "span": span_costs, "fit": fit_costs}
+    return {name: c.tolist() for name, c in costs_of.items()} | {"digest": digest.hexdigest()}
 
 
 if __name__ == "__main__":
     jax.config.update("jax_num_cpu_devices", int(sys.argv[1]))
-    print(json.dumps(trainings(jax.device_count())))
+    print(json.dumps(trainings(jax.device_count(), *sys.argv[2:])))

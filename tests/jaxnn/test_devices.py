@@ -23,10 +23,10 @@ def here() -> dict[str, Any]:
     return on_devices.trainings(1)
 
 
-def elsewhere(devices: int) -> dict[str, Any]:
+def elsewhere(devices: int, axes: str = "Explicit") -> dict[str, Any]:
     """The trainings in a process of its own."""
     done = subprocess.run(
-        [sys.executable, on_devices.__file__, str(devices)],
+        [sys.executable, on_devices.__file__, str(devices), axes],
         env={**os.environ, "PYTHONPATH": str(Path(jaxnn.__file__).parents[1])},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -43,9 +43,11 @@ def test_the_same_seed_gives_the_same_run_in_another_process(here) -> None:
     assert elsewhere(1) == here
 
 
-def test_eight_devices_give_the_same_costs_as_one(here) -> None:
-    spread = elsewhere(8)
-    for name in ("descent", "fit"):
+@pytest.mark.parametrize("axes", ["Explicit", "Auto"])
+def test_eight_devices_give_the_same_costs_as_one(here, axes: str) -> None:
+    """Whether the axes of the mesh are explicit, as ``jax.make_mesh`` makes them, or automatic."""
+    spread = elsewhere(8, axes)
+    for name in ("descent", "span", "fit"):
         np.testing.assert_allclose(spread[name], here[name], rtol=1e-5)
         assert here[name][-1] < here[name][0]
 
