@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from jaxnn.backprop import ValueAndGrad, cost_of, value_and_grad, value_and_grad
 from jaxnn.examples import Examples, number_of, on_device, take
 from jaxnn.layer import Array, Key, Layer, Params
 from jaxnn.losses import Loss
+from jaxnn.optimizer import same_types, update
 
 if TYPE_CHECKING:
     import optax
@@ -34,6 +35,7 @@ class State(NamedTuple):
     opt_state: Any = ()
 
 
+Carry: TypeAlias = tuple[Params, Any]  # parameters and the optimizer's state
 Progress = Callable[[State, Array], None]
 
 
@@ -134,43 +136,30 @@ def _fit(
     key: Key,
     start: Array,
 ) -> tuple[Params, Any, Array]:
-    import optax  # here, so that who only predicts does not wait for it
-
     cost_and_grads, cost_alone = GRADIENTS[gradient](net, loss), cost_of(net, loss)
 
-    def step(carry: tuple[Params, Any], of_step: tuple[Array, Array]) -> tuple[Any, Array]:
-        params, opt_state = carry
-        i, batch = of_step
-        key_of_step = fold_in(key, i)
-        examples = take((x, y), batch)
-        cost, grads = cost_and_grads(params, *examples, key_of_step)
-        updates, opt_state = update(
-            *(optimizer, grads, opt_state, params, cost),
-            lambda params: cost_alone(params, *examples, key_of_step),
+    def after(carry: Carry, cost: Array, grads: Params, i: Array, batch: Array) -> Carry:
+        at = *take((x, y), batch), fold_in(key, i)
+        return update(
+            *(optimizer, *carry, cost, grads),
+            lambda params: cost_alone(params, *at),
+            lambda params: cost_and_grads(params, *at)[1],
         )
-        return (optax.apply_updates(params, updates), opt_state), cost
 
-    steps = start + jnp.arange(len(batches))
-    (params, opt_state), costs = jax.lax.scan(step, (params, opt_state), (steps, batches))
+    def step(carry: Carry, of_step: tuple[Array, Array]) -> tuple[Carry, Array]:
+        i, batch = of_step
+        cost, grads = cost_and_grads(carry[0], *take((x, y), batch), fold_in(key, i))
+        return after(carry, cost, grads, i, batch), cost
+
+    carry, numbers = (params, opt_state), start + jnp.arange(len(batches))
+    cost = jax.ShapeDtypeStruct((), jnp.float32)
+    if same_types(carry, jax.eval_shape(after, carry, cost, params, numbers[0], batches[0])):
+        (params, opt_state), costs = jax.lax.scan(step, carry, (numbers, batches))
+    else:  # the optimizer's state gets its dtypes, or all of its arrays, with the first update
+        carry, first_cost = step(carry, (numbers[0], batches[0]))
+        (params, opt_state), costs = jax.lax.scan(step, carry, (numbers[1:], batches[1:]))
+        costs = jnp.concatenate([first_cost[None], costs])
     return params, opt_state, costs
-
-
-def update(
-    optimizer: optax.GradientTransformation,
-    grads: Params,
-    opt_state: Any,
-    params: Params,
-    cost: Array,
-    cost_alone: Callable[[Params], Array],
-) -> tuple[Params, Any]:
-    """The optimizer's update, with all that one of optax may ask for."""
-    import optax
-
-    def value_fn(params: Params, obj_fn: Any = None) -> Array:
-        return cost_alone(params)  # line searches hand it the arguments of other transforms
-
-    wanted = {"value": cost, "grad": grads, "value_fn": value_fn, "obj_fn": value_fn}
-    return optax.with_extra_args_support(optimizer).update(grads, opt_state, params, **wanted)
 
 
 def _batches(key: Key, examples: int, batch_size: int, start: int, steps: int) -> np.ndarray:
