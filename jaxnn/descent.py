@@ -62,7 +62,7 @@ def gradient_descent(
         net: the network; ends in logits.
         loss: one of ``jaxnn.losses``.
         params: where the descent starts; they are not changed.
-        x: all examples; on several devices if they are (see ``jaxnn.fit``).
+        x: all examples, in one array or several, on one device or several (see ``jaxnn.fit``).
         y: their targets.
         learning_rate: the lecture's α.
         steps: how many updates, counted from the start of the descent.

@@ -63,4 +63,9 @@ def automatic(f: Callable[..., Any], specs: Any, *args: Any) -> Any:
         specs,
         is_leaf=lambda spec: isinstance(spec, PartitionSpec),
     )
-    return jax.sharding.auto_axes(f, axes=mesh.axis_names, out_sharding=out)(*args)
+    explicit = tuple(
+        name
+        for name, kind in zip(mesh.axis_names, mesh.axis_types, strict=True)
+        if kind is AxisType.Explicit
+    )
+    return jax.sharding.auto_axes(f, axes=explicit, out_sharding=out)(*args)

@@ -70,10 +70,12 @@ def fit(
         net: the network; ends in logits.
         loss: one of ``jaxnn.losses``.
         params: where the training starts; they are not changed.
-        x: all examples.
-        y: their targets.
-        optimizer: for example ``optax.adam(1e-3)``.
-        batch_size: examples a step, at most ``len(x)``.
+        x: all examples: an array, or a tuple or dict of arrays that have the examples as their
+            leading axis.
+        y: their targets, likewise.
+        optimizer: for example ``optax.adam(1e-3)``.  One that wants the cost or its function,
+            such as ``optax.lbfgs()``, is given those of the batch.
+        batch_size: examples a step, at most as many as there are.
         steps: how many updates, counted from the start of the training.
         key: decides the order of the examples and the randomness of dropout; the same key
             gives the same training.
@@ -88,7 +90,8 @@ def fit(
         before its update.
 
     Raises:
-        ValueError: when the batch size does not fit the examples or their devices.
+        ValueError: when the batch size does not fit the examples or their devices, or the arrays
+            of examples and targets have different lengths.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxnn, optax

@@ -133,3 +133,103 @@ def test_a_learning_rate_too_high_shows_in_the_costs() -> None:
     )
     assert np.isfinite(costs[0])
     assert not np.isfinite(costs[-1])
+
+
+RATES = {
+    "float": float,
+    "np.float64": np.float64,
+    "np.float32": np.float32,
+    "jnp.float32": jnp.float32,
+    "bfloat16": lambda rate: jnp.asarray(rate, jnp.bfloat16),
+    "array": np.array,
+}
+
+
+@pytest.mark.usefixtures("compiled_quickly")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_rates_of_every_type_make_the_same_descent(dtype: str) -> None:
+    """The rates are numbers of bfloat16, so that no type rounds them; the oracle is NumPy's."""
+    net, start = jaxnn.dense(1), {"W": np.ones((1, 2), np.float32), "b": np.zeros(1, np.float32)}
+    start = jax.tree.map(lambda p: jnp.asarray(p, dtype), start)
+    rates = {"learning_rate": 0.125, "momentum": 0.5, "weight_decay": 0.25}
+    W, b = np.ones((1, 2)), np.zeros(1)
+    V, v = np.zeros((1, 2)), np.zeros(1)
+    for _ in range(4):
+        dZ = 2 * (X @ W.T + b - Y) / len(X)
+        V, v = 0.5 * V + dZ.T @ X + 0.25 * W, 0.5 * v + dZ.sum(axis=0)
+        W, b = W - 0.125 * V, b - 0.125 * v
+    ends = []
+    for kind in RATES.values():
+        params, costs = jaxnn.gradient_descent(
+            net, jaxnn.mean_squared_error, start, jnp.asarray(X, dtype), Y, steps=4,
+            **{name: kind(rate) for name, rate in rates.items()},
+        )  # fmt: skip
+        assert params["W"].dtype == params["b"].dtype == dtype
+        assert costs.shape == (4,)
+        ends.append(params)
+    assert all(same(end, ends[0]) for end in ends)
+    tolerance = 1e-6 if dtype == "float32" else 0.02
+    np.testing.assert_allclose(np.asarray(ends[0]["W"], float), W, atol=tolerance)
+    np.testing.assert_allclose(np.asarray(ends[0]["b"], float), b, atol=tolerance)
+
+
+@pytest.mark.usefixtures("compiled_quickly")
+def test_descent_under_vmap_over_every_rate_with_narrow_parameters() -> None:
+    net = jaxnn.dense(1)
+    start = jax.tree.map(lambda p: p.astype(jnp.bfloat16), net.init(jax.random.key(0), X))
+
+    def descend(rate, momentum, decay):
+        return jaxnn.gradient_descent(
+            net, LOSS, start, jnp.asarray(X, jnp.bfloat16), Y, learning_rate=rate,
+            momentum=momentum, weight_decay=decay, steps=3,
+        )[1]  # fmt: skip
+
+    rates = jnp.array([[0.5, 0.5, 0.0], [0.25, 0.0, 0.5]])
+    together = jax.vmap(descend)(*rates.T)
+    for row, costs in zip(rates.tolist(), together, strict=True):
+        np.testing.assert_allclose(costs, descend(*row), rtol=2e-2)
+
+
+@pytest.mark.usefixtures("compiled_quickly")
+def test_momentum_may_begin_after_a_plain_descent() -> None:
+    how = {"learning_rate": 0.1, "chunk": 5, "progress": lambda state, _: states.append(state)}
+    states: list[jaxnn.State] = []
+    jaxnn.gradient_descent(NET, LOSS, START, X, Y, steps=5, **how)
+    params, _ = jaxnn.gradient_descent(
+        NET, LOSS, START, X, Y, steps=10, momentum=0.5, state=states[-1], **how
+    )
+    expected, _ = jaxnn.gradient_descent(
+        NET, LOSS, states[0].params, X, Y, steps=5, momentum=0.5, learning_rate=0.1
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), params, expected)
+
+
+@pytest.mark.usefixtures("compiled_quickly")
+@pytest.mark.parametrize("how", ["fit", "descent", "span"])
+def test_a_state_restored_leaf_by_leaf_goes_on_to_the_same_bits(how: str) -> None:
+    """As a file gives it back: arrays of NumPy in the structure of the state."""
+    x = RNG.normal(size=(30, 64)).astype(np.float32) if how == "span" else X
+    start, states = NET.init(jax.random.key(0), x), []
+
+    def train(state=None):
+        common = {
+            "key": jax.random.key(3), "chunk": 4, "steps": 8, "state": state,
+            "progress": lambda state, _: states.append(state),
+        }  # fmt: skip
+        if how == "fit":
+            optimizer = optax.chain(optax.clip(1.0), optax.adam(0.01))
+            return jaxnn.fit(NET, LOSS, start, x, Y, optimizer=optimizer, batch_size=7, **common)
+        return jaxnn.gradient_descent(
+            NET, LOSS, start, x, Y, learning_rate=0.1, momentum=0.9, in_span=how == "span",
+            **common,
+        )  # fmt: skip
+
+    whole, costs = train()
+    leaves, structure = jax.tree.flatten(states[0])
+    assert all(isinstance(leaf, (int, jax.Array, np.ndarray)) for leaf in leaves)
+    for step in (np.asarray, np.int64, int):  # the step is the first leaf
+        restored = [step(leaves[0]), *(np.array(leaf) for leaf in leaves[1:])]
+        rest, rest_costs = train(jax.tree.unflatten(structure, restored))
+        assert same(rest, whole)
+        assert same(rest_costs, costs[4:])
+        assert same(states[-1], states[1])
