@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 Array: TypeAlias = jax.Array
 Key: TypeAlias = jax.Array
