@@ -11,33 +11,26 @@ This pays where products of matrices are faster than convolutions: on a CPU, wit
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 
 import jax.numpy as jnp
 from jax import lax
 
+from jaxnn.geometry import Geometry, Pads, Stride, output_size
 from jaxnn.layer import Array
 from jaxnn.parts import by_parts, pictures_of
-from jaxnn.window import (
-    Pads,
-    Stride,
-    from_blocks,
-    output_size,
-    places,
-    put,
-    see,
-    to_blocks,
-    with_bias,
-)
+from jaxnn.window import from_blocks, places, put, see, to_blocks, with_bias
 
 BLOCKS = 4096  # at a time
 
 
-def convolve(x: Array, W: Array, b: Array | None, stride: Stride, pads: Pads) -> Array:
+def convolve(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
     """x (N, H, W, C) convolved with W (h, w, C, n), plus b; the stride divides the window."""
+    stride, pads = geometry.stride, geometry.pads
     size = output_size(x.shape, W.shape, stride, pads)
     kernel, where = _kernel(W, stride)
-    side_by_side = kernel.swapaxes(0, 1).reshape(kernel.shape[1], -1)
+    side_by_side = kernel.swapaxes(0, 1).reshape(kernel.shape[1], len(where) * W.shape[3])
 
     def of_part(x: Array) -> Array:
         blocks = to_blocks(_pad(x, _whole(x.shape, W.shape, stride, pads)), stride)
@@ -49,32 +42,31 @@ def convolve(x: Array, W: Array, b: Array | None, stride: Stride, pads: Pads) ->
     return by_parts(lambda _, x: (None, of_part(x)), None, _part(where, size, x), x)[1]
 
 
-def convolve_backward(
-    x: Array, W: Array, dy: Array, stride: Stride, pads: Pads, dtype: jnp.dtype
-) -> tuple[Array, Array]:
-    """(dW, dx) of ``convolve``; dW in ``dtype``."""
+def convolve_backward(x: Array, W: Array, dy: Array, geometry: Geometry) -> tuple[Array, Array]:
+    """(dW, dx) of ``convolve``."""
+    stride, pads = geometry.stride, geometry.pads
     size = dy.shape[1:3]
     kernel, where = _kernel(W, stride)
     around = _whole(x.shape, W.shape, stride, pads)
     back = [(-lo, -hi) for lo, hi in around]
 
     def of_part(dK: Array, x: Array, dy: Array) -> tuple[Array, Array]:
-        blocks, rows = to_blocks(_pad(x, around), stride), dy.reshape(-1, dy.shape[-1])
-        pixels = blocks.shape[-1]
+        blocks, outputs = to_blocks(_pad(x, around), stride), math.prod(dy.shape[:3])
+        rows, pixels = dy.reshape(outputs, dy.shape[3]), blocks.shape[3]
 
         def at_place(at: Array) -> Array:  # compiled once for all places
-            seen = lax.dynamic_slice(blocks, (0, *at, 0), (len(x), *size, pixels))
-            return jnp.matmul(seen.reshape(-1, pixels).T, rows, preferred_element_type=dtype)
+            seen = lax.dynamic_slice(blocks, (0, *at, 0), (x.shape[0], *size, pixels))
+            return jnp.matmul(seen.reshape(outputs, pixels).T, rows)
 
         dK += lax.map(at_place, jnp.array(where))
-        by_place = jnp.matmul(dy, kernel.reshape(-1, dy.shape[-1]).T)
+        by_place = jnp.matmul(dy, kernel.reshape(-1, dy.shape[3]).T)
         by_place = by_place.reshape(*dy.shape[:3], len(where), pixels)
         shown = [
             put(by_place[..., k, :], at, (1, 1), blocks.shape[1:3]) for k, at in enumerate(where)
         ]
         return dK, _pad(from_blocks(functools.reduce(jnp.add, shown), stride), back)
 
-    start = jnp.zeros(kernel.shape, dtype)
+    start = jnp.zeros(kernel.shape, x.dtype)
     dK, dx = by_parts(of_part, start, _part(where, size, x), x, dy)
     (h, w), (s, t) = W.shape[:2], stride
     dW = dK.reshape(h // s, w // t, s, t, *W.shape[2:]).swapaxes(1, 2)
@@ -91,7 +83,7 @@ def _kernel(W: Array, stride: Stride) -> tuple[Array, list[tuple[int, int]]]:
 
 def _part(where: Sequence[tuple[int, int]], size: Sequence[int], x: Array) -> int:
     """How many pictures at a time: what a window of one place sees is no larger than they are."""
-    return len(x) if len(where) == 1 else pictures_of(BLOCKS, size)
+    return x.shape[0] if len(where) == 1 else pictures_of(BLOCKS, size)
 
 
 def _whole(

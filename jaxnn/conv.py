@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 from jax.nn import initializers
 
-from jaxnn.convolution import Geometry, convolve, convolve_backward
+from jaxnn.convolution import convolve, convolve_backward
+from jaxnn.geometry import (
+    Geometry,
+    Padding,
+    Size,
+    check_padding,
+    expect_count,
+    height_width,
+    pads_in_pixels,
+)
 from jaxnn.layer import (
     Array,
     Key,
@@ -17,7 +27,8 @@ from jaxnn.layer import (
     expect_input,
     expect_params,
 )
-from jaxnn.window import Padding, Size, check_padding, height_width, pads_in_pixels
+from jaxnn.sharding import data_parallel
+from jaxnn.window import as_images, precise, with_batch_of
 
 Initializer = initializers.Initializer
 
@@ -94,21 +105,23 @@ def conv(
             >>> dparams["W"].ravel().tolist(), dx.ravel().tolist()
             ([3.0, 6.0], [1.0, 1.0, 0.0])
     """
+    n_out = expect_count("conv", "n_out", n_out)
     name = f"conv({n_out})"
-    if n_out < 1 or groups < 1 or n_out % groups:
-        raise LayerError(f"{name}: expected groups that divide the outputs, got {groups}")
+    groups = expect_count(name, "groups", groups)
+    if n_out % groups:
+        raise LayerError(f"{name}: expected groups that divide the {n_out} outputs, got {groups}")
     k, s = height_width(name, "window", window), height_width(name, "stride", stride)
-    check_padding(name, padding)
-
+    padding = check_padding(name, padding)
     names = ("W", "b") if bias else ("W",)
 
     def init(key: Key, x: Shaped) -> dict[str, Array]:
         expect_input(name, x, "H", "W", "C_in")
         n_in = x.shape[-1]
-        expect(n_in % groups == 0, name, f"channels that {groups} groups divide", x)
+        expect(n_in > 0 and n_in % groups == 0, name, f"channels that {groups} groups divide", x)
         dtype = jnp.zeros(()).dtype
-        W = W_init(key, (*k, n_in // groups, n_out), dtype)
-        return {"W": W, "b": b_init(key, (n_out,), dtype)} if bias else {"W": W}
+        key_W, key_b = jax.random.split(key)
+        W = W_init(key_W, (*k, n_in // groups, n_out), dtype)
+        return {"W": W, "b": b_init(key_b, (n_out,), dtype)} if bias else {"W": W}
 
     def kernel(params: dict[str, Array], dtype: jnp.dtype) -> Array:
         W = _standardized(params["W"])[0] if standardize else params["W"]
@@ -120,27 +133,24 @@ def conv(
     def forward(params: dict[str, Array], x: Array, key: Key | None = None) -> tuple[Array, Array]:
         W, *_ = expect_params(name, params, *names)
         expect_input(name, x, "H", "W", W.shape[2] * groups)
-        b = params["b"].astype(x.dtype) if bias else None
-        y = convolve(x.reshape(-1, *x.shape[-3:]), kernel(params, x.dtype), b, geometry(x))
-        return y.reshape(*x.shape[:-3], *y.shape[1:]), x
+        b = params["b"].astype(precise(x.dtype)) if bias else None
+        y = convolve(as_images(x), kernel(params, x.dtype), b, geometry(x))
+        return with_batch_of(x, y), x
 
     def backward(params: dict[str, Array], x: Array, dy: Array) -> tuple[dict[str, Array], Array]:
-        pictures, dy = x.reshape(-1, *x.shape[-3:]), dy.reshape(-1, *dy.shape[-3:])
-        # The sums over pixels and examples are kept in the dtype of the parameters.
-        dW, dx = convolve_backward(
-            pictures, kernel(params, dy.dtype), dy, geometry(x), params["W"].dtype
-        )
+        dy = as_images(dy)
+        dW, dx = convolve_backward(as_images(x), kernel(params, x.dtype), dy, geometry(x))
         dparams = {"W": _standardized_backward(params["W"], dW) if standardize else dW}
         if bias:
-            dparams["b"] = jnp.sum(dy, axis=(0, 1, 2), dtype=params["b"].dtype)
-        return dparams, dx.reshape(x.shape)
+            dparams["b"] = jnp.sum(dy, axis=(0, 1, 2), dtype=precise(dy.dtype))
+        return {n: d.astype(params[n].dtype) for n, d in dparams.items()}, dx.reshape(x.shape)
 
-    return Layer(name, init, forward, backward)
+    return data_parallel(Layer(name, init, forward, backward), 3)
 
 
 def _standardized(W: Array) -> tuple[Array, Array]:
     """Each filter of mean 0 and length 1, and the length it had without its mean."""
-    over = (0, 1, 2)
+    over, W = (0, 1, 2), W.astype(precise(W.dtype))
     v = W - jnp.broadcast_to(jnp.mean(W, over, keepdims=True), W.shape)
     r = jnp.sqrt(jnp.sum(v * v, over, keepdims=True) + 1e-8)
     r = jnp.broadcast_to(r, W.shape)
@@ -151,6 +161,7 @@ def _standardized_backward(W: Array, dW_hat: Array) -> Array:
     """dW from dŴ."""
     over = (0, 1, 2)
     W_hat, r = _standardized(W)
+    dW_hat = dW_hat.astype(r.dtype)
     along = jnp.sum(dW_hat * W_hat, over, keepdims=True)
     dv = (dW_hat - W_hat * jnp.broadcast_to(along, W.shape)) / r
     return dv - jnp.broadcast_to(jnp.mean(dv, over, keepdims=True), W.shape)

@@ -5,54 +5,52 @@ This pays on a CPU, with XLA, whose convolutions are made for many channels.
 
 from __future__ import annotations
 
-import functools
+from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
 
+from jaxnn.geometry import Geometry, Stride, output_size, pads_around_dy
 from jaxnn.layer import Array
 from jaxnn.parts import by_parts, pictures_of
-from jaxnn.window import (
-    Pads,
-    Stride,
-    output_size,
-    pads_around_dy,
-    places,
-    see,
-    seen_by_place,
-    with_bias,
-)
+from jaxnn.window import over_places, see, with_bias
 
 PIXELS = 1024  # of the output, at a time
 
 
-def convolve(x: Array, W: Array, b: Array | None, stride: Stride, pads: Pads) -> Array:
+def convolve(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
     """x (N, H, W, C) convolved with W (h, w, 1, C), plus b."""
-    x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-    return with_bias(_sum_over_window(x, W, stride), b)
+    x = jnp.pad(x, ((0, 0), *geometry.pads, (0, 0)))
+    return with_bias(_sum_over_window(x, W, geometry.stride), b)
 
 
-def convolve_backward(
-    x: Array, W: Array, dy: Array, stride: Stride, pads: Pads, dtype: jnp.dtype
-) -> tuple[Array, Array]:
-    """(dW, dx) of ``convolve``; dW in ``dtype``."""
+def convolve_backward(x: Array, W: Array, dy: Array, geometry: Geometry) -> tuple[Array, Array]:
+    """(dW, dx) of ``convolve``."""
+    stride, pads = geometry.stride, geometry.pads
     around = pads_around_dy(W.shape[:2], dy.shape, x.shape, stride, pads)
     spread = [(lo, hi, s - 1) for (lo, hi), s in zip(around, stride, strict=True)]
     turned = jnp.flip(W, (0, 1))
 
     def of_part(dW: Array, x: Array, dy: Array) -> tuple[Array, Array]:
-        seen = seen_by_place(x, W.shape, dy.shape[1:3], stride, pads)
-        dW += jnp.stack([jnp.sum(s * dy, axis=(0, 1, 2), dtype=dtype) for s in seen])
-        dy = lax.pad(dy, jnp.zeros((), dy.dtype), [(0, 0, 0), *spread, (0, 0, 0)])
-        return dW, _sum_over_window(dy, turned, (1, 1))
+        x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
 
-    start = jnp.zeros((W.shape[0] * W.shape[1], W.shape[3]), dtype)
+        def at_place(_: None, at: Any) -> tuple[None, Array]:
+            return None, jnp.sum(see(x, at, stride, dy.shape[1:3]) * dy, axis=(0, 1, 2))
+
+        dW += over_places(at_place, None, W.shape[:2])[1]
+        zeros_between = lax.pad(dy, jnp.zeros((), dy.dtype), [(0, 0, 0), *spread, (0, 0, 0)])
+        return dW, _sum_over_window(zeros_between, turned, (1, 1))
+
+    start = jnp.zeros((W.shape[0] * W.shape[1], W.shape[3]), x.dtype)
     dW, dx = by_parts(of_part, start, pictures_of(PIXELS, dy.shape[1:3]), x, dy)
     return dW.reshape(W.shape), dx
 
 
 def _sum_over_window(x: Array, W: Array, stride: Stride) -> Array:
     n = output_size(x.shape, W.shape, stride, ((0, 0), (0, 0)))
-    w = W.reshape(*W.shape[:2], 1, 1, 1, -1)
-    parts = [see(x, at, stride, n) * w[at] for at in places(W.shape)]
-    return functools.reduce(jnp.add, parts)
+    w = W.reshape(*W.shape[:2], 1, 1, 1, W.shape[3])
+
+    def step(y: Array, at: Any) -> tuple[Array, None]:
+        return y + see(x, at, stride, n) * w[tuple(at)], None
+
+    return over_places(step, jnp.zeros((x.shape[0], *n, x.shape[3]), x.dtype), W.shape[:2])[0]

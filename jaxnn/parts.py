@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.export import is_symbolic_dim
 
 from jaxnn.layer import Array, Shaped
 
@@ -27,12 +28,14 @@ def by_parts(
     What windows see is several times the size of the pictures: of a part, it can stay in the
     processor's cache.  Without a total, a y of the shape of the pictures takes their place.
     """
-    size = len(arrays[0])
+    size = arrays[0].shape[0]
+    if is_symbolic_dim(size) or size <= part:
+        return of_part(total, *arrays)
     part = next((p for p in range(part, part // 2, -1) if size % p == 0), part)
     count = size // part * part
-    if count <= part:
+    if count == part:
         return of_part(total, *arrays)
-    whole = tuple(a[:count].reshape(-1, part, *a.shape[1:]) for a in arrays)
+    whole = tuple(a[:count].reshape(count // part, part, *a.shape[1:]) for a in arrays)
     _, like = jax.eval_shape(of_part, total, *(a[0] for a in whole))
 
     def begin(y: Shaped) -> Array:

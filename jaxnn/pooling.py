@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
 
+from jaxnn.geometry import (
+    Padding,
+    Pads,
+    Size,
+    Stride,
+    check_padding,
+    expect_count,
+    expect_pixels,
+    height_width,
+    output_size,
+    pads_around_dy,
+    pads_in_pixels,
+)
 from jaxnn.layer import (
     Array,
     Key,
     Layer,
-    LayerError,
     Static,
     constant,
     constructor,
@@ -19,17 +32,22 @@ from jaxnn.layer import (
     expect_input,
     no_params,
 )
+from jaxnn.sharding import data_parallel
 from jaxnn.window import (
-    Padding,
-    Size,
-    check_padding,
+    as_images,
     from_blocks,
-    height_width,
-    pads_in_pixels,
+    over_places,
     places,
+    precise,
     put,
     see,
     to_blocks,
+    with_batch_of,
+)
+
+NONE = (0, 0)  # padding
+SMALL = (
+    9  # places of a window, up to which one pass is faster than one over rows and one over columns
 )
 
 
@@ -43,7 +61,8 @@ def max_pool(window: Size = 2, stride: Size | None = None, padding: Padding = "V
         backward   dx = Σ dy over the windows in which this pixel is the largest
 
     Where several pixels of a window are equal and largest, all of dy goes to the first of
-    them, row by row: JAX's convention too.  The padding is never the largest.
+    them, row by row: JAX's convention too.  The padding is never the largest, and every window
+    sees at least one pixel.
 
     Args:
         window: height and width of the window; one number for both.
@@ -55,7 +74,7 @@ def max_pool(window: Size = 2, stride: Size | None = None, padding: Padding = "V
 
     Raises:
         LayerError: when the input is not (..., H, W, C) of a floating dtype or smaller than
-            the window.
+            the window, or a window sees nothing but padding.
 
     Source: Ranzato et al. 2007, "Unsupervised learning of invariant feature hierarchies".
 
@@ -68,45 +87,63 @@ def max_pool(window: Size = 2, stride: Size | None = None, padding: Padding = "V
         ([5.0], [0.0, 0.0, 1.0, 0.0])
     """
     name = "max_pool"
-    h, w = height_width(name, "window", window)
-    steps = (h, w) if stride is None else height_width(name, "stride", stride)
-    check_padding(name, padding)
+    k = height_width(name, "window", window)
+    steps = k if stride is None else height_width(name, "stride", stride)
+    padding = check_padding(name, padding)
+    # Of a large window, the largest of each of its rows, then the largest of these.
+    small = k[0] * k[1] <= SMALL
+    rows, columns = ((1, k[1]), (1, steps[1])), ((k[0], 1), (steps[0], 1))
 
     def forward(
         params: tuple[()], x: Array, key: Key | None = None
     ) -> tuple[Array, tuple[Array, Array]]:
         expect_input(name, x, "H", "W", "C")
-        pads = pads_in_pixels(name, x, (h, w), steps, padding)
-        pictures = x.reshape(-1, *x.shape[-3:])
-        y = lax.reduce_window(
-            pictures,
-            -jnp.inf,
-            lax.max,
-            (1, h, w, 1),
-            (1, *steps, 1),
-            ((0, 0), *pads, (0, 0)),
-        )
-        return y.reshape(*x.shape[:-3], *y.shape[1:]), (x, y)
+        pads = pads_in_pixels(name, x, k, steps, padding)
+        expect_pixels(name, x, k, steps, pads)
+        y = as_images(x)
+        if small:
+            y = _largest(y, k, steps, pads)
+        else:
+            y = _largest(y, *rows, (NONE, pads[1]))
+            y = _largest(y, *columns, (pads[0], NONE))
+        y = with_batch_of(x, y)
+        return y, (x, y)
 
     def backward(
         params: tuple[()], cache: tuple[Array, Array], dy: Array
     ) -> tuple[tuple[()], Array]:
         x, y = cache
-        pads = pads_in_pixels(name, x, (h, w), steps, padding)
-        padded = jnp.pad(
-            x.reshape(-1, *x.shape[-3:]), ((0, 0), *pads, (0, 0)), constant_values=-jnp.inf
-        )
-        dy = dy.reshape(y.shape)
-        dx, given = jnp.zeros_like(padded), jnp.zeros(y.shape, bool)
-        for at in places((h, w)):
-            here = (see(padded, at, steps, y.shape[1:3]) == y) & ~given
-            given = given | here
-            dx = dx + put(jnp.where(here, dy, 0), at, steps, padded.shape[1:3])
-        (above, _), (left, _) = pads
+        (above, below), (left, right) = pads_in_pixels(name, x, k, steps, padding)
+        around = ((0, 0), (above, below), (left, right), (0, 0))
+        padded = jnp.pad(as_images(x), around, constant_values=-jnp.inf)
+        y, dy = as_images(y), as_images(dy).astype(precise(dy.dtype))
+        if small:
+            dx = _to_largest(padded, y, dy, k, steps)
+        else:
+            of_row = _largest(padded, *rows, (NONE, NONE))
+            dx = _to_largest(padded, of_row, _to_largest(of_row, y, dy, *columns), *rows)
         dx = dx[:, above : above + x.shape[-3], left : left + x.shape[-2]]
-        return (), dx.reshape(x.shape)
+        return (), dx.reshape(x.shape).astype(x.dtype)
 
-    return Layer(name, no_params, forward, backward)
+    return data_parallel(Layer(name, no_params, forward, backward), 3)
+
+
+def _largest(x: Array, window: Stride, stride: Stride, pads: Pads) -> Array:
+    """The largest pixel of each window of x (N, H, W, C)."""
+    around = ((0, 0), *pads, (0, 0))
+    return lax.reduce_window(x, -jnp.inf, lax.max, (1, *window, 1), (1, *stride, 1), around)
+
+
+def _to_largest(x: Array, y: Array, dy: Array, window: Stride, stride: Stride) -> Array:
+    """dy (N, H', W', C), for each window at the first pixel of x (N, H, W, C) that is y."""
+
+    def step(carry: tuple[Array, Array], at: Any) -> tuple[tuple[Array, Array], None]:
+        dx, taken = carry
+        here = (see(x, at, stride, y.shape[1:3]) == y) & ~taken
+        return (dx + put(jnp.where(here, dy, 0), at, stride, x.shape[1:3]), taken | here), None
+
+    start = jnp.zeros(x.shape, dy.dtype), jnp.zeros(y.shape, bool)
+    return over_places(step, start, window, SMALL)[0][0]
 
 
 @constructor
@@ -139,27 +176,43 @@ def average_pool(window: Size = 2, stride: Size | None = None) -> Layer:
         [2.5, 4.5]
     """
     name = "average_pool"
-    h, w = height_width(name, "window", window)
-    steps = (h, w) if stride is None else height_width(name, "stride", stride)
-    where = places((h, w))
+    k = height_width(name, "window", window)
+    steps = k if stride is None else height_width(name, "stride", stride)
 
     def forward(params: tuple[()], x: Array, key: Key | None = None) -> tuple[Array, Static]:
         expect_input(name, x, "H", "W", "C")
-        pads_in_pixels(name, x, (h, w), steps, "VALID")
-        pictures = x.reshape(-1, *x.shape[-3:])
-        n = tuple(
-            (size - k) // s + 1 for size, k, s in zip(x.shape[-3:-1], (h, w), steps, strict=True)
-        )
-        seen = [see(pictures, at, steps, n) for at in where]
-        y = functools.reduce(jnp.add, seen) / (h * w)
-        return y.reshape(*x.shape[:-3], *y.shape[1:]), Static(x.shape[-3:-1])
+        pads_in_pixels(name, x, k, steps, "VALID")
+        images = as_images(x).astype(precise(x.dtype))
+        if k[0] * k[1] <= SMALL:
+            n = output_size(images.shape, k, steps, (NONE, NONE))
+            y = functools.reduce(jnp.add, [see(images, at, steps, n) for at in places(k)])
+        else:
+            y = _sums(images, k, steps, (NONE, NONE))
+        return with_batch_of(x, y / (k[0] * k[1])).astype(x.dtype), Static(x.shape[-3:-1])
 
     def backward(params: tuple[()], size: Static, dy: Array) -> tuple[tuple[()], Array]:
-        parts = dy.reshape(-1, *dy.shape[-3:]) / (h * w)
-        dx = functools.reduce(jnp.add, [put(parts, at, steps, size.value) for at in where])
-        return (), dx.reshape(*dy.shape[:-3], *dx.shape[1:])
+        share = as_images(dy).astype(precise(dy.dtype)) / (k[0] * k[1])
+        if k[0] * k[1] <= SMALL:
+            dx = functools.reduce(jnp.add, [put(share, at, steps, size.value) for at in places(k)])
+        else:
+            pads = pads_around_dy(k, share.shape, (0, *size.value), steps, (NONE, NONE))
+            dx = _sums(share, k, (1, 1), pads, steps)
+        return (), with_batch_of(dy, dx).astype(dy.dtype)
 
-    return Layer(name, no_params, forward, backward)
+    return data_parallel(Layer(name, no_params, forward, backward), 3)
+
+
+def _sums(x: Array, window: Stride, stride: Stride, pads: Pads, spread: Stride = (1, 1)) -> Array:
+    """The sum of each window of x (N, H, W, C), between whose pixels are ``spread`` − 1 zeros."""
+    (h, w), (down, right), (rows, columns), (s, t) = window, stride, pads, spread
+    x = lax.reduce_window(
+        x, 0.0, lax.add, (1, h, 1, 1), (1, down, 1, 1), (NONE, rows, NONE, NONE),
+        base_dilation=(1, s, 1, 1),
+    )  # fmt: skip
+    return lax.reduce_window(
+        x, 0.0, lax.add, (1, 1, w, 1), (1, 1, right, 1), (NONE, NONE, columns, NONE),
+        base_dilation=(1, 1, t, 1),
+    )  # fmt: skip
 
 
 def _mean_of_pixels() -> Layer:
@@ -167,14 +220,17 @@ def _mean_of_pixels() -> Layer:
 
     def forward(params: tuple[()], x: Array, key: Key | None = None) -> tuple[Array, Static]:
         expect_input(name, x, "H", "W", "C")
-        return jnp.mean(x, axis=(-3, -2)), Static(x.shape[-3:-1])
+        expect(x.shape[-3] * x.shape[-2] > 0, name, "pictures of at least one pixel", x)
+        y = jnp.mean(x, axis=(-3, -2), dtype=precise(x.dtype))
+        return y.astype(x.dtype), Static(x.shape[-3:-1])
 
     def backward(params: tuple[()], size: Static, dy: Array) -> tuple[tuple[()], Array]:
         (h, w) = size.value
-        dx = jnp.expand_dims(dy / (h * w), (-3, -2))
+        share = (dy.astype(precise(dy.dtype)) / (h * w)).astype(dy.dtype)
+        dx = jnp.expand_dims(share, (-3, -2))
         return (), jnp.broadcast_to(dx, (*dy.shape[:-1], h, w, dy.shape[-1]))
 
-    return Layer(name, no_params, forward, backward)
+    return data_parallel(Layer(name, no_params, forward, backward), 3, 1)
 
 
 global_average_pool = constant(__name__, _mean_of_pixels())
@@ -224,20 +280,17 @@ def space_to_depth(block: int) -> Layer:
         >>> jaxnn.space_to_depth(2).apply((), x).tolist()
         [[[0.0, 1.0, 2.0, 3.0]]]
     """
+    block = expect_count("space_to_depth", "block", block)
     name = f"space_to_depth({block})"
-    if block < 1:
-        raise LayerError(f"{name}: expected a block of at least one pixel")
 
     def forward(params: tuple[()], x: Array, key: Key | None = None) -> tuple[Array, tuple[()]]:
         expect_input(name, x, "H", "W", "C")
-        *batch, h, w, c = x.shape
+        h, w = x.shape[-3:-1]
         fits = h % block == 0 and w % block == 0
         expect(fits, name, f"a height and a width that {block} divides", x)
-        y = to_blocks(x.reshape(-1, h, w, c), (block, block))
-        return y.reshape(*batch, *y.shape[1:]), ()
+        return with_batch_of(x, to_blocks(as_images(x), (block, block))), ()
 
     def backward(params: tuple[()], cache: tuple[()], dy: Array) -> tuple[tuple[()], Array]:
-        dx = from_blocks(dy.reshape(-1, *dy.shape[-3:]), (block, block))
-        return (), dx.reshape(*dy.shape[:-3], *dx.shape[1:])
+        return (), with_batch_of(dy, from_blocks(as_images(dy), (block, block)))
 
-    return Layer(name, no_params, forward, backward)
+    return data_parallel(Layer(name, no_params, forward, backward), 3)

@@ -24,10 +24,11 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 
+from jaxnn.geometry import Geometry, Pads
 from jaxnn.layer import Array
 from jaxnn.parts import by_parts, pictures_of
 from jaxnn.sparse import along
-from jaxnn.window import Pads, with_bias
+from jaxnn.window import with_bias
 
 A = np.array([[1, 0], [1, 1], [1, -1], [0, -1]])
 B = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]])
@@ -39,10 +40,10 @@ LARGE = 196_608  # tiles · channels, from which on XLA divides a product betwee
 Matrices = Sequence[np.ndarray]  # for the rows, and for the columns of pictures
 
 
-def convolve(x: Array, W: Array, b: Array | None, pads: Pads) -> Array:
-    """x (N, H, W, C) convolved with W (3, 3, C, n), stride 1 and the given padding, plus b."""
+def convolve(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
+    """x (N, H, W, C) convolved with W (3, 3, C, n), stride 1, plus b."""
     U = _kernels(W)
-    A_T, B_T = _matrices(x.shape, pads)
+    A_T, B_T = _matrices(x.shape, geometry.pads)
 
     def of_part(x: Array) -> Array:
         return with_bias(_from_tiles(A_T, jnp.matmul(_to_tiles(B_T, x), U)), b)
@@ -54,20 +55,18 @@ def convolve(x: Array, W: Array, b: Array | None, pads: Pads) -> Array:
     return by_parts(lambda _, x: (None, of_part(x)), None, part, x)[1]
 
 
-def convolve_backward(
-    x: Array, W: Array, dy: Array, pads: Pads, dtype: jnp.dtype
-) -> tuple[Array, Array]:
-    """(dW, dx) of ``convolve``; dW in ``dtype``."""
+def convolve_backward(x: Array, W: Array, dy: Array, geometry: Geometry) -> tuple[Array, Array]:
+    """(dW, dx) of ``convolve``."""
     U = _kernels(W)
-    A_T, B_T = _matrices(x.shape, pads)
+    A_T, B_T = _matrices(x.shape, geometry.pads)
 
     def of_part(dU: Array, x: Array, dy: Array) -> tuple[Array, Array]:
         dM = _to_tiles([matrix.T for matrix in A_T], dy)
-        dU += jnp.matmul(_to_tiles(B_T, x).mT, dM, preferred_element_type=dtype)
+        dU += jnp.matmul(_to_tiles(B_T, x).mT, dM)
         return dU, _from_tiles([matrix.T for matrix in B_T], jnp.matmul(dM, U.mT))
 
-    dU, dx = by_parts(of_part, jnp.zeros(U.shape, dtype), _pictures(TILES, A_T), x, dy)
-    dW = jnp.matmul(BOTH.T.astype(dtype), dU.reshape(16, -1)).reshape(W.shape)
+    dU, dx = by_parts(of_part, jnp.zeros(U.shape, x.dtype), _pictures(TILES, A_T), x, dy)
+    dW = jnp.matmul(BOTH.T.astype(x.dtype), dU.reshape(16, -1)).reshape(W.shape)
     return dW, dx
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -123,6 +124,43 @@ def test_float64_where_x64_is_on(case: Case, x64: None) -> None:
     y, cache = case.layer.forward(params, x)
     gradients = case.layer.backward(params, cache, jnp.ones_like(y))
     assert all(leaf.dtype == jnp.float64 for leaf in jax.tree.leaves((params, y, gradients)))
+
+
+@every_layer
+@pytest.mark.parametrize("batch", [(0,), (2, 0)], ids=str)
+def test_no_examples_give_no_answers_and_gradients_of_zero(case: Case, batch) -> None:
+    params, x = prepared(case, *batch)
+    like = jax.eval_shape(case.layer.apply, params, jnp.zeros((1, *case.shape)))
+
+    @jax.jit
+    def gradients(params, x):
+        y, cache = case.layer.forward(params, x)
+        return y, case.layer.backward(params, cache, y)
+
+    y, (dparams, dx) = gradients(params, x)
+    assert y.shape == (*batch, *like.shape[1:])
+    assert dx.shape == x.shape
+    assert_close(dparams, jax.tree.map(jnp.zeros_like, params), 0)
+
+
+@every_layer
+def test_a_program_for_batches_of_any_size_can_be_exported(case: Case) -> None:
+    params, x = prepared(case, 2, 3)
+
+    @jax.jit
+    def gradients(params, x):
+        y, cache = case.layer.forward(params, x)
+        return y, case.layer.backward(params, cache, jnp.cos(y))
+
+    (size,) = jax.export.symbolic_shape("size")
+    of_any_size = jax.ShapeDtypeStruct((2, size, *case.shape), x.dtype)
+    exported = jax.export.export(gradients)(params, of_any_size)
+    (y1, (dparams1, dx1)), (y2, (dparams2, dx2)) = (
+        exported.call(params, part) for part in (x[:, :1], x[:, 1:])
+    )
+    found = jnp.hstack([y1, y2]), jax.tree.map(jnp.add, dparams1, dparams2), jnp.hstack([dx1, dx2])
+    y, (dparams, dx) = gradients(params, x)
+    assert_close(found, (y, dparams, dx), 1e-4)
 
 
 @every_layer

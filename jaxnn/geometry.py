@@ -1,0 +1,132 @@
+"""Where windows lie: their sizes and paddings, as layers take them and in pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from jax import lax
+
+from jaxnn.layer import LayerError, Shaped, describe, expect
+
+Size: TypeAlias = int | tuple[int, int]
+Pads: TypeAlias = Sequence[tuple[int, int]]
+Padding: TypeAlias = str | Pads
+Stride: TypeAlias = tuple[int, int]
+
+
+class Geometry(NamedTuple):
+    """Where the windows of a convolution lie, and how its channels are grouped."""
+
+    stride: Stride
+    pads: Pads
+    groups: int = 1
+
+
+def is_count(n: Any, least: int = 1) -> bool:
+    """Whether n is an integer, Python's or NumPy's, and no smaller than ``least``."""
+    whole = isinstance(n, int | np.integer) and not isinstance(n, bool)
+    return bool(whole and n >= least)
+
+
+def expect_count(layer: str, what: str, n: Any) -> int:
+    """n, a number of things, as Python's integer.
+
+    Raises:
+        LayerError: when it is not an integer above zero.
+    """
+    if not is_count(n):
+        raise LayerError(f"{layer}: expected {what} to be an integer of at least 1, got {n!r}")
+    return int(n)
+
+
+def height_width(layer: str, what: str, size: Size) -> tuple[int, int]:
+    """Both numbers, where one number may stand for two.
+
+    Raises:
+        LayerError: when it is neither an integer above zero nor two of them.
+    """
+    both: Any = (size, size) if is_count(size) else size
+    two = isinstance(both, Sequence | np.ndarray) and len(both) == 2
+    if not (two and all(is_count(n) for n in both)):
+        raise LayerError(
+            f"{layer}: expected {what} to be an integer of at least 1 or two of them "
+            f"(height, width), got {size!r}"
+        )
+    return int(both[0]), int(both[1])
+
+
+def check_padding(layer: str, padding: Padding) -> Padding:
+    """The padding, "SAME" or "VALID" or two pairs of Python's integers.
+
+    Raises:
+        LayerError: when it is something else.
+    """
+    if isinstance(padding, str) and padding in ("SAME", "VALID"):
+        return padding
+    sides = np.asarray(padding, object)
+    if sides.shape != (2, 2) or not all(is_count(n, 0) for n in sides.flat):
+        got = " ".join(repr(padding).split())  # NumPy shows a row a line
+        raise LayerError(
+            f"{layer}: expected padding to be 'SAME', 'VALID' or "
+            f"((above, below), (left, right)) in pixels, got {got}"
+        )
+    (above, below), (left, right) = sides
+    return (int(above), int(below)), (int(left), int(right))
+
+
+def pads_in_pixels(
+    layer: str, x: Shaped, window: tuple[int, int], stride: tuple[int, int], padding: Padding
+) -> Pads:
+    """((above, below), (left, right)) for pictures (..., H, W, C).
+
+    Raises:
+        LayerError: when the window does not fit into the padded picture.
+    """
+    sizes = x.shape[-3:-1]
+    named = isinstance(padding, str)
+    pads = lax.padtype_to_pads(sizes, window, stride, padding) if named else padding
+    fits = all(n + lo + hi >= k for n, (lo, hi), k in zip(sizes, pads, window, strict=True))
+    expect(fits, layer, f"pictures no smaller than the window {window}", x)
+    return tuple((lo, hi) for lo, hi in pads)
+
+
+def expect_pixels(
+    layer: str, x: Shaped, window: tuple[int, int], stride: tuple[int, int], pads: Pads
+) -> None:
+    """Raise a LayerError when a window would see nothing but padding.
+
+    The first window and the last one see the fewest.
+    """
+    n = output_size((0, *x.shape[-3:-1]), window, stride, pads)
+    for k, s, (lo, _), size, windows in zip(window, stride, pads, x.shape[-3:-1], n, strict=True):
+        if lo >= k or (windows - 1) * s - lo >= size:
+            raise LayerError(
+                f"{layer}: expected every window to see a pixel of {describe(x)}, but a window "
+                f"{window} with padding {tuple(pads)} sees none; pad by less than the window"
+            )
+
+
+def output_size(
+    shape: Sequence[int], window: Sequence[int], stride: Sequence[int], pads: Pads
+) -> tuple[int, int]:
+    """How many windows lie one below the other, and how many side by side."""
+    rows, columns = ((shape[1 + i] + sum(pads[i]) - window[i]) // stride[i] + 1 for i in range(2))
+    return rows, columns
+
+
+def pads_around_dy(
+    window: Sequence[int],
+    dy_shape: Sequence[int],
+    x_shape: Sequence[int],
+    stride: Sequence[int],
+    pads: Pads,
+) -> list[tuple[int, int]]:
+    """What dy, spread by the stride, is padded with for dx to have the size of x."""
+    return [
+        (k - 1 - lo, size + lo - (n - 1) * s - 1)
+        for k, (lo, _), size, n, s in zip(
+            window, pads, x_shape[1:3], dy_shape[1:3], stride, strict=True
+        )
+    ]
