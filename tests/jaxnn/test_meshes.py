@@ -1,0 +1,27 @@
+"""Batches that are sharded over several devices give the answers and gradients of one device."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import on_mesh
+from layers import LAYERS
+
+import jaxnn
+
+OF_IMAGES = ("conv", "max_pool", "average_pool", "global_average_pool", "space_to_depth", "flatten")
+
+
+def test_layers_of_images_on_meshes_with_explicit_and_automatic_axes() -> None:
+    """In a process of its own, which has several devices."""
+    names = [name for name in LAYERS if name.split(",")[0] in OF_IMAGES]
+    done = subprocess.run(
+        [sys.executable, on_mesh.__file__, *names],
+        env={**os.environ, "PYTHONPATH": str(Path(jaxnn.__file__).parents[1])},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == names
