@@ -14,6 +14,7 @@ import numpy as np
 from jax import lax
 
 from jaxnn.layer import Array
+from jaxnn.window import precise
 
 
 def along(axis: int, matrix: np.ndarray, x: Array) -> Array:
@@ -29,8 +30,9 @@ def along(axis: int, matrix: np.ndarray, x: Array) -> Array:
         x: of any floating dtype.
 
     Returns:
-        x with n places along the axis, in its dtype.  NaN and inf stay in the rows that have a
-        number for them, but for rows of zeros, which look at place 0.
+        x with n places along the axis, in its dtype; sums are kept in float32 at least.  NaN and
+        inf stay in the rows that have a number for them, but for rows of zeros, which look at
+        place 0.
 
     Example:
         >>> import jax.numpy as jnp, numpy as np
@@ -38,13 +40,14 @@ def along(axis: int, matrix: np.ndarray, x: Array) -> Array:
         >>> along(0, np.array([[1, 0, -1], [0, 2, 0]]), jnp.array([5.0, 6.0, 7.0])).tolist()
         [-2.0, 12.0]
     """
-    terms = int((matrix != 0).sum(axis=1).max())
+    dtype = precise(x.dtype)
+    terms = max(1, int((matrix != 0).sum(axis=1).max()))
     where = np.argsort(matrix == 0, axis=1, kind="stable")[:, :terms]  # what is not zero first
     factors = np.take_along_axis(matrix, where, axis=1)
     where = np.where(factors == 0, where[:, :1], where)  # no number that is foreign to the row
 
     def term(where: np.ndarray, factors: np.ndarray) -> Array:
-        y = x.at[(slice(None),) * axis + (where,)].get(mode="promise_in_bounds")
-        return y * lax.broadcast_in_dim(jnp.asarray(factors, x.dtype), y.shape, (axis,))
+        y = x.at[(slice(None),) * axis + (where,)].get(mode="promise_in_bounds").astype(dtype)
+        return y * lax.broadcast_in_dim(jnp.asarray(factors, dtype), y.shape, (axis,))
 
-    return functools.reduce(jnp.add, map(term, where.T, factors.T))
+    return functools.reduce(jnp.add, map(term, where.T, factors.T)).astype(x.dtype)

@@ -46,3 +46,15 @@ def test_a_row_does_not_see_what_it_has_no_number_for() -> None:
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
 def test_the_dtype_stays(dtype: str) -> None:
     assert along(0, np.eye(2), jnp.ones(2, dtype)).dtype == dtype
+
+
+def test_sums_of_16_bits_are_taken_in_32() -> None:
+    """In float16 6e4 + 6e4 is infinite, in bfloat16 256 + 1 is 256."""
+    half = along(0, np.array([[1, 1, -1]]), jnp.array([6e4, 6e4, 6e4], jnp.float16))
+    assert half == jnp.float16(6e4)
+    brain = along(0, np.ones((1, 4)), jnp.array([256, 1, 1, 2], jnp.bfloat16))
+    assert brain == 260
+
+
+def test_a_matrix_of_zeros_gives_zeros() -> None:
+    assert along(0, np.zeros((2, 3)), jnp.ones(3)).tolist() == [0, 0]
