@@ -81,11 +81,12 @@ def conv(
     Returns:
         A layer (..., H, W, C_in) → (..., H', W', n_out) with params
         ``{"W": (h, w, C_in / groups, n_out), "b": (n_out,)}``, without b if ``bias`` is False;
-        float32, or float64 when JAX's x64 is on.
+        float32, or float64 when JAX's x64 is on.  Sums are kept in float32 at least and rounded
+        to the dtype of the input.
 
     Raises:
-        LayerError: when the input is not (..., H, W, C_in) of a floating dtype or smaller
-            than the window, or the groups do not divide the channels.
+        LayerError: when an argument is not of its kind, the input is not (..., H, W, C_in) of a
+            floating dtype or smaller than the window, or the groups do not divide the channels.
 
     Source: LeCun et al. 1989, "Backpropagation applied to handwritten zip code recognition";
     groups: Krizhevsky et al. 2012; standardization: Qiao et al. 2019, arXiv:1903.10520, with

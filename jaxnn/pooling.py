@@ -70,11 +70,12 @@ def max_pool(window: Size = 2, stride: Size | None = None, padding: Padding = "V
         padding: ``"VALID"`` (none), ``"SAME"`` or ``((above, below), (left, right))``.
 
     Returns:
-        A layer (..., H, W, C) → (..., H', W', C) without params.
+        A layer (..., H, W, C) → (..., H', W', C) without params.  Sums of dy are kept in
+        float32 at least.
 
     Raises:
-        LayerError: when the input is not (..., H, W, C) of a floating dtype or smaller than
-            the window, or a window sees nothing but padding.
+        LayerError: when an argument is not of its kind, the input is not (..., H, W, C) of a
+            floating dtype or smaller than the window, or a window sees nothing but padding.
 
     Source: Ranzato et al. 2007, "Unsupervised learning of invariant feature hierarchies".
 
@@ -161,11 +162,11 @@ def average_pool(window: Size = 2, stride: Size | None = None) -> Layer:
 
     Returns:
         A layer (..., H, W, C) → (..., H', W', C) without params; rows and columns that fill
-        no window are not seen.
+        no window are not seen.  Sums are kept in float32 at least.
 
     Raises:
-        LayerError: when the input is not (..., H, W, C) of a floating dtype or smaller than
-            the window.
+        LayerError: when an argument is not of its kind, the input is not (..., H, W, C) of a
+            floating dtype or smaller than the window.
 
     Source: LeCun et al. 1989, "Backpropagation applied to handwritten zip code recognition".
 
