@@ -26,9 +26,10 @@ from jaxnn.layer import (
     expect,
     expect_input,
     expect_params,
+    sum_dtype,
 )
 from jaxnn.sharding import data_parallel
-from jaxnn.window import as_images, precise, with_batch_of
+from jaxnn.window import as_images, with_batch_of
 
 Initializer = initializers.Initializer
 
@@ -134,7 +135,7 @@ def conv(
     def forward(params: dict[str, Array], x: Array, key: Key | None = None) -> tuple[Array, Array]:
         W, *_ = expect_params(name, params, *names)
         expect_input(name, x, "H", "W", W.shape[2] * groups)
-        b = params["b"].astype(precise(x.dtype)) if bias else None
+        b = params["b"].astype(sum_dtype(x.dtype)) if bias else None
         y = convolve(as_images(x), kernel(params, x.dtype), b, geometry(x))
         return with_batch_of(x, y), x
 
@@ -143,7 +144,7 @@ def conv(
         dW, dx = convolve_backward(as_images(x), kernel(params, x.dtype), dy, geometry(x))
         dparams = {"W": _standardized_backward(params["W"], dW) if standardize else dW}
         if bias:
-            dparams["b"] = jnp.sum(dy, axis=(0, 1, 2), dtype=precise(dy.dtype))
+            dparams["b"] = jnp.sum(dy, axis=(0, 1, 2), dtype=sum_dtype(dy.dtype))
         return {n: d.astype(params[n].dtype) for n, d in dparams.items()}, dx.reshape(x.shape)
 
     return data_parallel(Layer(name, init, forward, backward), 3)
@@ -151,7 +152,7 @@ def conv(
 
 def _standardized(W: Array) -> tuple[Array, Array]:
     """Each filter of mean 0 and length 1, and the length it had without its mean."""
-    over, W = (0, 1, 2), W.astype(precise(W.dtype))
+    over, W = (0, 1, 2), W.astype(sum_dtype(W.dtype))
     v = W - jnp.broadcast_to(jnp.mean(W, over, keepdims=True), W.shape)
     r = jnp.sqrt(jnp.sum(v * v, over, keepdims=True) + 1e-8)
     r = jnp.broadcast_to(r, W.shape)

@@ -21,8 +21,7 @@ from jax.export import is_symbolic_dim
 
 from jaxnn import blocks, depthwise, patches, winograd, xla
 from jaxnn.geometry import Geometry
-from jaxnn.layer import Array
-from jaxnn.window import precise
+from jaxnn.layer import Array, sum_dtype
 
 LARGE_BATCH = 64  # fewer pictures do not repay longer compilation and more memory
 
@@ -51,7 +50,7 @@ class Form(NamedTuple):
 @partial(jax.jit, static_argnames="geometry")
 def convolve(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
     """y in the dtype of x, with b (n,) added if there is one; see ``jaxnn.conv`` for formulas."""
-    large, dtype = _is_large(x), precise(x.dtype)
+    large, dtype = _is_large(x), sum_dtype(x.dtype)
     form = next(f.y for f in FORMS if f.applies(W.shape, geometry) and (large or f.y_of_few))
 
     def on_cpu(x: Array, W: Array, b: Array | None) -> Array:
@@ -68,7 +67,7 @@ def convolve(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
 @partial(jax.jit, static_argnames="geometry")
 def convolve_backward(x: Array, W: Array, dy: Array, geometry: Geometry) -> tuple[Array, Array]:
     """(dW, dx); dW in float32 at least, dx in the dtype of x."""
-    large, dtype = _is_large(x), precise(x.dtype)
+    large, dtype = _is_large(x), sum_dtype(x.dtype)
     form = next(
         f.backward for f in FORMS if f.applies(W.shape, geometry) and (large or f.backward_of_few)
     )

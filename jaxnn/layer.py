@@ -204,12 +204,12 @@ def expect_params(layer: str, params: Params, *names: str) -> tuple[Array, ...]:
     return tuple(params[name] for name in names)
 
 
-def sum_dtype(x: Shaped) -> np.dtype:
-    """The dtype of sums and costs: that of ``x``, but float32 at least.
+def sum_dtype(dtype: Any) -> np.dtype:
+    """The dtype in which sums of numbers of a dtype are kept: float32 at least.
 
     NumPy's rule, which does not depend on JAX's setting ``numpy_dtype_promotion``.
     """
-    return np.promote_types(x.dtype, np.float32)
+    return np.promote_types(dtype, np.float32)
 
 
 def describe(x: Any) -> str:

@@ -131,7 +131,7 @@ def _same_shape(name: str, z: Array, y: Array) -> tuple[Array, Array]:
             f"{name}: expected targets of the output's shape {z.shape}, got {y.shape}"
             + ("; reshape them to y[:, None]" if (*y.shape, 1) == z.shape else "")
         )
-    dtype = sum_dtype(z)
+    dtype = sum_dtype(z.dtype)
     return z.astype(dtype), y.astype(dtype)
 
 
@@ -145,7 +145,7 @@ def _distribution(z: Array, y: Array) -> tuple[Array, Array]:
             f"softmax_cross_entropy: expected targets {z.shape}, or class indices of an integer "
             f"dtype and shape {z.shape[:-1]}, got {y.dtype} {y.shape}"
         )
-    classes, dtype = z.shape[-1], sum_dtype(z)
+    classes, dtype = z.shape[-1], sum_dtype(z.dtype)
     y = y[..., None]
     exists = jnp.broadcast_to((y >= 0) & (y < classes), z.shape)
     one_hot = jnp.broadcast_to(y, z.shape) == jax.lax.broadcasted_iota(y.dtype, z.shape, z.ndim - 1)

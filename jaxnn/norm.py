@@ -186,7 +186,7 @@ def _norm(
         gamma, *beta = expect_params(name, params, *names)
         expect_input(name, x, *axes[:-1], len(gamma))
         total, mean = region(x)
-        mu = mean(total(x.astype(sum_dtype(x)))) if centred else None
+        mu = mean(total(x.astype(sum_dtype(x.dtype)))) if centred else None
         z = _centred(x, mu)
         scale = _scale(epsilon, z.dtype)
         small = scale * z
@@ -219,7 +219,7 @@ def _norm(
 
 
 def _centred(x: Array, mu: Array | None) -> Array:
-    z = x.astype(sum_dtype(x))
+    z = x.astype(sum_dtype(x.dtype))
     return z if mu is None else z - mu
 
 

@@ -31,6 +31,7 @@ from jaxnn.layer import (
     expect,
     expect_input,
     no_params,
+    sum_dtype,
 )
 from jaxnn.sharding import data_parallel
 from jaxnn.window import (
@@ -38,7 +39,6 @@ from jaxnn.window import (
     from_blocks,
     over_places,
     places,
-    precise,
     put,
     see,
     to_blocks,
@@ -117,7 +117,7 @@ def max_pool(window: Size = 2, stride: Size | None = None, padding: Padding = "V
         (above, below), (left, right) = pads_in_pixels(name, x, k, steps, padding)
         around = ((0, 0), (above, below), (left, right), (0, 0))
         padded = jnp.pad(as_images(x), around, constant_values=-jnp.inf)
-        y, dy = as_images(y), as_images(dy).astype(precise(dy.dtype))
+        y, dy = as_images(y), as_images(dy).astype(sum_dtype(dy.dtype))
         if small:
             dx = _to_largest(padded, y, dy, k, steps)
         else:
@@ -183,7 +183,7 @@ def average_pool(window: Size = 2, stride: Size | None = None) -> Layer:
     def forward(params: tuple[()], x: Array, key: Key | None = None) -> tuple[Array, Static]:
         expect_input(name, x, "H", "W", "C")
         pads_in_pixels(name, x, k, steps, "VALID")
-        images = as_images(x).astype(precise(x.dtype))
+        images = as_images(x).astype(sum_dtype(x.dtype))
         if k[0] * k[1] <= SMALL:
             n = output_size(images.shape, k, steps, (NONE, NONE))
             y = functools.reduce(jnp.add, [see(images, at, steps, n) for at in places(k)])
@@ -192,7 +192,7 @@ def average_pool(window: Size = 2, stride: Size | None = None) -> Layer:
         return with_batch_of(x, y / (k[0] * k[1])).astype(x.dtype), Static(x.shape[-3:-1])
 
     def backward(params: tuple[()], size: Static, dy: Array) -> tuple[tuple[()], Array]:
-        share = as_images(dy).astype(precise(dy.dtype)) / (k[0] * k[1])
+        share = as_images(dy).astype(sum_dtype(dy.dtype)) / (k[0] * k[1])
         if k[0] * k[1] <= SMALL:
             dx = functools.reduce(jnp.add, [put(share, at, steps, size.value) for at in places(k)])
         else:
@@ -222,12 +222,12 @@ def _mean_of_pixels() -> Layer:
     def forward(params: tuple[()], x: Array, key: Key | None = None) -> tuple[Array, Static]:
         expect_input(name, x, "H", "W", "C")
         expect(x.shape[-3] * x.shape[-2] > 0, name, "pictures of at least one pixel", x)
-        y = jnp.mean(x, axis=(-3, -2), dtype=precise(x.dtype))
+        y = jnp.mean(x, axis=(-3, -2), dtype=sum_dtype(x.dtype))
         return y.astype(x.dtype), Static(x.shape[-3:-1])
 
     def backward(params: tuple[()], size: Static, dy: Array) -> tuple[tuple[()], Array]:
         (h, w) = size.value
-        share = (dy.astype(precise(dy.dtype)) / (h * w)).astype(dy.dtype)
+        share = (dy.astype(sum_dtype(dy.dtype)) / (h * w)).astype(dy.dtype)
         dx = jnp.expand_dims(share, (-3, -2))
         return (), jnp.broadcast_to(dx, (*dy.shape[:-1], h, w, dy.shape[-1]))
 

@@ -13,8 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxnn.layer import Array
-from jaxnn.window import precise
+from jaxnn.layer import Array, sum_dtype
 
 
 def along(axis: int, matrix: np.ndarray, x: Array) -> Array:
@@ -40,7 +39,7 @@ def along(axis: int, matrix: np.ndarray, x: Array) -> Array:
         >>> along(0, np.array([[1, 0, -1], [0, 2, 0]]), jnp.array([5.0, 6.0, 7.0])).tolist()
         [-2.0, 12.0]
     """
-    dtype = precise(x.dtype)
+    dtype = sum_dtype(x.dtype)
     terms = max(1, int((matrix != 0).sum(axis=1).max()))
     where = np.argsort(matrix == 0, axis=1, kind="stable")[:, :terms]  # what is not zero first
     factors = np.take_along_axis(matrix, where, axis=1)

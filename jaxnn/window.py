@@ -7,21 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from jaxnn.geometry import Pads
 from jaxnn.layer import Array
 
 FEW = 49  # places of a window; XLA compiles a program for each of them within a second
-
-
-def precise(dtype: Any) -> np.dtype:
-    """The dtype of sums over numbers of a floating dtype: float32 at least.
-
-    In bfloat16 256 + 1 is 256, and 65520 is more than float16 has numbers for.
-    """
-    return np.dtype(dtype if np.dtype(dtype).itemsize >= 4 else np.float32)
 
 
 def as_images(x: Array) -> Array:

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxnn.geometry import Geometry, pads_around_dy
-from jaxnn.layer import Array
-from jaxnn.window import precise, with_bias
+from jaxnn.layer import Array, sum_dtype
+from jaxnn.window import with_bias
 
 
 def convolve(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
@@ -22,7 +22,7 @@ def convolve(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         feature_group_count=geometry.groups,
     )
-    return with_bias(y.astype(precise(x.dtype)), b)
+    return with_bias(y.astype(sum_dtype(x.dtype)), b)
 
 
 def convolve_backward(x: Array, W: Array, dy: Array, geometry: Geometry) -> tuple[Array, Array]:
@@ -65,5 +65,5 @@ def kernel_gradient(x: Array, dy: Array, shape: Sequence[int], geometry: Geometr
         rhs_dilation=geometry.stride,
         dimension_numbers=("CHWN", "IHWO", "HWNC"),
         batch_group_count=geometry.groups,
-        preferred_element_type=precise(x.dtype),
+        preferred_element_type=sum_dtype(x.dtype),
     )
