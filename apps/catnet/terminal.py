@@ -11,7 +11,7 @@ from typing import NamedTuple
 RECENT = 20  # reports that a speed is measured over
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     """To the person at the terminal, beside the results."""
     print(text, file=sys.stderr, flush=True)
 
@@ -103,7 +103,7 @@ def progress_line(steps: int, begun: int = 0, title: str = "") -> Callable[[int,
             print(f"\r{line}\x1b[K", end="\n" if done == steps else "", file=sys.stderr, flush=True)
         elif done == steps or done * 10 // steps > told:
             told = done * 10 // steps
-            say(line)
+            log(line)
 
     return report
 
@@ -123,6 +123,6 @@ def bytes_line(name: str) -> Callable[[int, int], None]:
             print(f"\x1b[K{line}", end=end, file=sys.stderr, flush=True)
         elif not live and tenth > told:
             told = tenth
-            say(line)
+            log(line)
 
     return report

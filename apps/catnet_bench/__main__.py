@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from catnet.errors import UserError
-from catnet.terminal import say
+from catnet.terminal import log
 from catnet_bench.harness.case import Options
 from catnet_bench.harness.report import machine, machine_line, markdown
 
@@ -35,10 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reached = run(list(dict.fromkeys(options.cases)) or list(CASES), given, options.json)
         return 0 if reached else 1
     except UserError as error:
-        say(f"catnet_bench: {error}")
+        log(f"catnet_bench: {error}")
         return 2
     except KeyboardInterrupt:
-        say("catnet_bench: stopped")
+        log("catnet_bench: stopped")
         return 130
 
 
@@ -50,7 +50,7 @@ def run(cases: Sequence[str], options: Options, file: Path | None) -> bool:
         print("Quick: small sizes, so these numbers only show that it works.", end="\n\n")
     about = machine()
     for case in cases:
-        say(f"{case}: {CASES[case]}")
+        log(f"{case}: {CASES[case]}")
         found[case] = importlib.import_module(f"catnet_bench.cases.{case}").rows(options)
         print(f"### {case}: {CASES[case]}\n\n{markdown(found[case])}\n", flush=True)
         if file:  # after every case, so that a long run that is stopped has left something
@@ -58,7 +58,7 @@ def run(cases: Sequence[str], options: Options, file: Path | None) -> bool:
             text = json.dumps({"machine": about, "quick": options.quick, "cases": cases_json})
             file.write_text(text + "\n")
     missed = [row.what for rows in found.values() for row in rows if row.reached is False]
-    say(f"missed: {'; '.join(missed)}" if missed else "every goal was reached")
+    log(f"missed: {'; '.join(missed)}" if missed else "every goal was reached")
     return not missed
 
 

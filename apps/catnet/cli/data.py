@@ -8,7 +8,7 @@ from pathlib import Path
 
 from catnet.cli.inputs import load_model
 from catnet.cli.options import DATA_HELP
-from catnet.terminal import bytes_line, say
+from catnet.terminal import bytes_line, log
 
 HELP = "download data sets, and look through your own"
 
@@ -46,11 +46,11 @@ def _get(options: argparse.Namespace) -> int:
     from catnet.data import catalogue
 
     wanted = catalogue.named(options.name)
-    say(f"{wanted.name}: {wanted.about}\nlicence: {wanted.licence}; {wanted.home}")
+    log(f"{wanted.name}: {wanted.about}\nlicence: {wanted.licence}; {wanted.home}")
     try:
-        where = catalogue.get(wanted, Path(options.out), say, bytes_line)
+        where = catalogue.get(wanted, Path(options.out), log, bytes_line)
     except KeyboardInterrupt:
-        say("\nthe part that has arrived is kept; the same command continues from there")
+        log("\nthe part that has arrived is kept; the same command continues from there")
         raise
     print(where)
     return 0

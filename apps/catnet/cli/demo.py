@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from catnet.models.registry import DEFAULT_HIDDEN, LEARNING_RATES
-from catnet.terminal import progress_line, say
+from catnet.terminal import log, progress_line
 
 HELP = "train on drawn images, evaluate, predict: the whole in a minute"
 
@@ -33,10 +33,10 @@ def run(options: argparse.Namespace) -> int:
     folder = run_folder.vacant(options.out, "demo")
     train_part, test_part = sample.load()
     source = "drawn for this purpose, not photographed"
-    say(f"{len(train_part.labels)} images to train on, {len(test_part.labels)} to test, {source}")
+    log(f"{len(train_part.labels)} images to train on, {len(test_part.labels)} to test, {source}")
     results = {}
     for model, hidden in DEFAULT_HIDDEN.items():
-        say(f"{model}: hidden layers {' '.join(map(str, hidden)) or 'none'}")
+        log(f"{model}: hidden layers {' '.join(map(str, hidden)) or 'none'}")
         config = Config(model, hidden, "relu", min(LEARNING_RATES[model], FASTEST), STEPS)
         results[model] = train_run(
             folder / model, config, train_part, test_part, source, progress_line(STEPS)

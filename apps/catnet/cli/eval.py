@@ -8,7 +8,7 @@ import json
 from catnet.cli.inputs import load_data, load_model
 from catnet.cli.options import DATA_HELP, MODEL_HELP
 from catnet.errors import UserError
-from catnet.terminal import say
+from catnet.terminal import log
 
 HELP = "measure how good a model is on labelled images"
 
@@ -39,10 +39,10 @@ def run(options: argparse.Namespace) -> int:
     first, test = load_data(data)
     part = first if test is None else test
     for note in match(classifier.classes, part.classes).notes:
-        say(note)
+        log(note)
     result = evaluate_on(classifier, part)
     which = "all images" if test is None else "the test part"
-    say(f"model: {classifier.name}, {classifier.about}; {which} of {data}")
+    log(f"model: {classifier.name}, {classifier.about}; {which} of {data}")
     print(json.dumps({"model": classifier.name, **result.as_json()}) if options.json else result)
     return 0
 
@@ -55,10 +55,10 @@ def _run_held_out(options: argparse.Namespace) -> int:
 
     classifier = load_model(options.model)
     cache = caches.build(options.data, options.cache or cache_folder())
-    say(f"model: {classifier.name}, {classifier.about}; the images held out of each DATA")
+    log(f"model: {classifier.name}, {classifier.about}; the images held out of each DATA")
     for note in cache.notes:
-        say(note)
-    for name, result in scores(classifier, cache, say).items():
+        log(note)
+    for name, result in scores(classifier, cache, log).items():
         if options.json:
             print(json.dumps({"model": classifier.name, "data": name, **result.as_json()}))
         else:

@@ -6,7 +6,7 @@ import argparse
 
 from catnet.cli.inputs import load_model
 from catnet.cli.options import MODEL_HELP
-from catnet.terminal import say
+from catnet.terminal import log
 
 HELP = "draw what the first layer of a model responds to"
 
@@ -28,5 +28,5 @@ def run(options: argparse.Namespace) -> int:
     saliency.write_filters(options.out, saliency.draw_filters(weights))
     print(options.out)
     count, height, width, _ = weights.shape
-    say(f"{count} filters of {height}×{width} pixels of {classifier.name}; grey is 0")
+    log(f"{count} filters of {height}×{width} pixels of {classifier.name}; grey is 0")
     return 0

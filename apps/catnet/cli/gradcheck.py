@@ -7,7 +7,7 @@ import argparse
 from catnet.cli.inputs import load_model, load_parts
 from catnet.cli.options import DATA_HELP, add_network, count, seed
 from catnet.models.registry import DEFAULT_HIDDEN
-from catnet.terminal import say
+from catnet.terminal import log
 
 HELP = "prove the hand-written gradients of a network"
 
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         classifier = load_model(options.model)
         net, params = registry.build(classifier.architecture), classifier.params
-    say(f"{net} on {len(chosen)} images, {source}")
+    log(f"{net} on {len(chosen)} images, {source}")
     check = jaxnn.check_gradients(net, params, x, y, jaxnn.binary_cross_entropy)
     print(check)
     return 0 if check.ok else 1

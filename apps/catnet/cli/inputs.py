@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catnet.terminal import one_line, say
+from catnet.terminal import log, one_line
 
 if TYPE_CHECKING:
     from catnet.data.dataset import Dataset
@@ -31,9 +31,9 @@ def load_data(source: str) -> tuple[Dataset, Dataset | None]:
     from catnet.data import dataset
 
     def report_problem(line: str) -> None:
-        say(one_line(f"left out: {line}"))
+        log(one_line(f"left out: {line}"))
 
-    return dataset.load(source, report_problem, lambda line: say(one_line(line)))
+    return dataset.load(source, report_problem, lambda line: log(one_line(line)))
 
 
 def load_parts(source: str | None) -> tuple[Dataset, Dataset, str]:
@@ -45,5 +45,5 @@ def load_parts(source: str | None) -> tuple[Dataset, Dataset, str]:
     train_part, test_part = load_data(source)
     if test_part is None:
         train_part, test_part = dataset.split(train_part)
-        say(f"{source} has no test part; {len(test_part.labels)} images are set aside as one")
+        log(f"{source} has no test part; {len(test_part.labels)} images are set aside as one")
     return train_part, test_part, f"from {Path(source).resolve().name}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from catnet.cli.inputs import load_model
 from catnet.cli.options import MODEL_HELP, share
-from catnet.terminal import one_line, say
+from catnet.terminal import log, one_line
 
 if TYPE_CHECKING:
     from catnet.models.classifier import Classifier
@@ -39,15 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Answer for every image; 1 when some have no answer."""
     from catnet.images.kinds import passed_over
-    from catnet.images.paths import Other, expand
+    from catnet.images.paths import OtherFile, expand
 
-    others: list[Other] = []
+    others: list[OtherFile] = []
     found = expand(options.sources, on_other=others.append)
     classifier = load_model(options.model)
     if not options.json:
-        say(f"model: {classifier.name}, {classifier.about}")
+        log(f"model: {classifier.name}, {classifier.about}")
         if classifier.classes[1] != "cat":
-            say(f"the numbers are probabilities of {one_line(classifier.classes[1])}")
+            log(f"the numbers are probabilities of {one_line(classifier.classes[1])}")
     explanations = _Explanations(classifier, options.explain) if options.explain else None
     failed = 0
     for answer, image in classifier.seen(found, options.threshold):
@@ -63,9 +63,9 @@ def run(options: argparse.Namespace) -> int:
             print(f"{label:{width}}  {answer.p_cat:6.1%}  {one_line(answer.path)}")
         else:
             sys.stdout.flush()
-            say(f"catnet: {one_line(answer.path)}: {answer.error}")
+            log(f"catnet: {one_line(answer.path)}: {answer.error}")
     if others:
-        say(one_line(passed_over(other.kind for other in others)))
+        log(one_line(passed_over(other.kind for other in others)))
     return 1 if failed else 0
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from catnet.cli.inputs import load_parts
 from catnet.cli.options import DATA_HELP, add_network, count, positive
 from catnet.models.registry import DEFAULT_HIDDEN, STARTS
-from catnet.terminal import say
+from catnet.terminal import log
 
 HELP = "train many networks at once: learning rates × initializations × seeds"
 DESCRIPTION = (
@@ -64,13 +64,13 @@ def run(options: argparse.Namespace) -> int:
     train_part, test_part, source = load_parts(options.data)
     run_folder.begin(folder, {"model": "sweep", **asdict(grid), "data": source})
     total = len(grid.cells) * grid.seeds
-    say(f"training {total} networks on {len(train_part.labels)} images, {source}")
+    log(f"training {total} networks on {len(train_part.labels)} images, {source}")
     results, names, stopped = None, [], False
     with run_folder.filling(folder, "begin a new sweep"):
         try:
             for results in train(grid, train_part, test_part):
                 names = write(folder, grid, results, train_part, source)
-                say(f"{results.done} of {total}")
+                log(f"{results.done} of {total}")
         except KeyboardInterrupt:
             stopped = True
             if results:  # the files may be of two groups
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     if results:
         print(table(results.cells))
     if results and results.best:
-        say(
+        log(
             f"model.safetensors is the network of the lowest training cost: {results.best}; "
             f"{results.best.test_accuracy:.1%} of the test part right"
         )
@@ -86,5 +86,5 @@ def run(options: argparse.Namespace) -> int:
     if stopped:
         done = results.done if results else 0
         raise KeyboardInterrupt(f"stopped after {done} of {total} networks; written: {files}")
-    say(f"written: {files}")
+    log(f"written: {files}")
     return 0

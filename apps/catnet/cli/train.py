@@ -12,7 +12,7 @@ from catnet.cli.inputs import find_model, load_model, load_parts
 from catnet.cli.options import DATA_HELP, add_network, count, named_share, positive, seed
 from catnet.errors import UserError
 from catnet.models.registry import DEFAULT_HIDDEN, LEARNING_RATES, OPTIMIZERS
-from catnet.terminal import progress_line, say
+from catnet.terminal import log, progress_line
 
 HELP = "train a network; without DATA, on drawn images"
 
@@ -110,11 +110,11 @@ def run(options: argparse.Namespace) -> int:
     resumed = Path(options.resume) if options.resume else None
     config = _read_config(resumed) if resumed else {}
     model = config.get("model") or options.model or "deep"
-    settings = {**_settings(options, model), "model": model}
+    settings = {"model": model, **_settings(options, model)}
     if resumed:
         _refuse_contradictions(resumed, config, settings, options.out)
         if run_folder.saved(resumed)["finished"]:
-            say(f"{resumed} is finished; nothing is changed")
+            log(f"{resumed} is finished; nothing is changed")
             return 0
     folder = resumed or run_folder.vacant(options.out, model)
     train = _train_photo if model == "photo" else _train_lecture
@@ -208,7 +208,7 @@ def _train_lecture(
     data = data and str(Path(data).absolute())
     train_part, test_part, source = load_parts(data)
     source = config.get("source", source)
-    say(f"training on {len(train_part.labels)} images, {source}")
+    log(f"training on {len(train_part.labels)} images, {source}")
     costs, result = train_run(
         folder,
         how,
@@ -220,7 +220,7 @@ def _train_lecture(
         resume=bool(config),
         every=options.save_every or run_folder.EVERY,
     )
-    say(f"cost {costs[0]:.4f} before, {costs[-1]:.4f} after {len(costs)} steps; all is in {folder}")
+    log(f"cost {costs[0]:.4f} before, {costs[-1]:.4f} after {len(costs)} steps; all is in {folder}")
     print(result)
     return 0
 
@@ -253,7 +253,7 @@ def _train_photo(
         cache_in=options.cache or config.get("cache"),
         resume=bool(config),
         every=options.save_every or EVERY,
-        say=say,
+        log=log,
     )
     for name, result in results.items():
         print(f"\ntest part of {name}\n{result}")
@@ -275,7 +275,7 @@ def _fine_tune(options: argparse.Namespace) -> int:
     folder = run_folder.vacant(options.out, "transfer")
     train_part, test_part, source = load_parts(options.data[0])
     images = len(train_part.labels)
-    say(f"from {model.name}, training on {images} images, {source}")
+    log(f"from {model.name}, training on {images} images, {source}")
     if (options.batch_size or 0) > images:
         raise UserError(f"--batch-size {config.batch_size}: there are {images} images only")
 
@@ -283,6 +283,6 @@ def _fine_tune(options: argparse.Namespace) -> int:
         return progress_line(config.steps, title=f"{what}  ")
 
     result = finetune.run(folder, config, model, train_part, test_part, source, phase)
-    say(f"all is in {folder}")
+    log(f"all is in {folder}")
     print(result)
     return 0

@@ -12,7 +12,7 @@ from catnet.data.download import Report, download
 from catnet.data.unpack import Convert, unpack
 from catnet.errors import UserError
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 Progress = Callable[[str], Report]  # of the name of a file: who is told of its bytes
 
 
@@ -182,7 +182,7 @@ def named(name: str) -> DataSet:
 def get(
     wanted: DataSet,
     out: Path,
-    say: Say,
+    log: Log,
     progress: Progress | None = None,
     timeout: float = 30.0,
     pause: float = 1.0,
@@ -214,10 +214,10 @@ def get(
         for file in wanted.files:
             if not (work / file.name).exists():  # it has been checked if it has its name
                 report = progress(file.name) if progress else None
-                _from_anywhere(file, work / file.name, say, report, timeout, pause)
+                _from_anywhere(file, work / file.name, log, report, timeout, pause)
         first = work / wanted.files[0].name
         if wanted.convert:
-            say(f"unpacking {first.name}")
+            log(f"unpacking {first.name}")
             unpack(first, target, wanted.convert(), max_bytes=wanted.unpacked)
             first.unlink()
         elif len(wanted.files) > 1:
@@ -233,7 +233,7 @@ def get(
 
 
 def _from_anywhere(
-    file: Remote, target: Path, say: Say, report: Report | None, timeout: float, pause: float
+    file: Remote, target: Path, log: Log, report: Report | None, timeout: float, pause: float
 ) -> None:
     for url, following in zip(file.urls, (*file.urls[1:], None), strict=True):
         try:
@@ -241,10 +241,10 @@ def _from_anywhere(
         except UserError as error:
             if following is None:
                 raise
-            say(f"{error}\ntrying {following}")
+            log(f"{error}\ntrying {following}")
         else:
             if file.sha256 is None:
-                say(f"{file.name}: SHA-256 {digest}; none is published to compare it with")
+                log(f"{file.name}: SHA-256 {digest}; none is published to compare it with")
             return
 
 

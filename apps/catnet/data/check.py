@@ -16,7 +16,7 @@ from catnet.data.duplicates import Fingerprints, fingerprints, pairs
 from catnet.data.entries import Listing, opened
 from catnet.errors import UserError
 from catnet.images.decode import ImageError, dimensions
-from catnet.terminal import one_line, say
+from catnet.terminal import log, one_line
 
 if TYPE_CHECKING:
     from catnet.models.classifier import Classifier
@@ -218,7 +218,7 @@ def _suspects(classifier: Classifier, parts: Sequence[Dataset]) -> list[Suspect]
     found = []
     labels, notes = match(classifier.classes, parts[0].classes)
     for note in notes:
-        say(note)
+        log(note)
     for part in parts:
         for mistake in evaluate_on(classifier, part).mistakes:
             truth = classifier.classes.index(mistake.truth)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from catnet.errors import UserError
 from catnet.images.kinds import HEAD, is_system_folder, kind
-from catnet.images.paths import ImageError, Other, Source, list_images
+from catnet.images.paths import ImageError, OtherFile, Source, list_images
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 
@@ -88,7 +88,7 @@ def opened(path: str, max_bytes: int | None = None) -> Iterator[Listing]:
 
 
 def _of_folder(path: str) -> Listing:
-    listing, others = Listing(path), list[Other]()
+    listing, others = Listing(path), list[OtherFile]()
     try:
         for found in list_images(path, others.append):
             place = Path(found.path).relative_to(path).parts

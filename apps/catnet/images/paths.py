@@ -42,7 +42,7 @@ class ImageError(ValueError):
     """Why there is no image, in one line and without its name: the caller knows it."""
 
 
-class Found(NamedTuple):
+class ImageFile(NamedTuple):
     """One image to decode, or the reason why there is none under that name."""
 
     path: str  # as it is shown; "-" is standard input
@@ -55,23 +55,23 @@ class Found(NamedTuple):
         return self.path if self.data is None else self.data
 
 
-class Other(NamedTuple):
+class OtherFile(NamedTuple):
     """A file, or a folder of the system, that is passed over: no image."""
 
     path: str
     kind: str  # as a summary counts it: ``.txt``, ``without extension``, ``folder @eaDir``
 
 
-OnOther: TypeAlias = Callable[[Other], object]
+OnOtherFile: TypeAlias = Callable[[OtherFile], object]
 
 
-def _ignore(other: Other) -> None:
+def _ignore(other: OtherFile) -> None:
     pass
 
 
 def expand(
-    sources: Sequence[str], stdin: Readable | None = None, on_other: OnOther = _ignore
-) -> list[Found]:
+    sources: Sequence[str], stdin: Readable | None = None, on_other: OnOtherFile = _ignore
+) -> list[ImageFile]:
     """Find the images meant by files, folders, patterns and ``-``.
 
     A file counts whatever its name; folders are searched with :func:`images`; a pattern
@@ -86,10 +86,10 @@ def expand(
 
     Example:
         >>> expand(["no-such-file.jpg"])
-        [Found(path='no-such-file.jpg', error='no such file or folder', data=None)]
+        [ImageFile(path='no-such-file.jpg', error='no such file or folder', data=None)]
     """
-    found: dict[str, Found] = {}
-    others: dict[str, Other] = {}
+    found: dict[str, ImageFile] = {}
+    others: dict[str, OtherFile] = {}
     absolute: dict[str, str] = {}
 
     def key(path: str) -> str:
@@ -98,7 +98,7 @@ def expand(
             absolute[folder] = _absolute(folder)
         return os.path.join(absolute[folder], name)
 
-    def note(other: Other) -> None:
+    def note(other: OtherFile) -> None:
         others.setdefault(key(other.path), other)
 
     for source in sources:
@@ -110,7 +110,7 @@ def expand(
     return list(found.values())
 
 
-def list_images(folder: str, on_other: OnOther = _ignore) -> Iterator[Found]:
+def list_images(folder: str, on_other: OnOtherFile = _ignore) -> Iterator[ImageFile]:
     """The images in a folder and below, in sorted order.
 
     What is an image, ``kinds.kind`` tells.  Hidden names are passed over.  Links to
@@ -125,19 +125,21 @@ def list_images(folder: str, on_other: OnOther = _ignore) -> Iterator[Found]:
     Raises:
         ImageError: links lead to the same folders again and again.
     """
-    errors: list[Found] = []
+    errors: list[ImageFile] = []
     for here, names in list(_walk(folder, errors, on_other)):
         for name in names:
             path = os.path.join(here, name)
             what = kind(name, lambda path=path: _head(path))
             if what.is_image:
-                yield Found(path, what.problem)
+                yield ImageFile(path, what.problem)
             else:
-                on_other(Other(path, what.name))
+                on_other(OtherFile(path, what.name))
     yield from errors
 
 
-def _walk(top: str, errors: list[Found], on_other: OnOther) -> Iterator[tuple[str, list[str]]]:
+def _walk(
+    top: str, errors: list[ImageFile], on_other: OnOtherFile
+) -> Iterator[tuple[str, list[str]]]:
     """Every folder from ``top`` down, with the names of its files, hidden ones left out."""
     seen: set[tuple[int, int] | str] = set()
     folders_again = files_again = 0
@@ -155,7 +157,7 @@ def _walk(top: str, errors: list[Found], on_other: OnOther) -> Iterator[tuple[st
                     if not entry.name.startswith(".")
                 )
         except OSError as error:
-            errors.append(Found(here, f"folder cannot be read: {error.strerror or error}"))
+            errors.append(ImageFile(here, f"folder cannot be read: {error.strerror or error}"))
             continue
         files = [name for name, is_folder in listed if not is_folder]
         if identity in seen:
@@ -172,7 +174,7 @@ def _walk(top: str, errors: list[Found], on_other: OnOther) -> Iterator[tuple[st
         for name, is_folder in listed:
             path = os.path.join(here, name)
             if is_folder and is_system_folder(name):
-                on_other(Other(path, f"folder {name}"))
+                on_other(OtherFile(path, f"folder {name}"))
             elif is_folder:
                 below.append((path, (*above, identity)))
         waiting += reversed(below)
@@ -253,48 +255,50 @@ def _read_stream(stream: Readable) -> bytes:
 
 
 def _expand_one(
-    source: str, stdin: Readable | None, on_other: OnOther, seen_stdin: bool
-) -> Iterator[Found]:
+    source: str, stdin: Readable | None, on_other: OnOtherFile, seen_stdin: bool
+) -> Iterator[ImageFile]:
     if source == "-":
         if not seen_stdin:  # it can be read only once
             yield _from_stdin(stdin)
     elif os.path.isdir(source):
-        others: list[Other] = []
+        others: list[OtherFile] = []
         try:
             inside = list(list_images(source, others.append))
         except ImageError as error:
-            inside = [Found(source, str(error))]
+            inside = [ImageFile(source, str(error))]
         for other in others:
             on_other(other)
-        yield from inside or [Found(source, "a folder without images")]
+        yield from inside or [ImageFile(source, "a folder without images")]
     elif os.path.lexists(source):
-        yield Found(source)
+        yield ImageFile(source)
     elif "\0" in source or not _encodable(source):
-        yield Found(source, "not a possible file name")
+        yield ImageFile(source, "not a possible file name")
     elif glob.has_magic(source) and (matches := _matches(source)):
         for match in matches:
             yield from _expand_one(match, stdin, on_other, seen_stdin)
     elif glob.has_magic(source) and not WEB.match(source):
-        yield Found(source, "no file matches this pattern")
+        yield ImageFile(source, "no file matches this pattern")
     else:
         try:
             os.lstat(source)
-            yield Found(source)  # it has appeared just now
+            yield ImageFile(source)  # it has appeared just now
         except OSError as error:
-            yield Found(source, _why_not(source, error) + _suggestion(source))
+            yield ImageFile(source, _why_not(source, error) + _suggestion(source))
 
 
-def _from_stdin(stdin: Readable | None) -> Found:
+def _from_stdin(stdin: Readable | None) -> ImageFile:
     stream = stdin or getattr(sys.stdin, "buffer", None)
     if stream is None:
-        return Found("-", "there is no standard input")
+        return ImageFile("-", "there is no standard input")
     if getattr(stream, "isatty", bool)():
-        return Found("-", "standard input is a terminal; pipe an image into it")
+        return ImageFile("-", "standard input is a terminal; pipe an image into it")
     try:
         data = read(stream)
     except ImageError as error:
-        return Found("-", str(error))
-    return Found("-", data=data) if data else Found("-", "nothing came through standard input")
+        return ImageFile("-", str(error))
+    return (
+        ImageFile("-", data=data) if data else ImageFile("-", "nothing came through standard input")
+    )
 
 
 def _matches(pattern: str) -> list[str]:

@@ -21,7 +21,7 @@ from PIL.Image import Image
 
 from catnet.errors import UserError
 from catnet.images.decode import ImageError, decode_many, from_array, from_image
-from catnet.images.paths import Found, read
+from catnet.images.paths import ImageFile, read
 from catnet.models import registry
 from catnet.terminal import one_line
 
@@ -194,7 +194,7 @@ class Classifier:
         return list(self.answers(_each(images), threshold))
 
     def answers(
-        self, found: Iterable[Found | Given | Image], threshold: float | None = None
+        self, found: Iterable[ImageFile | Given | Image], threshold: float | None = None
     ) -> Iterator[Prediction]:
         """Answers one after the other, while later images are still being decoded.
 
@@ -203,7 +203,7 @@ class Classifier:
         return (answer for answer, _ in self.seen(found, threshold))
 
     def seen(
-        self, found: Iterable[Found | Given | Image], threshold: float | None = None
+        self, found: Iterable[ImageFile | Given | Image], threshold: float | None = None
     ) -> Iterator[tuple[Prediction, np.ndarray | None]]:
         """``answers``, each with the image (64, 64, 3) that the network saw, if there is one."""
         ahead, items = itertools.tee(map(_named, map(_squashed, found)))
@@ -271,13 +271,13 @@ _IMAGES = (
 )
 
 
-def _named(item: Found | Given) -> tuple[str | None, Given]:
-    if not isinstance(item, Found):
+def _named(item: ImageFile | Given) -> tuple[str | None, Given]:
+    if not isinstance(item, ImageFile):
         return None, item
     return item.path, item.source if item.error is None else ImageError(item.error)
 
 
-def _each(images: Any) -> Iterable[Found | Given | Image]:
+def _each(images: Any) -> Iterable[ImageFile | Given | Image]:
     """What ``predict`` was given, image by image."""
     if _is_array(images):
         images = np.asarray(images)
@@ -293,17 +293,17 @@ def _each(images: Any) -> Iterable[Found | Given | Image]:
     return _all_of(images)
 
 
-def _all_of(images: Iterable[Any]) -> Iterator[Found | Given | Image]:
+def _all_of(images: Iterable[Any]) -> Iterator[ImageFile | Given | Image]:
     for i, image in enumerate(images):
         if (one := _one(image)) is None:
             raise TypeError(f"cannot predict image {i}, {_shown(image)}: {_IMAGES}")
         yield one
 
 
-def _one(image: Any) -> Found | Given | Image | None:
+def _one(image: Any) -> ImageFile | Given | Image | None:
     """One image of any kind; None if it is something else."""
     if isinstance(image, (str, os.PathLike)):
-        return Found(os.fsdecode(image))
+        return ImageFile(os.fsdecode(image))
     if isinstance(image, (bytes, bytearray, memoryview)):
         return bytes(image)
     if isinstance(image, Image):
@@ -332,7 +332,7 @@ def _content(file: Any) -> bytes | ImageError:
     return content if isinstance(content, bytes) else text
 
 
-def _squashed(image: Found | Given | Image) -> Found | Given:
+def _squashed(image: ImageFile | Given | Image) -> ImageFile | Given:
     """What is in memory already is squashed in this thread: Pillow's images are not for several."""
     try:
         if isinstance(image, np.ndarray):

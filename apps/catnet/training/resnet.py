@@ -365,7 +365,7 @@ def train(
     parts: tuple[Sampler, np.ndarray],
     state: TrainState,
     checkpoint: Checkpoint,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> Any:
     """Train from a state, or go on from the saved one.
 
@@ -406,7 +406,7 @@ def train(
                 told = time.monotonic()
                 speed = f"  {now.speed * config.batch_size:.0f} images/s" if now else ""
                 left = f"  {now}" if now and done < config.steps else ""
-                say(f"step {done}/{config.steps}  cost {costs[-1]:.3f}{speed}{left}")
+                log(f"step {done}/{config.steps}  cost {costs[-1]:.3f}{speed}{left}")
             every = config.validate_every
             if done // every > before // every or done == config.steps:
                 validation = validate(state.average)
@@ -418,7 +418,7 @@ def train(
                     jaxnn.save(best_file, state.average, {"step": done, "score": score})
                 scores = validation.scores(cache.sources)
                 lines.append({"step": done, "score": score, **scores})
-                say(json.dumps(lines[-1]))
+                log(json.dumps(lines[-1]))
                 _write_lines(checkpoint, lines)
             checkpoint.after(done, config.steps, partial(_saved, state, lines))
     return jaxnn.load(best_file)[0]

@@ -28,7 +28,7 @@ from catnet.training import run_folder
 from catnet.training.resnet import Classes, PhotoConfig, divide, initial, train
 from catnet.training.run_folder import Checkpoint, write_json
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 VIEWS = (64, 44)  # what an answer is the mean of, see ``views``; chosen on validation data
 MIN_CALIBRATED = 20  # validation images of each class, to fit a calibration to
@@ -44,7 +44,7 @@ def run(
     cache_in: str | None,
     resume: bool,
     every: float,
-    say: Say,
+    log: Log,
 ) -> dict[str, Evaluation]:
     """Train on sources, or go on in a run folder; write the model and its scores.
 
@@ -66,13 +66,13 @@ def run(
     if not sources:
         raise UserError("--model photo needs DATA: zips, folders or h5 files of photographs")
     place = Path(cache_in or cache_folder()).absolute()
-    cache = caches.build(sources, place, _told(say))
+    cache = caches.build(sources, place, _told(log))
     config = configure(len(cache))
     cache = with_textures(cache, config.textures)
     for line in cache.skipped:
-        say(f"left out: {line}")
+        log(f"left out: {line}")
     for line in cache.notes:
-        say(line)
+        log(line)
     parts = divide(config, cache)
     columns = (getattr(cache.table, name) for name in HASHED)
     content = run_folder.digest(
@@ -95,14 +95,14 @@ def run(
             "sources": list(cache.sources),
         }
         run_folder.begin(folder, described)
-    say(f"{len(cache)} images from {', '.join(cache.sources)}; the run is in {folder}")
+    log(f"{len(cache)} images from {', '.join(cache.sources)}; the run is in {folder}")
     with run_folder.training_in(folder):
         with Checkpoint(folder, every) as checkpoint:
-            params = train(config, cache, parts, state, checkpoint, say)
+            params = train(config, cache, parts, state, checkpoint, log)
         classifier = _classifier(config, cache, params, folder.resolve().name)
-        classifier = calibrated(classifier, cache, say)
+        classifier = calibrated(classifier, cache, log)
         classifier.save(folder / "model.safetensors")
-        results = scores(Classifier.load(folder), cache, say)
+        results = scores(Classifier.load(folder), cache, log)
         described = {name: result.as_json() for name, result in results.items()}
         write_json(folder / "evaluation.json", {**described, **checks(classifier, cache)})
         run_folder.finish(folder)
@@ -133,14 +133,14 @@ def _classifier(config: PhotoConfig, cache: Cache, params: Any, name: str) -> Cl
     )
 
 
-def calibrated(classifier: Classifier, cache: Cache, say: Say) -> Classifier:
+def calibrated(classifier: Classifier, cache: Cache, log: Log) -> Classifier:
     """The model with a calibration from the validation part; as it is where that is too small."""
     numbers = np.flatnonzero(split(cache.table) == VALIDATION)
     labels, sources = cache.table.labels[numbers], cache.table.sources[numbers]
     counts = np.bincount(labels[calibration_weights(labels, sources) > 0], minlength=2).tolist()
     if min(counts) < MIN_CALIBRATED:
         (n_0, n_1), (first, second) = counts, cache.classes
-        say(
+        log(
             f"probabilities are not calibrated: the validation part has {n_0} of {first} and "
             f"{n_1} of {second}, and {MIN_CALIBRATED} of each are needed"
         )
@@ -149,7 +149,7 @@ def calibrated(classifier: Classifier, cache: Cache, say: Say) -> Classifier:
     return dataclasses.replace(classifier, **found._asdict())
 
 
-def scores(classifier: Classifier, cache: Cache, say: Say) -> dict[str, Evaluation]:
+def scores(classifier: Classifier, cache: Cache, log: Log) -> dict[str, Evaluation]:
     """What a model does on the test part of every source of a cache, each by itself.
 
     Raises:
@@ -157,7 +157,7 @@ def scores(classifier: Classifier, cache: Cache, say: Say) -> dict[str, Evaluati
     """
     fits = match(classifier.classes, cache.classes)
     for note in fits.notes:
-        say(note)
+        log(note)
     results, lacks, by_chance = {}, [], []
     held = split(cache.table) == TEST
     for source, name in enumerate(cache.sources):
@@ -177,7 +177,7 @@ def scores(classifier: Classifier, cache: Cache, say: Say) -> dict[str, Evaluati
     if not results:
         raise UserError(f"{'; '.join(lacks)}; add images (100 of each class are enough)")
     for lack in by_chance:
-        say(lack)
+        log(lack)
     return results
 
 
@@ -210,13 +210,13 @@ def checks(classifier: Classifier, cache: Cache) -> dict[str, Any]:
     return found
 
 
-def _told(say: Say) -> Callable[[str, int, int], None]:
+def _told(log: Log) -> Callable[[str, int, int], None]:
     """Progress of decoding, a line for every tenth of a source."""
     last: dict[str, Any] = {}
 
     def progress(source: str, done: int, total: int) -> None:
         if last.get(source) != (tenth := done * 10 // max(total, 1)):
             last[source] = tenth
-            say(f"decoding {source}: {done} of {total}")
+            log(f"decoding {source}: {done} of {total}")
 
     return progress

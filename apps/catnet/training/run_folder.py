@@ -31,7 +31,7 @@ import numpy as np
 
 import jaxnn
 from catnet.errors import UserError
-from catnet.terminal import say
+from catnet.terminal import log
 from jaxnn.serialization import write_whole
 
 CONFIG, STATE, LOCK = "config.json", "state.safetensors", ".lock"
@@ -147,7 +147,7 @@ def same_data(folder: Path, data: str, content: str) -> None:
             )
     if begun["versions"] != _versions():
         others = ", ".join(f"{name} {number}" for name, number in begun["versions"].items())
-        say(f"{folder} was begun with {others}: last digits may differ")
+        log(f"{folder} was begun with {others}: last digits may differ")
 
 
 def _value(value: Any) -> str:
@@ -224,7 +224,7 @@ def _lock(file: Any, folder: Path) -> None:
             f"{folder}: another training is running in it; wait for its end, or begin a new run"
         ) from None
     except (ImportError, OSError):  # Windows, and some network drives
-        say(f"{folder}: cannot be locked here; see that no other training runs in it")
+        log(f"{folder}: cannot be locked here; see that no other training runs in it")
 
 
 def _sweep(folder: Path) -> None:
@@ -301,7 +301,7 @@ class Checkpoint:
         structure = jax.tree.structure(like)
         if structure.num_leaves != len(found[0]):
             raise UserError(f"{self.folder / STATE}: is of another catnet; begin a new run")
-        say(f"going on at step {found[1]['step']}")
+        log(f"going on at step {found[1]['step']}")
         return jax.tree.unflatten(structure, found[0]), found[1]
 
     def after(self, step: int, steps: int, state: Callable[[], tuple[Any, dict[str, Any]]]) -> None:

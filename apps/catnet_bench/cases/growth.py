@@ -12,7 +12,7 @@ import numpy as np
 
 import jaxnn
 from catnet.errors import UserError
-from catnet.terminal import say
+from catnet.terminal import log
 from catnet.training.resnet import PhotoConfig
 from catnet.training.resnet import network as photo_network
 from catnet_bench.cases.photo import drawn, problem
@@ -66,9 +66,9 @@ def rows(options: Options) -> list[Row]:
     measured = [measure(of, sizes, options) for of, sizes in series(options.quick).items()]
     if options.plot:
         draw(options.plot, measured)
-        say(f"growth as an image: {options.plot}")
+        log(f"growth as an image: {options.plot}")
     else:
-        say("growth: --plot FILE draws it")
+        log("growth: --plot FILE draws it")
     found = []
     for one in measured:
         for what, x, y in (

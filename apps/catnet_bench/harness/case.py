@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from catnet.data import dataset
 from catnet.errors import UserError
-from catnet.terminal import say
+from catnet.terminal import log
 
 COURSE = (209, 64, 64, 3)  # the lecture's training images
 LARGE = (3000, 2000)  # pixels, width and height of a photo from a camera
@@ -51,7 +51,7 @@ def course(folder: Path | None) -> tuple[np.ndarray, np.ndarray, str]:
         draw = np.random.default_rng(0)
         images = draw.integers(0, 256, COURSE, dtype=np.uint8)
         return images, (draw.random(COURSE[0]) < 0.34).astype(np.int32), "a stand-in of noise"
-    part, _ = dataset.load(folder, on_problem=say)
+    part, _ = dataset.load(folder, on_problem=log)
     if part.images.shape != COURSE:
         raise UserError(f"--data {folder}: is not the folder with the course's h5 files")
     return part.images, part.labels, "the course's photos"

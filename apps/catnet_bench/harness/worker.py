@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from catnet.terminal import say
+from catnet.terminal import log
 from catnet_bench.harness.timing import Seconds, alternate
 
 Prepare = Callable[..., Callable[[], Any]]
@@ -90,7 +90,7 @@ def present(contestants: Mapping[str, Contestant]) -> dict[str, Contestant]:
         if importlib.util.find_spec(contestant.needs):
             there[name] = contestant
         else:
-            say(f"without {name}: it needs {contestant.needs}; pip install 'jaxnn[bench]'")
+            log(f"without {name}: it needs {contestant.needs}; pip install 'jaxnn[bench]'")
     return there
 
 

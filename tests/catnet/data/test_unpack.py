@@ -234,7 +234,7 @@ def test_cifar10_becomes_images(tmp_path: Path) -> None:
         "c/data_batch_2.bin": train,
         "c/test_batch.bin": test,
     }
-    unpack(tar(tmp_path / "archive", files), tmp_path / "out", cifar.all_images)
+    unpack(tar(tmp_path / "archive", files), tmp_path / "out", cifar.read_batch)
     expected = {
         "train/cat/cat-2-00000.png": train_images[0],
         "train/non-cat/dog-2-00001.png": train_images[1],
@@ -252,5 +252,5 @@ def test_cifar10_becomes_images(tmp_path: Path) -> None:
 def test_cifar10_with_a_bad_record(tmp_path: Path, damage: bytes) -> None:
     archive = tar(tmp_path / "archive", {"data_batch_1.bin": batch(1, [3])[0] + damage})
     with pytest.raises(UserError, match="image 1 is cut off or has no label"):
-        unpack(archive, tmp_path / "out", cifar.images)
+        unpack(archive, tmp_path / "out", cifar.read_batch)
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]

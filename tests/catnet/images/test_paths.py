@@ -17,7 +17,7 @@ from catnet.cli import main
 from catnet.data import dataset
 from catnet.errors import UserError
 from catnet.images import paths as sources
-from catnet.images.paths import Found, ImageError, expand, list_images, read
+from catnet.images.paths import ImageError, ImageFile, expand, list_images, read
 
 
 @pytest.fixture
@@ -73,8 +73,8 @@ def test_unreadable_folder_is_an_error_and_the_rest_is_found(here, monkeypatch):
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    locked = Found("d/locked", "folder cannot be read: Permission denied")
-    assert list(list_images("d")) == [Found("d/a.jpg"), locked]
+    locked = ImageFile("d/locked", "folder cannot be read: Permission denied")
+    assert list(list_images("d")) == [ImageFile("d/a.jpg"), locked]
 
 
 def test_links_to_folders_are_followed_and_loops_end(here):
@@ -282,7 +282,7 @@ def test_special_files_are_passed_on_for_the_decoder_to_name(here):
 def test_standard_input_is_read_once(here):
     make("a.jpg")
     found = expand(["-", "a.jpg", "-"], io.BytesIO(b"image"))
-    assert found == [Found("-", data=b"image"), Found("a.jpg")]
+    assert found == [ImageFile("-", data=b"image"), ImageFile("a.jpg")]
     assert [item.source for item in found] == [b"image", "a.jpg"]
 
 

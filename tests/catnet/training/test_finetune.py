@@ -105,7 +105,9 @@ def test_the_command_makes_a_run_that_predicts(data: Path, tmp_path: Path, capsy
     right = [f"/{line['label']}/" in line["path"] for line in lines]
     assert np.mean(right) >= 0.9
     assert main.main(["train", "--resume", str(run)]) == 2
-    assert "a transfer is short; begin it again" in capsys.readouterr().err
+    assert (
+        "a fine-tuning is short and cannot be resumed; begin a new one" in capsys.readouterr().err
+    )
 
 
 def test_a_transfer_that_diverges_says_where_and_what_to_try(data: Path) -> None:

@@ -208,7 +208,7 @@ def test_learning_rates_that_differ_are_told_apart_everywhere(parts, tmp_path, m
 
 @pytest.mark.usefixtures("trained")
 @pytest.mark.parametrize(
-    ("where", "when", "done"), [("write_json", 3, 4), ("sweep_curves", 2, 4), ("say", 2, 2)]
+    ("where", "when", "done"), [("write_json", 3, 4), ("sweep_curves", 2, 4), ("log", 2, 2)]
 )
 def test_ctrl_c_leaves_what_is_done_and_says_what_that_is(
     where: str, when: int, done: int, parts, tmp_path, monkeypatch, capsys
@@ -216,7 +216,7 @@ def test_ctrl_c_leaves_what_is_done_and_says_what_that_is(
     """In the middle of writing the second group, or before it is trained."""
     from catnet.cli import sweep as command
 
-    module = {"write_json": run_folder, "sweep_curves": plots, "say": command}[where]
+    module = {"write_json": run_folder, "sweep_curves": plots, "log": command}[where]
     real, calls = getattr(module, where), []
 
     def pressed(*how) -> None:
@@ -249,7 +249,7 @@ def test_ctrl_c_before_the_first_is_done(parts, tmp_path, monkeypatch, capsys) -
     line = f"stopped after 0 of 16 networks; written: config.json in {tmp_path / 'out'}"
     assert capsys.readouterr().err.splitlines()[-1] == f"catnet: {line}"
     assert main.main(["train", "--resume", str(tmp_path / "out")]) == 2
-    assert "a sweep cannot go on; begin a new one" in capsys.readouterr().err
+    assert "a sweep has no state and cannot be resumed; begin a new one" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("trained")
