@@ -1,29 +1,29 @@
 """Neural networks as pure functions, every layer with its backward pass written by hand."""
 
-from jaxnn.activations import gelu, identity, leaky_relu, relu, sigmoid, silu, softplus, tanh
-from jaxnn.backprop import hand, value_and_grad, value_and_grad_by_jax
 from jaxnn.combinators.parallel import each, parallel
 from jaxnn.combinators.scan import scan
 from jaxnn.combinators.serial import residual, serial
 from jaxnn.combinators.tied import tied
-from jaxnn.conv import conv
-from jaxnn.dense import dense
-from jaxnn.descent import gradient_descent
-from jaxnn.dropout import dropout
-from jaxnn.flatten import flatten
-from jaxnn.gradient_check import check_gradients
-from jaxnn.inspection import summary
+from jaxnn.gradients.backprop import hand, value_and_grad, value_and_grad_by_jax
+from jaxnn.gradients.check import check_gradients
+from jaxnn.inspection.summary import summary
 from jaxnn.layer import Layer, LayerError
+from jaxnn.layers.activations import gelu, identity, leaky_relu, relu, sigmoid, silu, softplus, tanh
+from jaxnn.layers.conv import conv
+from jaxnn.layers.dense import dense
+from jaxnn.layers.dropout import dropout
+from jaxnn.layers.flatten import flatten
+from jaxnn.layers.norm import group_norm, layer_norm, rms_norm
+from jaxnn.layers.pooling import average_pool, global_average_pool, max_pool, space_to_depth
 from jaxnn.losses import (
     Loss,
     binary_cross_entropy,
     mean_squared_error,
     softmax_cross_entropy,
 )
-from jaxnn.norm import group_norm, layer_norm, rms_norm
-from jaxnn.pooling import average_pool, global_average_pool, max_pool, space_to_depth
 from jaxnn.serialization import ModelFileError, load, load_metadata, save
-from jaxnn.training import State, fit
+from jaxnn.training.fit import State, fit
+from jaxnn.training.gradient_descent import gradient_descent
 
 __all__ = [
     "Layer",

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +23,7 @@ import safetensors
 from jax.core import Tracer
 from safetensors.numpy import save as to_safetensors
 
+from jaxnn.files import write_atomically
 from jaxnn.layer import Params
 from jaxnn.outline import NUMBERS, fill, fill_like, is_key, is_outline, kinds, outline, place
 
@@ -104,7 +104,7 @@ def save(
         raise ModelFileError(
             f"{path}: not written, the params changed meanwhile; save a copy of them"
         )
-    write_whole(path, content)
+    write_atomically(path, content)
 
 
 def load(path: str | os.PathLike[str], like: Params | None = None) -> tuple[Params, dict[str, Any]]:
@@ -191,29 +191,6 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
         OSError: when the file cannot be read.
     """
     return _read_header(path).metadata
-
-
-def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file beside its place, then move it there: a reader sees all of it or the old one."""
-    path = Path(path)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    beside = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.chmod(0o666 & ~_umask())  # mkstemp lets nobody else read
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _array(key: str, leaf: Any) -> np.ndarray:

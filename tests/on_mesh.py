@@ -16,7 +16,7 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 from layers import LAYERS, Case
 
-from jaxnn import convolution
+from jaxnn.kernels.conv import forms
 
 DEVICES = 2
 
@@ -50,7 +50,7 @@ def compare(case: Case, axis_type: AxisType, inside: bool) -> None:
 if __name__ == "__main__":
     jax.config.update("jax_num_cpu_devices", DEVICES)
     jax.config.update("jax_disable_most_optimizations", True)
-    convolution.LARGE_BATCH = 1  # every form
+    forms.LARGE_BATCH = 1  # every form
     for name in sys.argv[1:]:
         compare(LAYERS[name], AxisType.Explicit, inside=False)
         if name in ("conv", "max_pool"):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from jaxnn import convolution
+from jaxnn.kernels.conv import forms
 
 
 @pytest.fixture(autouse=True)
 def _all_forms(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convolution, "LARGE_BATCH", 1)
+    monkeypatch.setattr(forms, "LARGE_BATCH", 1)

@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike
 
 import jaxnn
 from jaxnn import Layer, LayerError
-from jaxnn.traversal import walk
+from jaxnn.inspection.traversal import walk
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 every_layer = pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS.keys())

@@ -178,14 +178,14 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _write(path: str | os.PathLike[str], figure: Figure) -> None:
-    from jaxnn.serialization import write_whole
+    from jaxnn.files import write_atomically
 
     file = io.BytesIO()
     with warnings.catch_warnings():
         # Names of images may be in any script; what the font lacks is drawn as a box.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(file, format="png")
-    write_whole(path, file.getvalue())
+    write_atomically(path, file.getvalue())
 
 
 def _short(name: str) -> str:

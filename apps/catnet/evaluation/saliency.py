@@ -17,7 +17,7 @@ from PIL import Image
 from catnet.errors import UserError
 from catnet.models import registry
 from catnet.models.classifier import Classifier
-from jaxnn.serialization import write_whole
+from jaxnn.files import write_atomically
 
 SCALE = 4  # screen pixels for one that the network saw
 GAP = 8  # between two images
@@ -164,6 +164,6 @@ def _write(path: Path, image: Image.Image) -> None:
     data = io.BytesIO()
     image.save(data, "PNG")
     try:
-        write_whole(path, data.getvalue())
+        write_atomically(path, data.getvalue())
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from None

@@ -19,7 +19,7 @@ from catnet.models.classifier import Classifier
 from catnet.terminal import exact
 from catnet.training import run_folder
 from catnet.training.run_folder import Checkpoint, Stopped, write_json
-from jaxnn.serialization import write_whole
+from jaxnn.files import write_atomically
 
 DESCENT = {"gd": 0.0, "momentum": 0.9}  # on all examples at once: the momentum of each
 CHUNK = 100  # steps between two lines of progress, and at least between two saved states
@@ -93,7 +93,7 @@ def train(
     import jax.numpy as jnp
 
     import jaxnn
-    from jaxnn.descent import begin
+    from jaxnn.training.gradient_descent import begin
 
     net = registry.build(config.architecture)
     loss = jaxnn.binary_cross_entropy
@@ -173,7 +173,7 @@ def _fits(net: Any, x: Any, state: Any) -> bool:
     """
     import jax
 
-    from jaxnn.span import Inside, span
+    from jaxnn.training.row_space import Inside, span
 
     if not state.opt_state or not isinstance(state.opt_state[1][0], Inside):
         return True
@@ -284,7 +284,7 @@ def fill(
 
     classifier.save(folder / "model.safetensors")
     rows = "".join(f"{step},{cost!r}\n" for step, cost in enumerate(costs.tolist()))
-    write_whole(folder / "metrics.csv", f"step,cost\n{rows}".encode())
+    write_atomically(folder / "metrics.csv", f"step,cost\n{rows}".encode())
     result = evaluate_on(classifier, part)
     write_json(folder / "evaluation.json", result.as_json())
     if len(costs):

@@ -30,7 +30,7 @@ from catnet.models.resnet import Targets, log_odds, photo_loss, targets, trunk
 from catnet.terminal import pace_of
 from catnet.training.augment import FULL, LIGHT, augment, mix, prepare
 from catnet.training.run_folder import Checkpoint
-from jaxnn.serialization import write_whole
+from jaxnn.files import write_atomically
 
 CHUNK = 8  # steps in one compiled program: between them nothing waits for Python
 BATCH = 256  # images at a time where nothing is learnt
@@ -430,4 +430,4 @@ def _saved(state: TrainState, lines: list[dict[str, Any]]) -> tuple[Any, dict[st
 
 def _write_lines(checkpoint: Checkpoint, lines: list[dict[str, Any]]) -> None:
     text = "".join(json.dumps(line) + "\n" for line in lines)
-    write_whole(checkpoint.folder / "validation.jsonl", text.encode())
+    write_atomically(checkpoint.folder / "validation.jsonl", text.encode())

@@ -32,7 +32,7 @@ import numpy as np
 import jaxnn
 from catnet.errors import UserError
 from catnet.terminal import log
-from jaxnn.serialization import write_whole
+from jaxnn.files import write_atomically
 
 CONFIG, STATE, LOCK = "config.json", "state.safetensors", ".lock"
 EVERY = 5.0  # seconds between two saves of the state
@@ -168,7 +168,7 @@ def digest(*parts: Any) -> str:
 
 def write_json(path: Path, described: Any) -> None:
     """A JSON file that people can read, too."""
-    write_whole(path, (json.dumps(described, indent=2) + "\n").encode())
+    write_atomically(path, (json.dumps(described, indent=2) + "\n").encode())
 
 
 @contextmanager
@@ -228,7 +228,7 @@ def _lock(file: Any, folder: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what ``write_whole`` left beside its files when it was killed."""
+    """Remove what ``write_atomically`` left beside its files when it was killed."""
     for left in folder.glob(".*.????????"):
         if Path(left.name[1:-9]).suffix in (".json", ".jsonl", ".csv", ".safetensors", ".png"):
             left.unlink(missing_ok=True)

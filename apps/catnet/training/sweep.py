@@ -224,13 +224,13 @@ def write(folder: Path, grid: Grid, results: Results, part: Dataset, source: str
     from catnet.evaluation import plots
     from catnet.models.classifier import Classifier
     from catnet.training.run_folder import write_json
-    from jaxnn.serialization import write_whole
+    from jaxnn.files import write_atomically
 
     write_json(folder / "sweep.json", [cell.as_json() for cell in results.cells])
     costs = {f"{cell.start} {exact(cell.learning_rate)}": cell.costs for cell in results.cells}
     file = io.BytesIO()
     np.savez_compressed(file, **costs)  # type: ignore[arg-type]
-    write_whole(folder / "costs.npz", file.getvalue())
+    write_atomically(folder / "costs.npz", file.getvalue())
     plots.sweep_curves(folder / "curves.png", results.cells)
     names = ["sweep.json", "costs.npz", "curves.png"]
     if results.best:

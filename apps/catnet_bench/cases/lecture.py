@@ -85,7 +85,7 @@ def parts(file: Path, steps: int) -> Callable[[], dict[str, float]]:
     """What jaxnn's training spends its time on."""
     import jax
 
-    from jaxnn.span import span
+    from jaxnn.training.row_space import span
 
     train = peers.ours(file, steps)
     x, _, layers = peers.read(file)

@@ -190,19 +190,19 @@ def test_a_descent_does_not_go_on_in_other_coordinates(
     data: Path, tmp_path, at_step, monkeypatch, capsys
 ) -> None:
     """Another LAPACK may give the examples' span another basis: the weights in it mean nothing."""
-    from jaxnn import span
+    from jaxnn.training import row_space
 
     whole, cut = tmp_path / "whole" / "run", tmp_path / "cut" / "run"
     assert begin(data, whole) == 0
     broken_off(data, cut, at_step)
-    before, real = contents(cut), span._factors
+    before, real = contents(cut), row_space._factors
 
     def mirrored(X):
         (XT, U), R = real(X)
         return (XT, -U), -R
 
     with monkeypatch.context() as patch:
-        patch.setattr(span, "_factors", mirrored)
+        patch.setattr(row_space, "_factors", mirrored)
         assert resume(cut) == 2
     assert "NumPy factorises the examples in another way here" in last_line(capsys)
     assert contents(cut) == before
@@ -310,7 +310,7 @@ def test_killed_while_it_writes_what_comes_after_the_training(
 
 
 def test_a_run_folder_is_never_without_its_config(data: Path, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(run_folder, "write_whole", lambda *_: kill())
+    monkeypatch.setattr(run_folder, "write_atomically", lambda *_: kill())
     with pytest.raises(Killed):
         begin(data, tmp_path / "run")
     assert list(tmp_path.iterdir()) == []

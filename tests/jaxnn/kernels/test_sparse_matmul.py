@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxnn.sparse import along
+from jaxnn.kernels.sparse_matmul import along
 
 
 def few(rows: int, columns: int, most: int) -> np.ndarray:

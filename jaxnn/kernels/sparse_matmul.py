@@ -35,7 +35,7 @@ def along(axis: int, matrix: np.ndarray, x: Array) -> Array:
 
     Example:
         >>> import jax.numpy as jnp, numpy as np
-        >>> from jaxnn.sparse import along
+        >>> from jaxnn.kernels.sparse_matmul import along
         >>> along(0, np.array([[1, 0, -1], [0, 2, 0]]), jnp.array([5.0, 6.0, 7.0])).tolist()
         [-2.0, 12.0]
     """

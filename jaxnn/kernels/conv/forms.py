@@ -19,8 +19,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.export import is_symbolic_dim
 
-from jaxnn import blocks, depthwise, patches, winograd, xla
-from jaxnn.geometry import Geometry
+from jaxnn.kernels.conv import depthwise, patches, space_to_depth, winograd, xla
+from jaxnn.kernels.geometry import Geometry
 from jaxnn.layer import Array, sum_dtype
 
 LARGE_BATCH = 64  # fewer pictures do not repay longer compilation and more memory
@@ -145,7 +145,7 @@ FORMS = (
     Form(_is_depthwise, depthwise.convolve, depthwise.convolve_backward, y_of_few=True),
     Form(_is_grouped, _y_by_groups, _backward_by_groups),
     Form(_is_for_winograd, winograd.convolve, winograd.convolve_backward, backward_of_few=False),
-    Form(_is_in_blocks, blocks.convolve, blocks.convolve_backward),
+    Form(_is_in_blocks, space_to_depth.convolve, space_to_depth.convolve_backward),
     Form(_is_in_patches, xla.convolve, patches.convolve_backward, y_of_few=True),
     Form(lambda shape, geometry: True, xla.convolve, xla.convolve_backward, y_of_few=True),
 )

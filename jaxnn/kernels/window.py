@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from jaxnn.geometry import Pads
+from jaxnn.kernels.geometry import Pads
 from jaxnn.layer import Array
 
 FEW = 49  # places of a window; XLA compiles a program for each of them within a second

@@ -11,7 +11,7 @@ import optax
 import pytest
 
 import jaxnn
-from jaxnn.span import pays, span
+from jaxnn.training.row_space import pays, span
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(9, 4, 5, 2))

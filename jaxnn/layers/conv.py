@@ -1,4 +1,4 @@
-"""The convolutional layer; ``jaxnn.convolution`` has its three products."""
+"""The convolutional layer; ``jaxnn.kernels.conv.forms`` has its three products."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax.nn import initializers
 
-from jaxnn.convolution import convolve, convolve_backward
-from jaxnn.geometry import (
+from jaxnn.kernels.conv.forms import convolve, convolve_backward
+from jaxnn.kernels.geometry import (
     Geometry,
     Padding,
     Size,
@@ -16,6 +16,7 @@ from jaxnn.geometry import (
     height_width,
     pads_in_pixels,
 )
+from jaxnn.kernels.window import as_images, with_batch_of
 from jaxnn.layer import (
     Array,
     Key,
@@ -29,7 +30,6 @@ from jaxnn.layer import (
     sum_dtype,
 )
 from jaxnn.sharding import data_parallel
-from jaxnn.window import as_images, with_batch_of
 
 Initializer = initializers.Initializer
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxnn.parts import by_parts
+from jaxnn.kernels.chunked import by_parts
 
 RNG = np.random.default_rng(0)
 SIZES = [(1, 1), (2, 1), (6, 3), (7, 3), (12, 5), (13, 5), (5, 8)]

@@ -12,11 +12,11 @@ import numpy as np
 from jax.core import Tracer
 from jax.sharding import NamedSharding, PartitionSpec
 
-from jaxnn.backprop import ValueAndGrad, cost_of, value_and_grad, value_and_grad_by_jax
-from jaxnn.examples import Examples, number_of, on_device, take
+from jaxnn.gradients.backprop import ValueAndGrad, cost_of, value_and_grad, value_and_grad_by_jax
 from jaxnn.layer import Array, Key, Layer, Params
 from jaxnn.losses import Loss
-from jaxnn.optimizer import same_types, update
+from jaxnn.training.examples import Examples, number_of, on_device, take
+from jaxnn.training.optimizer import same_types, update
 
 if TYPE_CHECKING:
     import optax

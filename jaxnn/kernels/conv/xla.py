@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax import lax
 
-from jaxnn.geometry import Geometry, pads_around_dy
+from jaxnn.kernels.geometry import Geometry, pads_around_dy
+from jaxnn.kernels.window import with_bias
 from jaxnn.layer import Array, sum_dtype
-from jaxnn.window import with_bias
 
 
 def convolve(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:

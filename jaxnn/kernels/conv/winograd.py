@@ -24,11 +24,11 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.geometry import Geometry, Pads
+from jaxnn.kernels.chunked import by_parts, pictures_of
+from jaxnn.kernels.geometry import Geometry, Pads
+from jaxnn.kernels.sparse_matmul import along
+from jaxnn.kernels.window import with_bias
 from jaxnn.layer import Array
-from jaxnn.parts import by_parts, pictures_of
-from jaxnn.sparse import along
-from jaxnn.window import with_bias
 
 A = np.array([[1, 0], [1, 1], [1, -1], [0, -1]])
 B = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]])

@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 import jaxnn
 from jaxnn import Layer, LayerError
-from jaxnn.convolution import FORMS
+from jaxnn.kernels.conv.forms import FORMS
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 NO_PADS = ((0, 0), (0, 0))

@@ -13,17 +13,17 @@ import math
 
 import jax.numpy as jnp
 
-from jaxnn.geometry import Geometry
+from jaxnn.kernels.chunked import by_parts, pictures_of
+from jaxnn.kernels.conv.xla import input_gradient
+from jaxnn.kernels.geometry import Geometry
+from jaxnn.kernels.window import seen_by_place
 from jaxnn.layer import Array
-from jaxnn.parts import by_parts, pictures_of
-from jaxnn.window import seen_by_place
-from jaxnn.xla import input_gradient
 
 ROWS = 1024  # output pixels at a time
 
 
 def convolve_backward(x: Array, W: Array, dy: Array, geometry: Geometry) -> tuple[Array, Array]:
-    """(dW, dx) of ``jaxnn.xla.convolve``, without groups."""
+    """(dW, dx) of ``jaxnn.kernels.conv.xla.convolve``, without groups."""
 
     def of_part(dW: Array, x: Array, dy: Array) -> tuple[Array, None]:
         places = seen_by_place(x, W.shape, dy.shape[1:3], geometry.stride, geometry.pads)

@@ -8,10 +8,10 @@ from typing import Any
 import jax
 from jax.sharding import PartitionSpec
 
-from jaxnn.examples import Examples, as_arrays
 from jaxnn.layer import Array, Cache, Key, Layer, Params
 from jaxnn.losses import Loss
 from jaxnn.sharding import automatic, specs_of
+from jaxnn.training.examples import Examples, as_arrays
 
 ValueAndGrad = Callable[..., tuple[Array, Params]]
 

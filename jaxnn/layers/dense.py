@@ -22,7 +22,7 @@ Initializer = initializers.Initializer
 
 
 class Dense(Layer):
-    """A layer that is linear in its input and its W, as ``jaxnn.span`` needs to know."""
+    """A layer that is linear in its input and its W, as ``row_space`` needs to know."""
 
 
 @constructor

@@ -17,10 +17,10 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax import lax
 
-from jaxnn.geometry import Geometry, Pads, Stride, output_size
+from jaxnn.kernels.chunked import by_parts, pictures_of
+from jaxnn.kernels.geometry import Geometry, Pads, Stride, output_size
+from jaxnn.kernels.window import from_blocks, places, put, see, to_blocks, with_bias
 from jaxnn.layer import Array
-from jaxnn.parts import by_parts, pictures_of
-from jaxnn.window import from_blocks, places, put, see, to_blocks, with_bias
 
 BLOCKS = 4096  # at a time
 

@@ -14,7 +14,7 @@ def walk(net: Layer, path: str | None = None) -> Iterator[tuple[str, Layer]]:
 
     Example:
         >>> import jaxnn
-        >>> from jaxnn.traversal import walk
+        >>> from jaxnn.inspection.traversal import walk
         >>> net = jaxnn.serial(jaxnn.dense(3), jaxnn.residual(jaxnn.relu))
         >>> [path for path, layer in walk(net)]
         ['serial[0].dense(3)', 'serial[1].residual[0].relu', 'serial[1].residual', 'serial']
@@ -39,7 +39,7 @@ def map_layers(
         Every dense layer without its activation::
 
             >>> import jaxnn
-            >>> from jaxnn.traversal import map_layers
+            >>> from jaxnn.inspection.traversal import map_layers
             >>> net = jaxnn.serial(jaxnn.dense(3), jaxnn.relu, jaxnn.dense(1))
             >>> map_layers(lambda path, l: jaxnn.identity if l is jaxnn.relu else l, net)
             serial(dense(3), identity, dense(1))
@@ -71,7 +71,7 @@ def record(
 
     Example:
         >>> import jax.numpy as jnp, jaxnn
-        >>> from jaxnn.traversal import record
+        >>> from jaxnn.inspection.traversal import record
         >>> y, calls = record(jaxnn.serial(jaxnn.tanh, jaxnn.relu), ((), ()), -jnp.ones(2))
         >>> round(calls["serial[1].relu"].x[0].item(), 2), y.tolist()
         (-0.76, [0.0, 0.0])

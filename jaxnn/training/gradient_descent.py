@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxnn.examples import Examples, on_device
 from jaxnn.layer import Array, Key, Layer, Params
 from jaxnn.losses import Loss
-from jaxnn.span import Inside, Span, pays, span
-from jaxnn.training import GRADIENTS, Progress, State, check, chunks, fold_in, joined
+from jaxnn.training.examples import Examples, on_device
+from jaxnn.training.fit import GRADIENTS, Progress, State, check, chunks, fold_in, joined
+from jaxnn.training.row_space import Inside, Span, pays, span
 
 
 class Descent(NamedTuple):
@@ -56,7 +56,7 @@ def gradient_descent(
         V := β V + dW + λ W,   W := W − α V
 
     A network that starts with a dense layer and has fewer examples than inputs is trained in the
-    span of its examples (``jaxnn.span``): the same descent with far less work.
+    span of its examples (``jaxnn.training.row_space``): the same descent with far less work.
 
     Args:
         net: the network; ends in logits.

@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from jaxnn.geometry import (
+from jaxnn.kernels.geometry import (
     Padding,
     Pads,
     Size,
@@ -20,6 +20,16 @@ from jaxnn.geometry import (
     output_size,
     pads_around_dy,
     pads_in_pixels,
+)
+from jaxnn.kernels.window import (
+    as_images,
+    from_blocks,
+    over_places,
+    places,
+    put,
+    see,
+    to_blocks,
+    with_batch_of,
 )
 from jaxnn.layer import (
     Array,
@@ -34,16 +44,6 @@ from jaxnn.layer import (
     sum_dtype,
 )
 from jaxnn.sharding import data_parallel
-from jaxnn.window import (
-    as_images,
-    from_blocks,
-    over_places,
-    places,
-    put,
-    see,
-    to_blocks,
-    with_batch_of,
-)
 
 NONE = (0, 0)  # padding
 SMALL = (

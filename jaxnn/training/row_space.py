@@ -35,10 +35,10 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxnn.combinators.serial import Serial
-from jaxnn.dense import Dense
-from jaxnn.examples import Examples
-from jaxnn.flatten import flatten
 from jaxnn.layer import Array, Layer, Params
+from jaxnn.layers.dense import Dense
+from jaxnn.layers.flatten import flatten
+from jaxnn.training.examples import Examples
 
 
 class Inside(NamedTuple):
@@ -97,7 +97,7 @@ def span(net: Layer, x: Examples) -> Span:
 
     Example:
         >>> import jax.numpy as jnp, jaxnn
-        >>> from jaxnn.span import span
+        >>> from jaxnn.training.row_space import span
         >>> x = jnp.eye(3, 8)
         >>> span(jaxnn.serial(jaxnn.dense(2), jaxnn.tanh), x).x.shape
         (3, 3)

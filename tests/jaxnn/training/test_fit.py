@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import jaxnn
-from jaxnn.training import _batches
+from jaxnn.training.fit import _batches
 
 NET = jaxnn.serial(jaxnn.dense(8), jaxnn.dropout(0.2), jaxnn.tanh, jaxnn.dense(1))
 RNG = np.random.default_rng(0)

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxnn.inspection.traversal import record, walk
 from jaxnn.layer import Array, Key, Layer, Params, no_params
 from jaxnn.losses import Loss
-from jaxnn.traversal import record, walk
 
 # In float64, as shares of the leaf's largest entry.  Two exact rules differ by rounding only;
 # central differences with step h differ from them by about h² and by rounding / h.

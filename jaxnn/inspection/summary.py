@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxnn.inspection.traversal import Call, record, walk
 from jaxnn.layer import Layer, Params, Shaped
-from jaxnn.traversal import Call, record, walk
 
 
 class SummaryRow(NamedTuple):

@@ -10,10 +10,10 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from jaxnn.geometry import Geometry, Stride, output_size, pads_around_dy
+from jaxnn.kernels.chunked import by_parts, pictures_of
+from jaxnn.kernels.geometry import Geometry, Stride, output_size, pads_around_dy
+from jaxnn.kernels.window import over_places, see, with_bias
 from jaxnn.layer import Array
-from jaxnn.parts import by_parts, pictures_of
-from jaxnn.window import over_places, see, with_bias
 
 PIXELS = 1024  # of the output, at a time
 

@@ -14,7 +14,7 @@ import pytest
 from optax import contrib
 
 import jaxnn
-from jaxnn import training
+from jaxnn.training import fit
 
 pytestmark = [
     pytest.mark.usefixtures("compiled_quickly"),
@@ -151,7 +151,7 @@ def test_every_optimizer_steps_through_fit(name: str) -> None:
         state = optimizer.init(params)
         for start in (0, 3):
             with jax.numpy_rank_promotion("allow"):  # some need it
-                after, state, costs = training._fit.eval_shape(
+                after, state, costs = fit._fit.eval_shape(
                     *(NET, LOSS, "hand", optimizer, params, state, X, Y),
                     *(np.zeros((3, 4), np.int32), jax.random.key(0), start),
                 )

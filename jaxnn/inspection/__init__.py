@@ -1,0 +1,1 @@
+"""Walking through a network and showing what it is made of."""

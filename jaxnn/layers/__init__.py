@@ -1,0 +1,1 @@
+"""Layers: each a forward pass with its backward rule beside it."""
