@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
-from jaxnn.inspection.traversal import record, walk
-from jaxnn.layer import Array, Key, Layer, Params, no_params
+from jaxnn.gradient_errors import DIFFERENCES_TOLERANCE, JAX_TOLERANCE, Rule, measure_errors
+from jaxnn.gradient_shapes import BoundLayer, Misfit, Part, Path, Point, describe_error
+from jaxnn.layer import Array, Cache, Key, Layer, Params, Static, no_params
 from jaxnn.losses import Loss
+from jaxnn.traversal import map_layers, walk
 
-# In float64, as shares of the leaf's largest entry.  Two exact rules differ by rounding only;
-# central differences with step h differ from them by about h² and by rounding / h.
-JAX_TOLERANCE = 1e-9
-DIFFERENCES_TOLERANCE = 1e-5
-STEP = 1e-6
-BESIDE = 1e-3  # how far from the given point differences are taken, to be off its kinks
-ENTRIES = 12  # of each leaf that differences are taken of, drawn at random
+Inputs = dict[str, tuple[Params, Any, Key | None]]  # what each layer is given, by path
 
 
 class Row(NamedTuple):
     """One leaf of one layer: its gradient by hand against the two others.
 
+    An error is that of the entry which is furthest off, as a share of this entry as the
+    other method has it.  What rounding may have done to the entry counts as its last digits:
+    an entry that is a small difference of large numbers has fewer, and is compared by those.
+
     Attributes:
-        path: the layer's path and the leaf, ``serial[1].dense(7).b``; ``input`` is dx.
+        path: the layer's path and the leaf, ``serial[1].dense(7).b``; ``input`` is dx.  The
+            layer's path alone where the layer gives nothing that could be compared.
         shape: of the leaf.
-        jax_error: largest difference from ``jax.vjp``, as a share of the largest entry.
-        differences_error: the same for central differences, over a sample of the entries.
-        note: what is wrong when no number can say it.
+        jax_error: the largest error against ``jax.vjp``, over all entries; NaN where there
+            is nothing to compare.
+        differences_error: the same for central differences, over the direction in which all
+            entries change and over some single entries; NaN where a kink or rounding hides
+            the slope, so that ``jax.vjp`` decides alone.
+        note: what is wrong, or not compared, in words.
     """
 
     path: str
@@ -44,8 +49,10 @@ class Row(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether both errors are within rounding; NaN is not."""
-        return self.jax_error <= JAX_TOLERANCE and self.differences_error <= DIFFERENCES_TOLERANCE
+        """Whether ``jax.vjp`` agrees and differences, where they decide, do too."""
+        return self.jax_error <= JAX_TOLERANCE and not (
+            self.differences_error > DIFFERENCES_TOLERANCE
+        )
 
 
 @dataclass(frozen=True)
@@ -73,33 +80,46 @@ class GradientCheck:
         shapes = max(len(str(row.shape)) for row in self.rows)
         lines = [f"{'leaf':{width}}  {'shape':{shapes}}  jax.vjp  differences"]
         for row in self.rows:
-            verdict = "pass" if row.ok else f"FAIL  {row.note}".rstrip()
+            verdict = f"{'pass' if row.ok else 'FAIL'}  {row.note}".rstrip()
             lines.append(
-                f"{row.path:{width}}  {row.shape!s:{shapes}}  {row.jax_error:7.0e}"
-                f"  {row.differences_error:11.0e}  {verdict}"
+                f"{row.path:{width}}  {row.shape!s:{shapes}}  {_number(row.jax_error):>7}"
+                f"  {_number(row.differences_error):>11}  {verdict}"
             )
         wrong = self.culprit
         lines.append(f"wrong: {wrong.path}" if wrong else "every gradient by hand is right")
         return "\n".join(lines)
 
 
+def _number(error: float) -> str:
+    return "–" if math.isnan(error) else f"{error:.0e}"
+
+
 def check_gradients(
-    net: Layer, params: Params, x: ArrayLike, y: ArrayLike, loss: Loss, key: Key | None = None
+    net: Layer, params: Params, x: Any, y: Any, loss: Loss, key: Key | None = None
 ) -> GradientCheck:
     """Compare every hand-written rule of a network with ``jax.vjp`` and finite differences.
 
     Each layer, each combinator and the loss is checked by itself, at the input it sees in
     this network, so that a wrong rule is named and not only noticed.  Everything is computed
     in float64 and every entry of every leaf is compared, for random dy and, where the output
-    is tiny, for every basis vector.  ``jax.vjp`` differentiates the plain forward pass.
+    is tiny, for every basis vector.  ``jax.vjp`` differentiates the plain forward pass;
+    differences show whether that pass hides a derivative, as ``stop_gradient`` does.
+
+    Each entry is compared with itself, to a relative 1e-9 with ``jax.vjp`` and 1e-5 with
+    differences, beyond what rounding may have done to it: running both rules with random
+    rounding errors shows how much that is.
 
     At a kink (relu at 0, ties in pooling) the rules are compared with JAX's convention;
     finite differences, which mean nothing there, are taken a small random step beside it.
 
+    A layer that raises, or gives something of a wrong shape or structure, gets a row that
+    says so; layers that get no input because of it get one that says that.  Integers, such
+    as tokens, have no gradient: ``backward`` gives None (or JAX's float0) for them.
+
     Args:
         net: the network.
         params: its parameters.
-        x: a few examples; the time grows with their number.
+        x: a few examples, an array or a pytree of arrays; the time grows with their number.
         y: their targets.
         loss: one of ``jaxnn.losses``.
         key: the randomness of layers such as dropout, the same in every evaluation; a fixed
@@ -118,160 +138,148 @@ def check_gradients(
         (True, ['serial[0].dense(3).W', 'serial[0].dense(3).b', 'serial[0].dense(3).input'])
     """
     key = jax.random.key(0) if key is None else key
-    with jax.enable_x64(True):
-        params, x, y = jax.tree.map(_as_float64, params), _as_float64(x), _as_float64(y)
-        z, given = _given(net, params, x, key)
+    # The same key is used again and again, and a NaN becomes a row, on purpose.
+    with jax.enable_x64(True), jax.debug_key_reuse(False), jax.debug_nans(False):
+        params, x, y = _to_float64(params), _to_float64(x), _to_float64(y)
+        z, inputs, broken = _record_inputs(net, params, x, key)
+        cost = _loss_as_layer(loss, y)
+        if not broken.value:
+            inputs[cost.name] = ((), z, None)
         rows: list[Row] = []
-        for path, layer in walk(net):
-            if path in given:
-                rows += _check_layer(path, layer, *given[path])
-        # The loss as one more layer, whose rule is dc · dZ.
-        cost = Layer(
-            f"{loss.name} dZ",
-            no_params,
-            lambda params, z, key=None: (loss(z, y), z),
-            lambda params, z, dc: ((), dc * loss.gradient(z, y)),
-        )
-        rows += _check_layer(cost.name, cost, (), z, None)
+        for path, layer in [*walk(net), (cost.name, cost)]:
+            if path in inputs:
+                rows += _check_layer(path, layer, *inputs[path])
+            elif broken.value:  # else it is in a combinator that is checked as a whole only
+                rows.append(_row_of_nothing(path, f"not checked: {broken.value} gives no output"))
     return GradientCheck(tuple(rows))
 
 
-def _as_float64(leaf: Any) -> np.ndarray:
-    leaf = np.asarray(leaf)
-    return leaf.astype(np.float64) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+def _to_float64(tree: Any) -> Any:
+    """A pytree of NumPy arrays; a list of numbers is one array."""
+    if isinstance(tree, list) and not any(hasattr(leaf, "shape") for leaf in jax.tree.leaves(tree)):
+        tree = np.asarray(tree)
+
+    def convert(leaf: Any) -> Any:
+        if jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+            return np.asarray(leaf).astype(np.float64)
+        return leaf
+
+    return jax.tree.map(convert, tree)
 
 
 @partial(jax.jit, static_argnums=0)
-def _given(
-    net: Layer, params: Params, x: Array, key: Key
-) -> tuple[Array, dict[str, tuple[Params, Array, Key | None]]]:
-    """The output, and the parameters, the input and the key that every layer is given."""
-    z, calls = record(net, params, x, key)
-    return z, {path: (call.params, call.x, call.key) for path, call in calls.items()}
+def _record_inputs(net: Layer, params: Params, x: Any, key: Key) -> tuple[Any, Inputs, Static]:
+    """The output, what every layer is given, and the path of a layer that gives no output.
+
+    Where there is one, there is no output, and the layers after it are given nothing.
+    """
+    inputs: Inputs = {}
+    broken: list[str] = []
+
+    def record(path: str, layer: Layer) -> Layer:
+        def forward(params: Params, x: Any, key: Key | None = None) -> tuple[Any, Cache]:
+            inputs[path] = (params, x, key)
+            try:
+                return BoundLayer(layer, key).forward((params, x))
+            except Exception:
+                broken.append(path)  # the innermost comes first
+                raise
+
+        return dataclasses.replace(layer, forward=forward)
+
+    try:
+        z = map_layers(record, net).forward(params, x, key)[0]
+    except Exception:
+        if not broken:
+            raise
+        return None, inputs, Static(broken[0])  # its own check says what it raises
+    return z, inputs, Static("")
 
 
-def _check_layer(path: str, layer: Layer, params: Params, x: Array, key: Key | None) -> list[Row]:
+def _loss_as_layer(loss: Loss, y: Any) -> Layer:
+    """The loss as one more layer, whose rule is dc · dZ."""
+
+    def forward(params: tuple[()], z: Array, key: Key | None = None) -> tuple[Array, Array]:
+        cost = loss(z, y)
+        if jnp.shape(cost) != ():
+            raise Misfit(f"the loss gives shape {jnp.shape(cost)}, expected one number")
+        return cost, z
+
+    def backward(params: tuple[()], z: Array, dc: Array) -> tuple[tuple[()], Array]:
+        return (), jax.tree.map(lambda dz: dc * dz, loss.gradient(z, y))
+
+    return Layer(f"{loss.name} dZ", no_params, forward, backward)
+
+
+def _check_layer(path: str, layer: Layer, params: Params, x: Any, key: Key | None) -> list[Row]:
     """A row for every leaf and for the input; one for all leaves of a combinator together."""
-    rule = _Rule(layer, key)
-    point = (params, x)
-    y = jax.eval_shape(rule.apply, point)
-    notes = _misfits(point, jax.eval_shape(rule.by_hand, point, y))
-    if any(notes):
-        by_jax = by_differences = np.array([np.inf if note else 0.0 for note in notes])
-    else:
-        by_jax, by_differences = _errors(rule, point, y)
-    rows = []
-    for (where, leaf), a, b, note in zip(
-        jax.tree_util.tree_leaves_with_path(point), by_jax, by_differences, notes, strict=True
-    ):
-        of_input = where[0] == jax.tree_util.SequenceKey(1)
-        name = ".input" if of_input else "".join(map(_dotted, where[1:]))
-        rows.append(Row(path + name, leaf.shape, float(a), float(b), note))
-    if layer.layers and len(rows) > 1:
-        *leaves, of_input = rows
-        worst = max(leaves, key=lambda row: (not row.ok, row.jax_error))
-        note = "" if worst.ok else f"at {worst.path} {worst.note}".rstrip()
-        rows = [worst._replace(path=f"{path}.params", note=note), of_input]
+    point, bound = (params, x), BoundLayer(layer, key)
+    try:
+        parts = bound.parts(point)
+        errors = _measure_parts(bound, point, parts)
+    except Misfit as misfit:
+        return [_row_of_nothing(path, str(misfit))]
+    rows = [_row(path, part, errors.get(part.path)) for part in parts]
+    if layer.layers:
+        of_params = [row for row, part in zip(rows, parts, strict=True) if not part.of_input]
+        rows = [*_join_rows(f"{path}.params", of_params), *rows[len(of_params) :]]
     return rows
 
 
-class _Rule(NamedTuple):
-    """A layer's forward pass and its hand-written rule as functions of (params, x)."""
+def _measure_parts(
+    bound: BoundLayer, point: Point, parts: list[Part]
+) -> dict[Path, tuple[float, float]]:
+    """The errors of all leaves that can be compared, by path."""
+    paths = [part.path for part in parts if part.comparable]
+    leaves = dict(jax.tree_util.tree_leaves_with_path(point))
+    structure = jax.tree.structure(point)
 
-    layer: Layer
-    key: Key | None
+    def at(values: Sequence[Array]) -> Point:
+        there = {**leaves, **dict(zip(paths, values, strict=True))}
+        return jax.tree.unflatten(structure, there.values())
 
-    def apply(self, point: Params) -> Array:
-        params, x = point
-        return self.layer.apply(params, x, self.key)
+    def backward(values: Sequence[Array], dy: Array) -> list[Array]:
+        gradients = bound.gradients(at(values), dy)
+        return [gradients[path] for path in paths]
 
-    def by_hand(self, point: Params, dy: Array) -> Params:
-        params, x = point
-        _, cache = self.layer.forward(params, x, self.key)
-        return self.layer.backward(params, cache, dy)
-
-    def by_jax(self, point: Params, dy: Array) -> Params:
-        return jax.vjp(self.apply, point)[1](dy)[0]
-
-
-def _misfits(point: Params, gradient: Params) -> list[str]:
-    """For every leaf, what is wrong with the shape of its gradient; empty where nothing is."""
-    given = dict(jax.tree_util.tree_leaves_with_path(gradient))
-    notes = []
-    for where, leaf in jax.tree_util.tree_leaves_with_path(point):
-        got = given.pop(where, None)
-        if got is None:
-            notes.append("the rule gives no gradient")
-        else:
-            fits = got.shape == leaf.shape
-            notes.append("" if fits else f"the rule gives a gradient of shape {got.shape}")
-    if given and not any(notes):
-        notes[0] = "the rule gives a gradient of " + ", ".join(map(jax.tree_util.keystr, given))
-    return notes
+    if not paths:
+        return {}
+    rule = Rule(lambda values: bound.output(at(values)), backward)
+    try:
+        outputs = jax.eval_shape(bound.output, point).size
+        errors = measure_errors(rule, [np.asarray(leaves[path]) for path in paths], outputs)
+    except Exception as error:
+        raise Misfit(f"the comparison with jax.vjp raises {describe_error(error)}") from error
+    return dict(zip(paths, zip(errors.jax, errors.differences, strict=True), strict=True))
 
 
-def _errors(rule: _Rule, point: Params, y: jax.ShapeDtypeStruct) -> tuple[np.ndarray, np.ndarray]:
-    """Largest relative errors of every leaf: against JAX, and against differences.
-
-    JAX is asked at the point, for random dy and the basis of a tiny output, and beside it,
-    where differences are taken of some of the entries.
-    """
-    rng = np.random.default_rng(0)
-    dys = rng.standard_normal((3, *y.shape))
-    if 0 < y.size <= 8:
-        dys = np.concatenate([np.eye(y.size).reshape(-1, *y.shape), dys])
-    point = jax.tree.map(np.asarray, point)
-    beside = jax.tree.map(lambda leaf: leaf + BESIDE * rng.standard_normal(leaf.shape), point)
-    sizes = [leaf.size for leaf in jax.tree.leaves(point)]
-    sample = [rng.permutation(size)[:ENTRIES] for size in sizes]
-    starts = np.cumsum([0, *sizes[:-1]])
-    entries = np.concatenate([start + few for start, few in zip(starts, sample, strict=True)])
-    ends = np.cumsum([few.size for few in sample])[:-1]
-
-    @jax.jit  # one program: the rules are compiled once
-    def compare(
-        point: Params, beside: Params, dys: Array, entries: Array
-    ) -> tuple[list[Array], Array, Array]:
-        def against_jax(at: tuple[Array, Array]) -> tuple[list[Array], Array]:
-            is_last, dy = at
-            here = jax.tree.map(lambda a, b: jnp.where(is_last, b, a), point, beside)
-            by_hand, by_jax = rule.by_hand(here, dy), rule.by_jax(here, dy)
-            errors = [
-                jnp.max(jnp.abs(a - b), initial=0) / _scale(b, dy)
-                for a, b in zip(jax.tree.leaves(by_hand), jax.tree.leaves(by_jax), strict=True)
-            ]
-            return errors, jax.flatten_util.ravel_pytree(by_hand)[0][entries]
-
-        errors, by_hand = jax.lax.map(against_jax, (jnp.arange(len(dys)) == len(dys) - 1, dys))
-        flat, unflatten = jax.flatten_util.ravel_pytree(beside)
-
-        def value(entry_and_step: tuple[Array, Array]) -> Array:
-            entry, step = entry_and_step
-            return jnp.sum(dys[-1] * rule.apply(unflatten(flat.at[entry].add(step))))
-
-        steps = jnp.repeat(jnp.array([STEP, 0.0, -STEP]), entries.size)
-        values = jax.lax.map(value, (jnp.tile(entries, 3), steps)).reshape(3, -1)
-        return [jnp.max(error) for error in errors], by_hand[-1], values
-
-    against_jax, by_hand, values = jax.device_get(compare(point, beside, dys, entries))
-    up, here, down = values
-    slopes, bends = (up - down) / (2 * STEP), np.abs(up - 2 * here + down) / STEP
-    against_differences = []
-    for hand, slope, bend in zip(
-        *(np.split(a, ends) for a in (by_hand, slopes, bends)), strict=True
-    ):
-        scale = _scale(hand, dys[-1])
-        smooth = bend < 1e-2 * scale  # beside the point too, an entry can meet a kink
-        wrong = np.abs(hand - slope)[smooth]
-        against_differences.append(wrong.max() / scale if wrong.size else np.nan)
-    return np.array(against_jax), np.array(against_differences)
+def _row(path: str, part: Part, errors: tuple[float, float] | None) -> Row:
+    if errors is None and not part.note:
+        return Row(path + part.name, part.shape, 0.0, 0.0, "integers, which have no gradient")
+    by_jax, by_differences = errors or (np.nan, np.nan)
+    row = Row(path + part.name, part.shape, float(by_jax), float(by_differences), part.note)
+    return row if part.note else row._replace(note=_explain(row))
 
 
-def _scale(gradient: Array | np.ndarray, dy: Array | np.ndarray) -> Array:
-    """What an error is compared with: the largest entry, or for a zero leaf a little of dy."""
-    return jnp.maximum(abs(gradient).max(initial=0), 1e-6 * abs(dy).max(initial=1))
+def _explain(row: Row) -> str:
+    """What the numbers of a row do not say by themselves."""
+    if math.isnan(row.jax_error):
+        return "not finite, by hand or by jax.vjp"
+    if math.isnan(row.differences_error):
+        return "no differences: rounding or kinks hide the slope" if row.ok else ""
+    if row.jax_error <= JAX_TOLERANCE and not row.ok:
+        return "jax.vjp agrees: forward hides its derivative (stop_gradient, custom_jvp)"
+    return ""
 
 
-def _dotted(key: Any) -> str:
-    """One step into a pytree: ``.b`` for a dict's key, ``[2]`` for a tuple's index."""
-    return f".{key.key}" if isinstance(key, jax.tree_util.DictKey) else str(key)
+def _row_of_nothing(path: str, note: str) -> Row:
+    return Row(path, (), np.nan, np.nan, note)
+
+
+def _join_rows(path: str, rows: list[Row]) -> list[Row]:
+    """One row for many: the worst of them."""
+    if not rows:
+        return []
+    worst = max(rows, key=lambda row: (not row.ok, math.isnan(row.jax_error), row.jax_error))
+    note = worst.note if worst.ok else f"at {worst.path} {worst.note}".rstrip()
+    return [worst._replace(path=path, note=note)]

@@ -1,0 +1,260 @@
+"""How far a hand-written gradient is from JAX's, and from the slope of the forward pass.
+
+Every entry is compared with itself, by as many digits as rounding leaves it.  An error is a
+share of the entry as the other method has it::
+
+    error = |by hand − other| / (|other| + noise / tolerance)
+
+where noise is what rounding may have done to this entry.  So an error within the tolerance is
+one of the last digits, and another is a wrong rule, however large or small the entry is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxnn.layer import Array
+from jaxnn.rounding import Rounding, round_randomly
+
+JAX_TOLERANCE = 1e-9
+DIFFERENCES_TOLERANCE = 1e-5
+
+# Noise of gradients: so many runs with random errors of a few units in the last place.
+RUNS = 4
+ERROR = 2.0**-51
+SAFETY = 16  # how much larger than in these runs the noise may be
+
+BESIDE = 1e-3  # how far beside the point differences are taken, as a share of each entry
+ENTRIES = 5  # of each leaf that differences are taken of, drawn at random; fewer of many leaves
+
+# Steps of differences, as shares of an entry.  The first is tried alone, which most often
+# leaves no more uncertainty of the slope than ENOUGH; one of more than CLEAR decides nothing.
+# Larger steps could pass over what a function does: then rounding has the last word.
+STEP = 2.0**-26
+STEPS = 2.0 ** np.arange(-44, -7, 6)
+LARGER = 8  # the slope at so many times the step shows whether it depends on the step
+ENOUGH = 1e-6
+CLEAR = 1e-3
+HUGE = 2.0**200
+SMALLEST = 2.0**-1022  # smaller numbers become 0
+
+
+class Rule(NamedTuple):
+    """A layer as functions of the list of leaves whose gradient is to be compared."""
+
+    forward: Callable[[Sequence[Array]], Array]  # to y, as one vector
+    backward: Callable[[Sequence[Array], Array], Sequence[Array]]  # with dy, as one vector
+
+
+class Errors(NamedTuple):
+    """For every leaf, the largest error of an entry."""
+
+    jax: list[float]
+    differences: list[float]  # NaN where no difference was clear enough to decide
+
+
+class Gradients(NamedTuple):
+    """The output at a point, and both gradients for one dy; or the noise of all of these."""
+
+    y: Any
+    by_hand: list[Any]
+    by_jax: list[Any]
+
+
+def measure_errors(rule: Rule, leaves: Sequence[np.ndarray], outputs: int) -> Errors:
+    """Compare the gradient of a rule with ``jax.vjp`` and with differences, in float64.
+
+    JAX is asked for every entry, at the point for random dy, or each basis vector of a tiny
+    output, and at a random point beside it.  Differences are taken beside it, off the kinks
+    on which the point may lie: along a direction that moves all entries of a leaf, and along
+    some single entries.
+
+    Args:
+        rule: forward and backward pass.
+        leaves: the point, float64.
+        outputs: entries of y.
+    """
+    rng = np.random.default_rng(0)
+    run = jax.jit(round_randomly(partial(_run, rule)))
+    here = jax.device_put(list(leaves))
+    with np.errstate(all="ignore"):  # infinite and undefined numbers become errors
+        errors = [_compare_with_jax(*_with_noise(run, here, dy)) for dy in _draw_dys(outputs, rng)]
+        scales = [_scale(leaf) for leaf in leaves]
+        beside = [_move_beside(*both, rng) for both in zip(leaves, scales, strict=True)]
+        dy = 2.0**40 * rng.standard_normal(outputs)
+        there = jax.device_put(beside)
+        gradients, noise = _with_noise(run, there, dy)
+        if np.isfinite(gradients.y).all():  # else y is not defined there
+            errors.append(_compare_with_jax(gradients, noise))
+        forward = jax.jit(rule.forward)
+        slope = _Slope(forward, there, np.asarray(forward(there)), noise.y, dy)
+        differences = [
+            _compare_with_slope(slope, i, gradients.by_hand[i], scale, rng)
+            for i, scale in enumerate(scales)
+        ]
+        return Errors(np.max(errors, axis=0).tolist(), differences)
+
+
+def _run(rule: Rule, leaves: Sequence[Array], dy: Array) -> Gradients:
+    y, pull = jax.vjp(rule.forward, leaves)
+    return Gradients(y, list(rule.backward(leaves, dy)), list(pull(dy)[0]))
+
+
+def _draw_dys(outputs: int, rng: np.random.Generator) -> np.ndarray:
+    """The basis of a tiny output, and two random dy of different size."""
+    dys = rng.standard_normal((2, outputs)) * np.array([[1], [2.0**-40]])
+    return np.concatenate([np.eye(outputs), dys]) if outputs <= 8 else dys
+
+
+def _with_noise(
+    run: Callable, leaves: Sequence[Array], dy: np.ndarray
+) -> tuple[Gradients, Gradients]:
+    """What a run without errors gives, and how much of each entry random errors change."""
+    seeds = np.random.default_rng(1).integers(2**32, size=RUNS + 1, dtype=np.uint32)
+    amounts = np.array([0.0] + [ERROR] * RUNS)
+    exact, *others = (
+        jax.device_get(run(Rounding(*rounding), leaves, dy))
+        for rounding in zip(amounts, seeds, strict=True)
+    )
+    noise = jax.tree.map(np.zeros_like, exact)
+    for other in others:  # one that left the function's domain says nothing
+        noise = jax.tree.map(lambda n, e, o: np.fmax(n, np.abs(o - e)), noise, exact, other)
+    return exact, noise
+
+
+def _compare_with_jax(gradients: Gradients, noise: Gradients) -> list[float]:
+    """The largest error of each leaf."""
+    _, by_hand, by_jax = gradients
+    return [
+        _largest(_error(a, b, SAFETY * (n + m), JAX_TOLERANCE))
+        for a, b, n, m in zip(by_hand, by_jax, noise.by_hand, noise.by_jax, strict=True)
+    ]
+
+
+def _error(by_hand: Any, other: Any, noise: Any, tolerance: float) -> np.ndarray:
+    wrong = np.abs(by_hand - other)
+    return np.where(wrong == 0, 0, wrong / (np.abs(other) + noise / tolerance))
+
+
+def _largest(errors: np.ndarray) -> float:
+    return float(np.max(errors, initial=0))
+
+
+def _scale(leaf: np.ndarray) -> np.ndarray:
+    """The size of every entry; for zeros, that of a typical entry."""
+    size = np.abs(leaf)
+    return np.where(size == 0, np.median(size[size > 0]) if size.any() else 1.0, size)
+
+
+def _move_beside(leaf: np.ndarray, scale: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Every entry changed at random by a small share of its size."""
+    draws = rng.standard_normal(leaf.shape)
+    if (leaf >= 0).all():  # leaves without a negative entry stay so
+        draws = np.where(leaf == 0, np.abs(draws), draws)
+    return leaf + BESIDE * draws * scale
+
+
+def _compare_with_slope(
+    slope: _Slope, i: int, gradient: np.ndarray, scale: np.ndarray, rng: np.random.Generator
+) -> float:
+    """The largest error of leaf i against differences; NaN where none is clear."""
+    if not scale.size:
+        return 0.0
+    errors = []
+    for direction in _directions(scale, len(slope.leaves), rng):
+        by_hand = np.sum(gradient * direction)
+        by_differences, uncertain = slope.along(i, direction, by_hand)
+        if not np.isnan(uncertain):
+            errors.append(_error(by_hand, by_differences, uncertain, DIFFERENCES_TOLERANCE))
+    return float(np.max(errors)) if errors else np.nan
+
+
+def _directions(scale: np.ndarray, leaves: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """All entries of a leaf at random, each by about its size; and some entries alone."""
+    yield scale * rng.uniform(0.5, 1, scale.shape) * rng.choice([-1, 1], scale.shape)
+    few = min(ENTRIES, max(1, 4 * ENTRIES // leaves))
+    for entry in rng.permutation(scale.size)[:few]:
+        alone = np.zeros(scale.size)
+        alone[entry] = scale.flat[entry]
+        yield alone.reshape(scale.shape)
+
+
+class _Difference(NamedTuple):
+    """A slope by differences, how uncertain it is, and that as a share of what it sums up."""
+
+    slope: Any
+    uncertain: Any
+    relative: Any
+
+
+class _Slope(NamedTuple):
+    """Slopes of dy · y at a point, by central differences."""
+
+    forward: Callable[[Sequence[Any]], Array]
+    leaves: Sequence[Array]
+    y: np.ndarray
+    noise: np.ndarray  # of y
+    dy: np.ndarray
+
+    def along(self, leaf: int, direction: np.ndarray, expected: float) -> tuple[float, float]:
+        """The slope along a direction of one leaf and its uncertainty; NaN where none is clear.
+
+        Which step is best depends on what the function does, so where the usual one does not
+        do, steps of very different size are tried, from small to large.
+        """
+        move = partial(self._move, leaf, direction)
+        noise = self._noise_along(move)
+        best = self._difference(move, STEP, noise, expected)
+        if not best.relative <= ENOUGH:
+            best = _Difference(np.nan, np.inf, np.inf)
+            for step in STEPS:
+                best = _better(best, self._difference(move, step, noise, expected))
+        if best.relative > CLEAR:
+            return np.nan, np.nan
+        return float(best.slope), float(best.uncertain)
+
+    def _move(self, leaf: int, direction: np.ndarray, step: float) -> np.ndarray:
+        """The output so many steps along a direction of one leaf."""
+        leaves = list(self.leaves)
+        leaves[leaf] = leaves[leaf] + step * direction
+        return np.asarray(self.forward(leaves))
+
+    def _noise_along(self, move: Callable[[float], np.ndarray]) -> np.floating:
+        """The noise of dy · y without that of outputs which do not depend on the direction.
+
+        A huge step shows which do, also those that hide a small change by their rounding.
+        """
+        noise = np.abs(self.dy) * (self.noise + SMALLEST)
+        depends = (move(HUGE) != self.y) | (move(-HUGE) != self.y)
+        return np.sum(noise[depends] if depends.any() else noise)
+
+    def _difference(
+        self, move: Callable[[Any], np.ndarray], step: Any, noise: Any, expected: float
+    ) -> _Difference:
+        """The central difference with one step.
+
+        Three things make it uncertain: rounding; how much the slopes to both sides differ, as
+        they do across a kink; and how much the slope changes with the step.
+        """
+        weight, (up, down) = np.abs(self.dy), (move(step), move(-step))
+        slopes = (up - down) / (2 * step)
+        size = weight @ np.abs(slopes)
+        rounding = (4 * noise + 2.0**-52 * size) / step
+        bend = weight @ np.abs(up - 2 * self.y + down) / step
+        further = (move(LARGER * step) - move(-LARGER * step)) / (2 * LARGER * step)
+        drift = weight @ np.abs(further - slopes)
+        uncertain = rounding + bend / 2 + drift
+        if size == 0:  # nothing moves: clear if the slope that is expected would be seen
+            size = abs(expected) or np.inf
+        return _Difference(self.dy @ slopes, uncertain, np.float64(uncertain) / size)
+
+
+def _better(small: _Difference, large: _Difference) -> _Difference:
+    """That of the larger step if it is less uncertain and does not contradict the other."""
+    contradict = np.abs(large.slope - small.slope) > small.uncertain + large.uncertain
+    return large if large.relative < small.relative and not contradict else small
