@@ -140,7 +140,7 @@ def check_gradients(
     key = jax.random.key(0) if key is None else key
     # The same key is used again and again, and a NaN becomes a row, on purpose.
     with jax.enable_x64(True), jax.debug_key_reuse(False), jax.debug_nans(False):
-        params, x, y = _to_float64(params), _to_float64(x), _to_float64(y)
+        params, x, y = _to_float64(params), _to_float64(_to_array(x)), _to_float64(_to_array(y))
         z, inputs, broken = _record_inputs(net, params, x, key)
         cost = _loss_as_layer(loss, y)
         if not broken.value:
@@ -154,10 +154,14 @@ def check_gradients(
     return GradientCheck(tuple(rows))
 
 
+def _to_array(x: Any) -> Any:
+    """A list of numbers as an array; anything else is an array or a pytree of arrays."""
+    numbers = isinstance(x, list) and not any(hasattr(leaf, "shape") for leaf in jax.tree.leaves(x))
+    return np.asarray(x) if numbers else x
+
+
 def _to_float64(tree: Any) -> Any:
-    """A pytree of NumPy arrays; a list of numbers is one array."""
-    if isinstance(tree, list) and not any(hasattr(leaf, "shape") for leaf in jax.tree.leaves(tree)):
-        tree = np.asarray(tree)
+    """A pytree with NumPy's float64 for every floating leaf."""
 
     def convert(leaf: Any) -> Any:
         if jnp.issubdtype(jnp.result_type(leaf), jnp.floating):

@@ -474,7 +474,7 @@ def test_a_list_for_a_tuple_is_named() -> None:
         lambda params, x, key=None: (params[0] * x + params[1], x),
         lambda params, x, dy: ([jnp.sum(dy * x), jnp.sum(dy)], params[0] * dy),
     )
-    result = check(layer, np.ones((2, 3)), (np.ones(()), np.ones(())))
+    result = check(layer, np.ones((2, 3)), (2.0, 0.5))
     assert result.culprit is not None
     assert result.culprit.path == "affine.params"
     assert result.culprit.note == "backward gives a list of 2, expected a tuple of 2"
@@ -495,6 +495,19 @@ def test_a_loss_that_gives_no_number_or_no_gradient_is_named() -> None:
         assert result.culprit is not None
         assert result.culprit.path.startswith("mine dZ")
         assert note in result.culprit.note
+
+
+def test_a_list_of_params_stays_a_list_and_a_list_of_numbers_is_an_array() -> None:
+    layer = Layer(
+        "affine",
+        lambda key, x: [jnp.ones(()), jnp.ones(())],
+        lambda params, x, key=None: (params[0] * x + params[1], x),
+        lambda params, x, dy: ([jnp.sum(dy * x), jnp.sum(dy)], params[0] * dy),
+    )
+    mse = jaxnn.mean_squared_error
+    result = jaxnn.check_gradients(layer, [2.0, 0.5], [[1.0, 2.0]], [[0.0, 3.0]], mse)
+    assert result.ok, str(result)
+    assert [row.shape for row in result.rows] == [(), (), (1, 2), (1, 2)]
 
 
 # Inputs that are no array of numbers
@@ -519,6 +532,11 @@ def test_integers_have_no_gradient() -> None:
     assert wrong.culprit is not None
     assert wrong.culprit.path == "embed.input"
     assert "expected None: int64 has no gradient" in wrong.culprit.note
+    net = jaxnn.serial(EMBED, jaxnn.dense(2))
+    dense = {"W": np.ones((2, 3)), "b": np.zeros(2)}
+    inside = jaxnn.check_gradients(net, (params, dense), tokens, 0.0, zero)
+    assert inside.ok, str(inside)
+    assert "serial.input" in [row.path for row in inside.rows]
     twice = check_it(spoil(EMBED, multiply("E", (4, 1), 1.05)))  # token 4 comes twice
     assert twice.culprit is not None
     assert twice.culprit.path == "embed.E"
@@ -576,9 +594,8 @@ def test_empty_leaves_do_not_crash(shape: tuple[int, ...]) -> None:
     [
         lambda: jax.numpy_dtype_promotion("strict"),
         lambda: jax.debug_key_reuse(True),
-        lambda: jax.debug_nans(True),
     ],
-    ids=["strict promotion", "key reuse", "NaNs"],
+    ids=["strict promotion", "key reuse"],
 )
 def test_under_jaxs_strict_switches(switch) -> None:
     params, x = [{"W": np.ones((2, 3)), "b": np.ones(2)}, ()], np.ones((2, 3))
@@ -586,6 +603,14 @@ def test_under_jaxs_strict_switches(switch) -> None:
         net = jaxnn.serial(jaxnn.dense(2), jaxnn.dropout(0.4))
         result = jaxnn.check_gradients(net, params, x, 0.0, zero, jax.random.key(1))
     assert result.ok, str(result)
+
+
+def test_a_nan_is_a_row_where_jax_raises_on_nans() -> None:
+    not_a_number = spoil(jaxnn.tanh, lambda dparams, dx, dy: (dparams, 0 * dx / (0 * dx)))
+    with jax.debug_nans(True):
+        result = check(not_a_number, np.ones((1, 2)), ())
+    assert result.culprit is not None
+    assert result.culprit.note == "not finite, by hand or by jax.vjp"
 
 
 # Random rounding
