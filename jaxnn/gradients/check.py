@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.gradient_errors import DIFFERENCES_TOLERANCE, JAX_TOLERANCE, Rule, measure_errors
-from jaxnn.gradient_shapes import BoundLayer, Misfit, Part, Path, Point, describe_error
+from jaxnn.gradients.errors import DIFFERENCES_TOLERANCE, JAX_TOLERANCE, Rule, measure_errors
+from jaxnn.gradients.shapes import BoundLayer, Misfit, Part, Path, Point, describe_error
+from jaxnn.inspection.traversal import map_layers, walk
 from jaxnn.layer import Array, Cache, Key, Layer, Params, Static, no_params
 from jaxnn.losses import Loss
-from jaxnn.traversal import map_layers, walk
 
 Inputs = dict[str, tuple[Params, Any, Key | None]]  # what each layer is given, by path
 

@@ -68,7 +68,7 @@ def round_randomly(function: Callable[..., Any]) -> Callable[..., Any]:
         Of √(x + 1) − √x at 10⁹, which is 1.6 · 10⁻⁵, errors in the 15th digit leave six::
 
             >>> import jax, jax.numpy as jnp, numpy as np
-            >>> from jaxnn.rounding import Rounding, round_randomly
+            >>> from jaxnn.gradients.rounding import Rounding, round_randomly
             >>> run = round_randomly(lambda x: jnp.sqrt(x + 1) - jnp.sqrt(x))
             >>> with jax.enable_x64(True):
             ...     x, seed = jnp.float64(1e9), np.uint32(7)

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxnn.gradient_slopes import Slope
+from jaxnn.gradients.rounding import Rounding, round_randomly
+from jaxnn.gradients.slopes import Slope
 from jaxnn.layer import Array
-from jaxnn.rounding import Rounding, round_randomly
 
 JAX_TOLERANCE = 1e-9
 DIFFERENCES_TOLERANCE = 1e-5

@@ -13,9 +13,9 @@ from layers import LAYERS, Case
 
 import jaxnn
 from jaxnn import Layer
-from jaxnn.gradient_check import GradientCheck
+from jaxnn.gradients.check import GradientCheck
+from jaxnn.gradients.rounding import Rounding, round_randomly
 from jaxnn.losses import Loss
-from jaxnn.rounding import Rounding, round_randomly
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
