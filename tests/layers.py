@@ -42,6 +42,13 @@ LAYERS = {
     "tied": Case(
         jaxnn.tied(jaxnn.serial(jaxnn.dense(4), jaxnn.tanh, jaxnn.dense(4)), (0, 2)), (4,)
     ),
+    "each": Case(
+        jaxnn.serial(
+            jaxnn.parallel(jaxnn.tanh, jaxnn.identity, merge="tuple"),
+            jaxnn.each(jaxnn.dense(2), jaxnn.tanh, merge="concat"),
+        ),
+        (3,),
+    ),
     "scan": Case(jaxnn.scan(cell, jnp.zeros_like), (4, 3)),
     "conv": Case(jaxnn.conv(4, 3, 2), (7, 6, 3)),
     "conv, as a stem": Case(jaxnn.conv(5, 8, 4, ((2, 2), (2, 2))), (16, 16, 3)),

@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 import jaxnn
 from jaxnn import Layer, LayerError
 from jaxnn.kernels.conv.forms import FORMS
+from jaxnn.kernels.geometry import Geometry
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 NO_PADS = ((0, 0), (0, 0))
@@ -58,7 +59,7 @@ CONVOLUTIONS = {
 
 def test_every_form_is_among_the_convolutions() -> None:
     def form(k, s, n_in, n_out, groups):
-        geometry = jaxnn.convolution.Geometry(s, NO_PADS, groups)
+        geometry = Geometry(s, NO_PADS, groups)
         return next(
             i for i, f in enumerate(FORMS) if f.applies((*k, n_in // groups, n_out), geometry)
         )
