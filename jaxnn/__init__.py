@@ -12,9 +12,15 @@ from jaxnn.layers.activations import gelu, identity, leaky_relu, relu, sigmoid, 
 from jaxnn.layers.conv import conv
 from jaxnn.layers.dense import dense
 from jaxnn.layers.dropout import dropout
+from jaxnn.layers.embedding import embedding
 from jaxnn.layers.flatten import flatten
+from jaxnn.layers.gru import gru, gru_step
+from jaxnn.layers.lstm import lstm, lstm_step
+from jaxnn.layers.masked import Masked, masked, padded
 from jaxnn.layers.norm import group_norm, layer_norm, rms_norm
 from jaxnn.layers.pooling import average_pool, global_average_pool, max_pool, space_to_depth
+from jaxnn.layers.rnn import rnn, rnn_step
+from jaxnn.layers.steps import bidirectional, last, max_over_time, mean, reverse
 from jaxnn.losses import (
     Loss,
     binary_cross_entropy,
@@ -29,33 +35,48 @@ __all__ = [
     "Layer",
     "LayerError",
     "Loss",
+    "Masked",
     "ModelFileError",
     "State",
     "average_pool",
+    "bidirectional",
     "binary_cross_entropy",
     "check_gradients",
     "conv",
     "dense",
     "dropout",
     "each",
+    "embedding",
     "fit",
     "flatten",
     "gelu",
     "global_average_pool",
     "gradient_descent",
     "group_norm",
+    "gru",
+    "gru_step",
     "hand",
     "identity",
+    "last",
     "layer_norm",
     "leaky_relu",
     "load",
     "load_metadata",
+    "lstm",
+    "lstm_step",
+    "masked",
+    "max_over_time",
     "max_pool",
+    "mean",
     "mean_squared_error",
+    "padded",
     "parallel",
     "relu",
     "residual",
+    "reverse",
     "rms_norm",
+    "rnn",
+    "rnn_step",
     "save",
     "scan",
     "serial",

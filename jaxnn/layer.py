@@ -12,13 +12,14 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from typing import Any, NamedTuple, NoReturn, ParamSpec, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 Array: TypeAlias = jax.Array
 Key: TypeAlias = jax.Array
@@ -158,6 +159,11 @@ class Static:
     value: Any
 
 
+def is_concrete(x: Any) -> bool:
+    """Whether the numbers of an array can be looked at: not inside ``jit`` or ``vmap``."""
+    return not isinstance(x, Tracer)
+
+
 def no_params(key: Key, x: Shaped) -> tuple[()]:
     """The ``init`` of every layer that has nothing to learn."""
     return ()
@@ -220,6 +226,8 @@ def describe(x: Any) -> str:
         return f"a {type(x).__name__} of {', '.join(map(describe, x)) or 'nothing'}"
     if isinstance(x, dict):
         return f"a dict of {', '.join(f'{name}: {describe(x[name])}' for name in x) or 'nothing'}"
+    if is_dataclass(x):
+        return f"{type(x).__name__} of {', '.join(map(describe, vars(x).values()))}"
     return type(x).__name__
 
 

@@ -23,6 +23,9 @@ cell = jaxnn.serial(
     jaxnn.parallel(jaxnn.dense(3), jaxnn.identity, merge="tuple"),
 )
 
+# Layers of other inputs than one array of floats are tested in jaxnn/test_sequences.py and test_contract.py.
+OF_OTHER_INPUTS = {"each", "embedding"}
+
 LAYERS = {
     "dense": Case(jaxnn.dense(3), (5,)),
     "flatten": Case(jaxnn.flatten, (4, 3, 2)),
@@ -66,6 +69,14 @@ LAYERS = {
     "layer_norm": Case(jaxnn.layer_norm(), (5,)),
     "rms_norm": Case(jaxnn.rms_norm(), (5,)),
     "group_norm": Case(jaxnn.group_norm(3), (4, 5, 6)),
+    "rnn": Case(jaxnn.rnn(3), (4, 2)),
+    "lstm": Case(jaxnn.lstm(3), (4, 2)),
+    "gru": Case(jaxnn.gru(3), (4, 2)),
+    "bidirectional": Case(jaxnn.bidirectional(jaxnn.rnn(2), jaxnn.gru(2)), (3, 2)),
+    "reverse": Case(jaxnn.reverse, (4, 2)),
+    "last": Case(jaxnn.last, (4, 2)),
+    "mean": Case(jaxnn.mean, (4, 2)),
+    "max_over_time": Case(jaxnn.max_over_time, (4, 2)),
     "nested": Case(
         jaxnn.serial(
             jaxnn.flatten,

@@ -27,6 +27,7 @@ from jaxnn.layer import (
     expect,
     inside,
 )
+from jaxnn.layers.masked import join_gradient, join_mask, split_mask, values_of
 
 Merge = Literal["sum", "concat", "tuple"]
 
@@ -126,29 +127,37 @@ def _side_by_side(
 
     def forward(params: Params, x: Tree, key: Key | None = None) -> tuple[Tree, Cache]:
         expect_child_params(name, layers, params)
-        ys, caches = [], []
+        ys, caches, mask = [], [], None
         keys = split_key(key, layers)
         for i, (layer, p, k, x_i) in enumerate(zip(layers, params, keys, inputs(x), strict=True)):
             with inside(name, i):
                 y, cache = layer.forward(p, x_i, k)
                 if merge != "tuple":
+                    y, mask_i = split_mask(layer.name, y)
+                    mask = mask_i if i == 0 else mask
+                    fits = (mask is None) == (mask_i is None)
+                    expect(fits, layer.name, "Masked outputs of all layers or of none", y)
                     like = ys[0] if ys else y
                     fits = hasattr(y, "shape") and y.shape[agree] == like.shape[agree]
                     expect(fits, layer.name, f"an output to {merge} with {describe(like)}", y)
             ys.append(y)
             caches.append(cache)
         if merge == "tuple":
-            return tuple(ys), (Static(None), tuple(caches))
+            return tuple(ys), (Static(None), None, tuple(caches))
         widths = Static(tuple(y.shape[-1] for y in ys))
         y = jnp.concatenate(ys, axis=-1) if merge == "concat" else functools.reduce(jnp.add, ys)
-        return y, (widths, tuple(caches))
+        return join_mask(y, mask), (widths, mask, tuple(caches))
 
     def backward(params: Params, cache: Cache, dy: Tree) -> tuple[Params, Tree]:
-        widths, caches = cache
-        if merge == "concat":
-            dys = jnp.split(dy, list(itertools.accumulate(widths.value))[:-1], axis=-1)
+        widths, mask, caches = cache
+        if merge == "tuple":
+            dys = dy
         else:
-            dys = dy if merge == "tuple" else [dy] * len(layers)
+            dys = [values_of(dy)] * len(layers)
+            if merge == "concat":
+                ends = list(itertools.accumulate(widths.value))
+                dys = jnp.split(dys[0], ends[:-1], axis=-1)
+            dys = [join_gradient(d, mask) for d in dys]
         dparams, dxs = [], []
         for i, (layer, p, c, d) in enumerate(zip(layers, params, caches, dys, strict=True)):
             with inside(name, i):

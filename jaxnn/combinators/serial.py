@@ -22,6 +22,7 @@ from jaxnn.layer import (
     expect,
     inside,
 )
+from jaxnn.layers.masked import join_gradient, join_mask, split_mask, values_of, zero
 
 
 class Serial(Layer):
@@ -108,12 +109,17 @@ def residual(*layers: Layer) -> Layer:
     init, body, body_backward = _chain("residual", layers)
 
     def forward(params: Params, x: Tree, key: Key | None = None) -> tuple[Tree, Cache]:
+        values, mask = split_mask("residual", x)
+        x = join_mask(values if mask is None else zero(values, mask), mask)
         y, cache = body(params, x, key)
         fits = jax.tree.map(jnp.shape, y) == jax.tree.map(jnp.shape, x)
         expect(fits, "residual", f"its layers to give {describe(x)} again", y)
-        return add(x, y), cache
+        return add(x, y), (mask, cache)
 
     def backward(params: Params, cache: Cache, dy: Tree) -> tuple[Params, Tree]:
+        mask, cache = cache
+        if mask is not None:
+            dy = join_gradient(zero(values_of(dy), mask), mask)
         dparams, dx = body_backward(params, cache, dy)
         return dparams, add(dy, dx)
 

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.layer import Array, Key, Layer, constant, expect_input, no_params
+from jaxnn.layers.masked import masked
 
 
 def _activation(
@@ -36,7 +37,7 @@ def _activation(
     def backward(params: tuple[()], cache: Array, da: Array) -> tuple[tuple[()], Array]:
         return (), da * g_prime(cache)
 
-    return constant(__name__, Layer(name, no_params, forward, backward))
+    return constant(__name__, masked(Layer(name, no_params, forward, backward)))
 
 
 # The lecture's: a = σ(z) = 1 / (1 + e⁻ᶻ),  a' = a (1 − a)

@@ -16,6 +16,7 @@ from jaxnn.layer import (
     expect_input,
     expect_params,
 )
+from jaxnn.layers.masked import masked
 from jaxnn.sharding import data_parallel
 
 Initializer = initializers.Initializer
@@ -94,4 +95,4 @@ def dense(
         db = jnp.sum(rows_dz, axis=0, dtype=b.dtype)
         return {"W": dW, "b": db}, dz @ W.astype(dz.dtype)
 
-    return data_parallel(Dense(name, init, forward, backward), axes_in=1)
+    return masked(data_parallel(Dense(name, init, forward, backward), axes_in=1))

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.layer import Array, Key, Layer, LayerError, constructor, expect_input, no_params
+from jaxnn.layers.masked import masked
 
 
 @constructor
@@ -56,4 +57,4 @@ def dropout(rate: float) -> Layer:
     def backward(params: tuple[()], mask: Array | None, dy: Array) -> tuple[tuple[()], Array]:
         return (), dy if mask is None else dy * mask
 
-    return Layer(name, no_params, forward, backward)
+    return masked(Layer(name, no_params, forward, backward))

@@ -26,6 +26,7 @@ from jaxnn.layer import (
     expect_params,
     sum_dtype,
 )
+from jaxnn.layers.masked import masked
 from jaxnn.sharding import data_parallel
 
 
@@ -60,7 +61,7 @@ def layer_norm(*, epsilon: float = 1e-5) -> Layer:
         >>> layer.apply(layer.init(jax.random.key(0), x), x).round(3).tolist()
         [-1.0, 1.0, 1.0, -1.0]
     """
-    return _norm("layer_norm", ("n",), _over_last_axis, epsilon, centred=True)
+    return masked(_norm("layer_norm", ("n",), _over_last_axis, epsilon, centred=True))
 
 
 @constructor
@@ -92,7 +93,7 @@ def rms_norm(*, epsilon: float = 1e-5) -> Layer:
         >>> layer.apply(layer.init(jax.random.key(0), x), x).round(3).tolist()
         [1.0, -1.0, 1.0]
     """
-    return _norm("rms_norm", ("n",), _over_last_axis, epsilon, centred=False)
+    return masked(_norm("rms_norm", ("n",), _over_last_axis, epsilon, centred=False))
 
 
 @constructor
