@@ -9,7 +9,9 @@ from jaxnn.gradients.check import check_gradients
 from jaxnn.inspection.summary import summary
 from jaxnn.layer import Layer, LayerError
 from jaxnn.layers.activations import gelu, identity, leaky_relu, relu, sigmoid, silu, softplus, tanh
+from jaxnn.layers.attention import attention
 from jaxnn.layers.conv import conv
+from jaxnn.layers.conv1d import conv1d
 from jaxnn.layers.dense import dense
 from jaxnn.layers.dropout import dropout
 from jaxnn.layers.embedding import embedding
@@ -17,10 +19,13 @@ from jaxnn.layers.flatten import flatten
 from jaxnn.layers.gru import gru, gru_step
 from jaxnn.layers.lstm import lstm, lstm_step
 from jaxnn.layers.masked import Masked, masked, padded
+from jaxnn.layers.masked_loss import masked_loss
 from jaxnn.layers.norm import group_norm, layer_norm, rms_norm
 from jaxnn.layers.pooling import average_pool, global_average_pool, max_pool, space_to_depth
+from jaxnn.layers.positions import learned_positions, sinusoidal_positions
 from jaxnn.layers.rnn import rnn, rnn_step
 from jaxnn.layers.steps import bidirectional, last, max_over_time, mean, reverse
+from jaxnn.layers.transformer import transformer_block
 from jaxnn.losses import (
     Loss,
     binary_cross_entropy,
@@ -38,11 +43,13 @@ __all__ = [
     "Masked",
     "ModelFileError",
     "State",
+    "attention",
     "average_pool",
     "bidirectional",
     "binary_cross_entropy",
     "check_gradients",
     "conv",
+    "conv1d",
     "dense",
     "dropout",
     "each",
@@ -60,11 +67,13 @@ __all__ = [
     "last",
     "layer_norm",
     "leaky_relu",
+    "learned_positions",
     "load",
     "load_metadata",
     "lstm",
     "lstm_step",
     "masked",
+    "masked_loss",
     "max_over_time",
     "max_pool",
     "mean",
@@ -82,12 +91,14 @@ __all__ = [
     "serial",
     "sigmoid",
     "silu",
+    "sinusoidal_positions",
     "softmax_cross_entropy",
     "softplus",
     "space_to_depth",
     "summary",
     "tanh",
     "tied",
+    "transformer_block",
     "value_and_grad",
     "value_and_grad_by_jax",
 ]

@@ -23,7 +23,7 @@ cell = jaxnn.serial(
     jaxnn.parallel(jaxnn.dense(3), jaxnn.identity, merge="tuple"),
 )
 
-# Layers of other inputs than one array of floats are tested in jaxnn/test_sequences.py and test_contract.py.
+# Layers of other inputs are tested in jaxnn/test_sequences.py and jaxnn/test_contract.py.
 OF_OTHER_INPUTS = {"each", "embedding"}
 
 LAYERS = {
@@ -77,6 +77,12 @@ LAYERS = {
     "last": Case(jaxnn.last, (4, 2)),
     "mean": Case(jaxnn.mean, (4, 2)),
     "max_over_time": Case(jaxnn.max_over_time, (4, 2)),
+    "attention": Case(jaxnn.attention(2), (3, 4)),
+    "attention, causal": Case(jaxnn.attention(1, causal=True), (3, 2)),
+    "transformer_block": Case(jaxnn.transformer_block(4, 2, n_hidden=3, rate=0.1), (3, 4)),
+    "sinusoidal_positions": Case(jaxnn.sinusoidal_positions, (3, 4)),
+    "learned_positions": Case(jaxnn.learned_positions(3), (3, 4)),
+    "conv1d": Case(jaxnn.conv1d(4, 3, 2), (5, 2)),
     "nested": Case(
         jaxnn.serial(
             jaxnn.flatten,
