@@ -159,11 +159,6 @@ class Static:
     value: Any
 
 
-def sum_dtype(x: Shaped) -> np.dtype:
-    """The dtype of sums: that of ``x``, but float32 at least."""
-    return np.promote_types(x.dtype, np.float32)
-
-
 def is_concrete(x: Any) -> bool:
     """Whether the numbers of an array can be looked at: not inside ``jit`` or ``vmap``."""
     return not isinstance(x, Tracer)

@@ -179,7 +179,7 @@ def _read(name: str, heads: int, causal: bool, x: Tree) -> _Input:
     if len(parts) > 1 and getattr(parts[-1], "dtype", None) == np.bool_:
         *parts, pairs = parts
     expect(1 <= len(parts) <= 2, name, expected, x)
-    first, *rest = parts
+    first, *rest = list(parts)
     steps, x_mask = split_steps(name, first)
     expect_input(name, steps, "T", "n")
     expect(steps.shape[-1] % heads == 0, name, f"features that {heads} heads divide", steps)
@@ -248,7 +248,7 @@ def project_backward(
 def to_heads(a: Array, heads: int) -> Array:
     """(N, T, n) → (N, heads, T, n / heads), in float32 at least."""
     a = a.reshape(*a.shape[:2], heads, a.shape[-1] // heads).swapaxes(1, 2)
-    return a.astype(sum_dtype(a))
+    return a.astype(sum_dtype(a.dtype))
 
 
 def from_heads(a: Array, dtype: jnp.dtype) -> Array:

@@ -7,7 +7,6 @@ from typing import Any
 import jax.numpy as jnp
 from jax.nn import initializers
 
-from jaxnn.conv import conv
 from jaxnn.layer import (
     Array,
     Key,
@@ -20,6 +19,7 @@ from jaxnn.layer import (
     expect_input,
     expect_params,
 )
+from jaxnn.layers.conv import conv
 from jaxnn.layers.masked import Masked, join_gradient, split_steps, values_of, zero
 
 Initializer = initializers.Initializer

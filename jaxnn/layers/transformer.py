@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from jaxnn.activations import gelu
 from jaxnn.combinators.serial import Serial, residual, serial
-from jaxnn.dense import dense
-from jaxnn.dropout import dropout
 from jaxnn.layer import Layer, LayerError, constructor
+from jaxnn.layers.activations import gelu
 from jaxnn.layers.attention import attention
-from jaxnn.norm import layer_norm
+from jaxnn.layers.dense import dense
+from jaxnn.layers.dropout import dropout
+from jaxnn.layers.norm import layer_norm
 
 
 @constructor
