@@ -32,6 +32,8 @@ def data_parallel(layer: Layer, axes_in: int, axes_out: int | None = None) -> La
     out = axes_in if axes_out is None else axes_out
 
     def forward(params: Params, x: Array, key: Key | None = None) -> tuple[Array, Cache]:
+        if not hasattr(x, "shape"):  # no array: the layer says what it expects
+            return layer.forward(params, x, key)
         return automatic(layer.forward, _batch(x, axes_in), params, x, key)
 
     def backward(params: Params, cache: Cache, dy: Array) -> tuple[Params, Array]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -173,21 +172,20 @@ class _Cache(NamedTuple):
 
 def _read(name: str, heads: int, causal: bool, x: Tree) -> _Input:
     """The input in its parts, which have to fit each other."""
-    parts: Sequence[Any] = tuple(x) if isinstance(x, (tuple, list)) else (x,)
+    parts: list[Any] = list(x) if isinstance(x, (tuple, list)) else [x]
     expected = "an input x, (x, memory), (x, mask) or (x, memory, mask)"
     pairs = None
     if len(parts) > 1 and getattr(parts[-1], "dtype", None) == np.bool_:
         *parts, pairs = parts
     expect(1 <= len(parts) <= 2, name, expected, x)
-    first, *rest = list(parts)
-    steps, x_mask = split_steps(name, first)
+    steps, x_mask = split_steps(name, parts[0])
     expect_input(name, steps, "T", "n")
     expect(steps.shape[-1] % heads == 0, name, f"features that {heads} heads divide", steps)
     memory, memory_mask = steps, x_mask
-    if rest:
+    if len(parts) == 2:
         if causal:
             raise LayerError(f"{name}: causal attention takes no memory: it looks back on x itself")
-        memory, memory_mask = split_steps(f"{name}, memory", rest[0])
+        memory, memory_mask = split_steps(f"{name}, memory", parts[1])
         fits = memory.shape[:-2] == steps.shape[:-2]
         expect(fits, name, f"a memory with the batch axes {tuple(steps.shape[:-2])}", memory)
         expect_input(f"{name}, memory", memory, "S", "n_memory")
@@ -195,7 +193,7 @@ def _read(name: str, heads: int, causal: bool, x: Tree) -> _Input:
         shape = (steps.shape[-2], memory.shape[-2])
         fits = pairs.shape in (shape, (*steps.shape[:-2], *shape))
         expect(fits, name, f"a mask {shape}, with the batch axes of x or without", pairs)
-    return _Input(steps, x_mask, memory, memory_mask, pairs, not rest)
+    return _Input(steps, x_mask, memory, memory_mask, pairs, len(parts) == 1)
 
 
 def _rows(a: Array, axes: int) -> Array:
