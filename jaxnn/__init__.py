@@ -10,6 +10,7 @@ from jaxnn.inspection.summary import summary
 from jaxnn.layer import Layer, LayerError
 from jaxnn.layers.activations import gelu, identity, leaky_relu, relu, sigmoid, silu, softplus, tanh
 from jaxnn.layers.attention import attention
+from jaxnn.layers.attention_step import attention_step, key_value_cache
 from jaxnn.layers.conv import conv
 from jaxnn.layers.conv1d import conv1d
 from jaxnn.layers.dense import dense
@@ -44,6 +45,7 @@ __all__ = [
     "ModelFileError",
     "State",
     "attention",
+    "attention_step",
     "average_pool",
     "bidirectional",
     "binary_cross_entropy",
@@ -64,6 +66,7 @@ __all__ = [
     "gru_step",
     "hand",
     "identity",
+    "key_value_cache",
     "last",
     "layer_norm",
     "leaky_relu",

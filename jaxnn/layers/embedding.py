@@ -85,7 +85,7 @@ def embedding(
             token = np.asarray(x)[np.asarray(wrong)][0]
             raise LayerError(f"{name}: expected tokens from 0 to {n_tokens - 1}, got {token}")
         x = jnp.where(wrong, n_tokens, x.astype(jnp.int32))  # beyond the table, not from its end
-        return E.at[x].get(mode="fill", fill_value=jnp.nan), x
+        return jnp.asarray(E).at[x].get(mode="fill", fill_value=jnp.nan), x
 
     def backward(params: dict[str, Array], x: Array, dy: Array) -> tuple[dict[str, Array], None]:
         E = params["E"]

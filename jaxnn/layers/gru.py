@@ -63,7 +63,7 @@ def gru(
         >>> params["W"].shape, layer.apply(params, x).shape
         ((9, 4), (2, 5, 3))
     """
-    return recurrent(f"gru({n_out})", _CELL, n_out, W_init, U_init, (0, 0, 0))
+    return recurrent(f"gru({n_out})", CELL, n_out, W_init, U_init, (0, 0, 0))
 
 
 def gru_step(params: dict[str, Array], x: Array, state: Any = None) -> tuple[Array, Array]:
@@ -110,5 +110,5 @@ def _backward(
     return da, du, (dh * z,)
 
 
-_CELL = Cell(3, 1, _forward, _backward, inner_bias=True)
-_step = step_of("gru_step", _CELL)
+CELL = Cell(3, 1, _forward, _backward, inner_bias=True)
+_step = step_of("gru_step", CELL)

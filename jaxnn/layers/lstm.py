@@ -63,7 +63,7 @@ def lstm(
         ((12, 4), (2, 5, 3))
     """
     first_b = (0.0, forget_bias, 0.0, 0.0)
-    return recurrent(f"lstm({n_out})", _CELL, n_out, W_init, U_init, first_b)
+    return recurrent(f"lstm({n_out})", CELL, n_out, W_init, U_init, first_b)
 
 
 def lstm_step(
@@ -113,5 +113,5 @@ def _backward(
     return dz, dz, (jnp.zeros_like(dh), dc * f)
 
 
-_CELL = Cell(4, 2, _forward, _backward)
-_step = step_of("lstm_step", _CELL)
+CELL = Cell(4, 2, _forward, _backward)
+_step = step_of("lstm_step", CELL)

@@ -53,7 +53,7 @@ def _added(name: str, table: Array | None, x: Tree) -> tuple[Tree, tuple[Any, An
     steps, n = values.shape[-2:]
     if table is None:
         table = jnp.asarray(sinusoids(steps, n), values.dtype)
-    rows = table[:steps].astype(values.dtype)
+    rows = jnp.asarray(table[:steps], values.dtype)
     if mask is None:
         return values + jnp.broadcast_to(rows, values.shape), (None, None)
     rank = jnp.maximum(jnp.cumsum(mask, axis=-1) - 1, 0)

@@ -52,7 +52,7 @@ def rnn(
         >>> [f"{y:.3f}" for y in layer.apply(params, jnp.array([[0.5], [0.0]])).ravel()]
         ['0.462', '0.432']
     """
-    return recurrent(f"rnn({n_out})", _CELL, n_out, W_init, U_init, (0,))
+    return recurrent(f"rnn({n_out})", CELL, n_out, W_init, U_init, (0,))
 
 
 def rnn_step(params: dict[str, Array], x: Array, state: Any = None) -> tuple[Array, Array]:
@@ -90,5 +90,5 @@ def _backward(needs: tuple[()], old: State, new: State, dnew: State) -> tuple[Ar
     return dz, dz, (jnp.zeros_like(dh),)
 
 
-_CELL = Cell(1, 1, _forward, _backward)
-_step = step_of("rnn_step", _CELL)
+CELL = Cell(1, 1, _forward, _backward)
+_step = step_of("rnn_step", CELL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from jax import export
 
 import jaxnn
 from jaxnn import Layer, LayerError, Masked
+from jaxnn.layers import dot_product
 from jaxnn.layers.masked import zero
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
@@ -31,6 +33,10 @@ class Case(NamedTuple):
 
 def floats(batch: tuple[int, ...], steps: int, draw: Draw) -> Any:
     return draw.standard_normal((*batch, steps, N_IN))
+
+
+def floats_of(n: int) -> Callable[..., Any]:
+    return lambda batch, steps, draw: draw.standard_normal((*batch, steps, n))
 
 
 def tokens(batch: tuple[int, ...], steps: int, draw: Draw) -> Any:
@@ -211,8 +217,6 @@ def test_bfloat16_in_bfloat16_out_and_float32_gradients_of_parameters(case: Case
 
 @every_case
 def test_an_empty_batch_gives_nothing_and_gradients_of_zero(case: Case) -> None:
-    if case.layer.name.startswith("conv1d"):
-        pytest.skip("conv takes at least one image")
     params, x = prepared(case, 0)
     y = case.layer.apply(params, x)
     assert all(leaf.shape[0] == 0 for leaf in jax.tree.leaves(y))
@@ -239,8 +243,6 @@ def test_one_step_is_enough_and_none_is_refused(case: Case, x64: None) -> None:
 
 @every_case
 def test_the_number_of_examples_may_be_open_in_an_export(case: Case) -> None:
-    if case.layer.name.startswith("conv1d"):
-        pytest.skip("conv is compiled for a number of images")
     params, x = prepared(case, 3)
     (batch,) = export.symbolic_shape("batch")
     shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct((batch, *a.shape[1:]), a.dtype), x)
@@ -402,6 +404,155 @@ def test_steps_one_by_one_give_what_the_layer_gives(layer: Layer, step: Any, x64
     assert_close(step(params, x[:, 0], state)[0], more[:, 0], 1e-13)
 
 
+def test_attention_step_by_step_gives_what_the_layer_gives(x64: None) -> None:
+    layer = jaxnn.attention(3, causal=True)
+    params, x = prepared(Case(layer, floats), 2, dtype=np.float64)
+    step = jax.jit(functools.partial(jaxnn.attention_step, heads=3))
+    ys, state = [], jaxnn.key_value_cache(T, x[:, 0])
+    for t in range(T):
+        y, state = step(params, x[:, t], state)
+        ys.append(y)
+    assert_close(jnp.stack(ys, axis=1), layer.apply(params, x), 1e-13)
+    assert np.isnan(step(params, x[:, 0], state)[0]).all()  # no place is left
+    with pytest.raises(LayerError, match="attention_step: the state has room for 4 steps"):
+        jaxnn.attention_step(params, x[:, 0], state, heads=3)
+    with pytest.raises(
+        LayerError, match=r"attention_step: expected a state with keys \(length, 3\), got"
+    ):
+        jaxnn.attention_step(params, x[0, 0], state, heads=3)
+
+
+# ---- attention
+
+
+@pytest.mark.parametrize("name", ["attention, masked", "attention, memory, mask, masked"])
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention_in_blocks_is_attention_at_once(
+    name: str, causal: bool, x64: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if causal and "memory" in name:
+        return
+    case = CASES[name]._replace(layer=jaxnn.attention(3, causal=causal))
+    params, x = prepared(case, 2, steps=5, dtype=np.float64)
+    run = lambda x: (case.layer.apply(params, x), gradients(case.layer, params, x))  # noqa: E731
+    at_once = jax.jit(run)(x)
+    monkeypatch.setattr(dot_product, "BLOCK", 2)
+    assert_close(jax.jit(lambda x: run(x))(x), at_once, 1e-13)
+
+
+def test_what_attention_remembers_grows_with_the_steps_and_not_with_their_square() -> None:
+    layer = jaxnn.attention(2)
+    params, _ = prepared(Case(layer, floats_of(4)), 1)
+
+    def remembered(steps: int) -> int:
+        x = jax.ShapeDtypeStruct((1, steps, 4), jnp.float32)
+        cache = jax.eval_shape(lambda x: layer.forward(params, x)[1], x)
+        return sum(leaf.size for leaf in jax.tree.leaves(cache))
+
+    assert remembered(4096) == 4 * remembered(1024)
+
+
+def test_a_step_that_may_look_at_nothing_gives_0_and_has_gradient_0() -> None:
+    layer = jaxnn.attention(1)
+    params, x = prepared(Case(layer, floats), 2)
+    pairs = jnp.ones((T, T), bool).at[1].set(False)
+    y, cache = layer.forward(params, (x, pairs))
+    np.testing.assert_array_equal(y[:, 1], 0)
+    assert (np.asarray(y[:, 2]) != 0).all()
+    dparams, (dx, _) = layer.backward(params, cache, jnp.zeros_like(y).at[:, 1].set(1.0))
+    assert all((leaf == 0).all() for leaf in jax.tree.leaves((dparams, dx)))
+
+
+def test_scores_of_large_numbers_do_not_overflow() -> None:
+    layer = jaxnn.attention(1)
+    params, x = prepared(Case(layer, floats), 2)
+    y, (dparams, dx) = layer.apply(params, 1e4 * x), gradients(layer, params, 1e4 * x)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((y, dparams, dx)))
+
+
+# ---- losses
+
+
+@pytest.mark.parametrize(
+    ("loss", "width"),
+    [
+        (jaxnn.softmax_cross_entropy, 3),
+        (jaxnn.mean_squared_error, 3),
+        (jaxnn.binary_cross_entropy, 1),
+    ],
+)
+def test_a_masked_loss_is_the_loss_of_the_valid_steps(
+    loss: jaxnn.Loss, width: int, x64: None
+) -> None:
+    draw = np.random.default_rng(1)
+    z, there = draw.standard_normal((2, T, width)), mask((2,), T, draw)
+    y: Any = draw.integers(0, 3, (2, T)) if width == 3 else draw.random((2, T, 1))
+    if loss is jaxnn.mean_squared_error:
+        y = draw.standard_normal(z.shape)
+    expected, dz = loss(z[there], y[there]), loss.gradient(jnp.asarray(z[there]), y[there])
+    spoilt = np.where(there.reshape(2, T, *(1,) * (y.ndim - 2)), y, -1)
+    z[~there] = np.nan
+    of_valid = jaxnn.masked_loss(loss)
+    assert of_valid is jaxnn.masked_loss(loss)
+    z_array = jnp.asarray(z)
+    for output, targets in [(Masked(z_array, there), spoilt), (z_array, Masked(spoilt, there))]:
+        np.testing.assert_allclose(of_valid(output, targets), expected, rtol=1e-14)
+        gradient = of_valid.gradient(output, targets)
+        values = gradient.values if isinstance(output, Masked) else gradient
+        np.testing.assert_allclose(values[there], dz, rtol=1e-13, atol=1e-16)
+        np.testing.assert_array_equal(values[~there], 0)
+        by_jax = jax.grad(lambda v, to=targets: of_valid(Masked(v, there), to))(z_array)
+        np.testing.assert_allclose(by_jax, values, rtol=1e-13, atol=1e-16)
+
+
+def test_a_masked_loss_without_steps_or_masks() -> None:
+    loss = jaxnn.masked_loss(jaxnn.mean_squared_error)
+    z = Masked(jnp.ones((2, 3, 1)), jnp.zeros((2, 3), bool))
+    assert np.isnan(loss(z, jnp.zeros((2, 3, 1))))
+    np.testing.assert_array_equal(loss.gradient(z, jnp.zeros((2, 3, 1))).values, 0)
+    both = Masked(jnp.zeros((2, 3, 1)), jnp.ones((2, 3), bool).at[0].set(False))
+    assert loss(Masked(z.values, ~z.mask), both) == 1
+    with pytest.raises(LayerError, match=r"masked_loss\(mean_squared_error\): expected Masked"):
+        loss(z.values, z.values)
+    with pytest.raises(LayerError, match=r"expected output and targets with the steps \(2, 3\)"):
+        loss(z, jnp.zeros((2, 4, 1)))
+
+
+def test_training_on_words_of_different_lengths() -> None:
+    """Which token comes last: a network of every part learns it."""
+    import optax
+
+    draw = np.random.default_rng(1)
+    tokens, lengths = draw.integers(0, 3, (64, 5)), draw.integers(1, 6, 64)
+    x = jaxnn.padded(tokens, lengths)
+    y = tokens[np.arange(64), lengths - 1]
+    net = jaxnn.serial(
+        jaxnn.embedding(3, 8),
+        jaxnn.sinusoidal_positions,
+        jaxnn.residual(jaxnn.attention(2)),
+        jaxnn.gru(8),
+        jaxnn.last,
+        jaxnn.dense(3),
+    )
+    cost_and_grads = jaxnn.value_and_grad(net, jaxnn.softmax_cross_entropy)
+    optimizer = optax.adam(0.02)
+
+    @jax.jit
+    def train(params: Any) -> Any:
+        def step(carry: Any, _: Any) -> Any:
+            params, state = carry
+            cost, grads = cost_and_grads(params, x, y)
+            updates, state = optimizer.update(grads, state, params)
+            return (optax.apply_updates(params, updates), state), cost
+
+        (params, _), costs = jax.lax.scan(step, (params, optimizer.init(params)), length=60)
+        return costs, net.apply(params, x)
+
+    costs, z = train(net.init(KEY, x))
+    assert costs[-1] < 0.1 * costs[0]
+    assert (np.argmax(z, axis=-1) == y).mean() > 0.95
+
+
 # ---- tokens
 
 
@@ -442,6 +593,23 @@ def test_tokens_that_do_not_exist_are_refused_or_become_nan() -> None:
         (jaxnn.last, Masked(np.ones((4, 3)), np.ones((4, 3), bool)), r"last: expected a mask \(4,"),
         (jaxnn.last, np.ones((0, 3)), "last: expected a sequence of at least one step"),
         (jaxnn.dense(2), Masked(np.ones((4, 3)), np.ones(3, bool)), r"dense\(2\): expected a mask"),
+        (jaxnn.attention(3), np.ones((4, 5)), r"attention\(3\): expected features that 3 heads"),
+        (jaxnn.attention(3), (np.ones((4, 3)), np.ones((4, 5))), "attention.*, memory: expected"),
+        (jaxnn.attention(3), (np.ones((4, 3)), np.ones((2, 4, 3))), "expected a memory with the"),
+        (jaxnn.attention(3), (np.ones((4, 3)), np.ones(4, bool)), r"expected a mask \(4, 4\)"),
+        (jaxnn.attention(3), (np.ones((4, 3)),) * 3, r"expected an input x, \(x, memory\)"),
+        (
+            jaxnn.attention(3, causal=True),
+            (np.ones((4, 3)),) * 2,
+            "causal attention takes no memory",
+        ),
+        (jaxnn.learned_positions(4), np.ones((5, 3)), "expected a sequence of at most 4 steps"),
+        (jaxnn.conv1d(2, 5, padding="VALID"), np.ones((4, 3)), r"conv1d\(2\): expected a seq"),
+        (
+            jaxnn.conv1d(2, stride=2),
+            Masked(np.ones((4, 3)), np.ones(4, bool)),
+            "Masked input needs stride 1",
+        ),
         (jaxnn.max_pool(2), Masked(np.ones((4, 3)), np.ones(4, bool)), r"max_pool: .* Masked of"),
     ],
 )
