@@ -89,7 +89,8 @@ def dense(
 
     def backward(params: dict[str, Array], x: Array, dz: Array) -> tuple[dict[str, Array], Array]:
         W, b = params["W"], params["b"]
-        rows_x, rows_dz = x.reshape(-1, x.shape[-1]), dz.reshape(-1, n_out)
+        rows_dz = dz.reshape(-1, n_out)
+        rows_x = x.reshape(rows_dz.shape[0], x.shape[-1])
         # The sums over examples are kept in the dtype of the parameters.
         dW = jnp.matmul(rows_dz.T, rows_x, preferred_element_type=W.dtype)
         db = jnp.sum(rows_dz, axis=0, dtype=b.dtype)
