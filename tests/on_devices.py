@@ -38,7 +38,7 @@ def trainings(devices: int, axes: str = "Explicit") -> dict[str, Any]:
         NET, loss, start, x, y, learning_rate=0.5, steps=10, momentum=0.5, key=key
     )
     spanned, span_costs = jaxnn.gradient_descent(
-        NET, loss, wide_start, wide, y, learning_rate=0.5, steps=10, in_span=True, key=key
+        NET, loss, wide_start, wide, y, learning_rate=0.5, steps=10, in_row_space=True, key=key
     )
     fitted, fit_costs = jaxnn.fit(
         NET, loss, start, x, y, optimizer=optax.adam(0.05), batch_size=16, steps=10, key=key,

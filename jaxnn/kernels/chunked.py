@@ -15,28 +15,28 @@ from jax.export import is_symbolic_dim
 from jaxnn.layer import Array, Shaped
 
 
-def pictures_of(many: int, size: Sequence[int]) -> int:
-    """How many pictures of rows × columns pixels, tiles or blocks have about so many of them."""
+def images_per_chunk(many: int, size: Sequence[int]) -> int:
+    """How many images of rows × columns pixels, tiles or blocks have about so many of them."""
     return max(1, many // math.prod(size))
 
 
-def by_parts(
-    of_part: Callable[..., tuple[Any, Any]], total: Any, part: int, *arrays: Array
+def map_chunks(
+    of_chunk: Callable[..., tuple[Any, Any]], total: Any, part: int, *arrays: Array
 ) -> tuple[Any, Any]:
-    """``total, y = of_part(total, *arrays)``, about ``part`` pictures at a time.
+    """``total, y = of_part(total, *arrays)``, about ``part`` images at a time.
 
-    What windows see is several times the size of the pictures: of a part, it can stay in the
-    processor's cache.  Without a total, a y of the shape of the pictures takes their place.
+    What windows see is several times the size of the images: of a part, it can stay in the
+    processor's cache.  Without a total, a y of the shape of the images takes their place.
     """
     size = arrays[0].shape[0]
     if is_symbolic_dim(size) or size <= part:
-        return of_part(total, *arrays)
+        return of_chunk(total, *arrays)
     part = next((p for p in range(part, part // 2, -1) if size % p == 0), part)
     count = size // part * part
     if count == part:
-        return of_part(total, *arrays)
+        return of_chunk(total, *arrays)
     whole = tuple(a[:count].reshape(count // part, part, *a.shape[1:]) for a in arrays)
-    _, like = jax.eval_shape(of_part, total, *(a[0] for a in whole))
+    _, like = jax.eval_shape(of_chunk, total, *(a[0] for a in whole))
 
     def begin(y: Shaped) -> Array:
         # What y begins with is overwritten: an array of its shape, or else any number.  Zeros
@@ -55,7 +55,7 @@ def by_parts(
         (total, y), (i, arrays) = found, given
         if in_place:
             arrays = (lax.dynamic_index_in_dim(y, i, keepdims=False),)
-        total, new = of_part(total, *arrays)
+        total, new = of_chunk(total, *arrays)
         write = partial(lax.dynamic_update_index_in_dim, index=i, axis=0)
         return (total, jax.tree.map(write, y, new)), None
 
@@ -64,5 +64,5 @@ def by_parts(
     y = jax.tree.map(lambda y: y.reshape(count, *y.shape[2:]), y)
     if count == size:
         return total, y
-    total, rest = of_part(total, *(a[count:] for a in arrays))
+    total, rest = of_chunk(total, *(a[count:] for a in arrays))
     return total, jax.tree.map(lambda y, rest: jnp.concatenate([y, rest]), y, rest)

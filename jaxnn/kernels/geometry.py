@@ -79,16 +79,16 @@ def check_padding(layer: str, padding: Padding) -> Padding:
 def pads_in_pixels(
     layer: str, x: Shaped, window: tuple[int, int], stride: tuple[int, int], padding: Padding
 ) -> Pads:
-    """((above, below), (left, right)) for pictures (..., H, W, C).
+    """((above, below), (left, right)) for images (..., H, W, C).
 
     Raises:
-        LayerError: when the window does not fit into the padded picture.
+        LayerError: when the window does not fit into the padded image.
     """
     sizes = x.shape[-3:-1]
     named = isinstance(padding, str)
     pads = lax.padtype_to_pads(sizes, window, stride, padding) if named else padding
     fits = all(n + lo + hi >= k for n, (lo, hi), k in zip(sizes, pads, window, strict=True))
-    expect(fits, layer, f"pictures no smaller than the window {window}", x)
+    expect(fits, layer, f"images no smaller than the window {window}", x)
     return tuple((lo, hi) for lo, hi in pads)
 
 

@@ -1,4 +1,4 @@
-"""What windows show of arrays of pictures, place by place: convolution and pooling share it."""
+"""What windows show of arrays of images, place by place: convolution and pooling share it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def from_blocks(x: Array, block: Sequence[int]) -> Array:
     return x.reshape(n, rows * h, columns * w, c // (h * w))
 
 
-def places(window: Sequence[int]) -> list[tuple[int, int]]:
+def window_places(window: Sequence[int]) -> list[tuple[int, int]]:
     """The places of a window, row by row."""
     return [(i, j) for i in range(window[0]) for j in range(window[1])]
 
@@ -55,7 +55,7 @@ def over_places(
     A program for each of a few places is the fastest, but takes long to compile for many: they
     are one loop.
     """
-    where = places(window)
+    where = window_places(window)
     if len(where) > few:
         return lax.scan(step, carry, jnp.array(where))
     ys = []
@@ -65,7 +65,7 @@ def over_places(
     return carry, None if ys[0] is None else jnp.stack(ys)
 
 
-def see(x: Array, at: Any, stride: Sequence[int], n: Sequence[int]) -> Array:
+def gather_place(x: Array, at: Any, stride: Sequence[int], n: Sequence[int]) -> Array:
     """The pixels that place ``at`` of each window shows: (N, H, W, C) → (N, *n, C)."""
     (i, j), (sh, sw), (rows, columns) = at, stride, n
     h, w = sh * (rows - 1) + 1, sw * (columns - 1) + 1
@@ -75,8 +75,8 @@ def see(x: Array, at: Any, stride: Sequence[int], n: Sequence[int]) -> Array:
     return seen[:, ::sh, ::sw]
 
 
-def put(part: Array, at: Any, stride: Sequence[int], size: Sequence[int]) -> Array:
-    """The transpose of ``see``: the pixels back where they were, zeros elsewhere."""
+def scatter_place(part: Array, at: Any, stride: Sequence[int], size: Sequence[int]) -> Array:
+    """The transpose of ``gather_place``: the pixels back where they were, zeros elsewhere."""
     zero = jnp.zeros((), part.dtype)
     if isinstance(at, tuple):
         pads = [
@@ -89,12 +89,12 @@ def put(part: Array, at: Any, stride: Sequence[int], size: Sequence[int]) -> Arr
     return lax.dynamic_update_slice(whole, spread, (0, *at, 0))
 
 
-def seen_by_place(
+def gather_places(
     x: Array, window: Sequence[int], n: Sequence[int], stride: Sequence[int], pads: Pads
 ) -> list[Array]:
     """For every place of the window, the pixels that it shows to the n outputs."""
     x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-    return [see(x, at, stride, n) for at in places(window)]
+    return [gather_place(x, at, stride, n) for at in window_places(window)]
 
 
 def with_bias(y: Array, b: Array | None) -> Array:

@@ -85,12 +85,12 @@ def attention_step(
         raise LayerError(f"{name}: the state has room for {length} steps; begin with a longer one")
     q, k, v = (part[..., None, :] for part in project(params, "qkv", x))
 
-    def put(old: Array, new: Array) -> Array:
+    def scatter_place(old: Array, new: Array) -> Array:
         return lax.dynamic_update_slice_in_dim(
             old, new.astype(old.dtype), state.count, old.ndim - 2
         )
 
-    keys, values = put(state.keys, k), put(state.values, v)
+    keys, values = scatter_place(state.keys, k), scatter_place(state.values, v)
     q, k, v = (to_heads(a.reshape(-1, *a.shape[-2:]), heads) for a in (q, keys, values))
     seen = jnp.broadcast_to(jnp.arange(length) <= state.count, (q.shape[0], length))
     o, _ = attend(q, k, v, Allowed(seen, None, False))

@@ -49,7 +49,7 @@ def conv(
 ) -> Layer:
     """Every output pixel is a weighted sum of the input pixels in a window around it.
 
-    With stride s and x zero outside the picture; p, q run over output pixels, i, j over the
+    With stride s and x zero outside the image; p, q run over output pixels, i, j over the
     window, and lo is the padding above and to the left::
 
         forward    y[p, q] = Σ_ij x[s p + i − lo, s q + j − lo] W[i, j] + b

@@ -151,5 +151,5 @@ def _as_image(params: dict[str, Array]) -> dict[str, Array]:
 def _all_in_window(mask: Array, window: int) -> Array:
     """Whether all steps of each window are valid: (..., T) → (..., T − window + 1)."""
     count = mask.shape[-1] - window + 1
-    places = [mask[..., i : i + count] for i in range(window)]
-    return jnp.all(jnp.stack(places), axis=0)
+    window_places = [mask[..., i : i + count] for i in range(window)]
+    return jnp.all(jnp.stack(window_places), axis=0)

@@ -98,7 +98,7 @@ def rms_norm(*, epsilon: float = 1e-5) -> Layer:
 
 @constructor
 def group_norm(groups: int, *, epsilon: float = 1e-5) -> Layer:
-    """Each group of channels of a picture brought to mean 0 and variance 1, then scaled.
+    """Each group of channels of an image brought to mean 0 and variance 1, then scaled.
 
     The C channels are cut into equal groups; the formulas are those of ``layer_norm`` with
     means over the pixels and the channels of a group, γ and β one number a channel::

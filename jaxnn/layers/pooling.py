@@ -1,4 +1,4 @@
-"""Pooling: pictures made smaller by the largest or the mean pixel of each window."""
+"""Pooling: images made smaller by the largest or the mean pixel of each window."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from jaxnn.kernels.geometry import (
 from jaxnn.kernels.window import (
     as_images,
     from_blocks,
+    gather_place,
     over_places,
-    places,
-    put,
-    see,
+    scatter_place,
     to_blocks,
+    window_places,
     with_batch_of,
 )
 from jaxnn.layer import (
@@ -140,8 +140,11 @@ def _to_largest(x: Array, y: Array, dy: Array, window: Stride, stride: Stride) -
 
     def step(carry: tuple[Array, Array], at: Any) -> tuple[tuple[Array, Array], None]:
         dx, taken = carry
-        here = (see(x, at, stride, y.shape[1:3]) == y) & ~taken
-        return (dx + put(jnp.where(here, dy, 0), at, stride, x.shape[1:3]), taken | here), None
+        here = (gather_place(x, at, stride, y.shape[1:3]) == y) & ~taken
+        return (
+            dx + scatter_place(jnp.where(here, dy, 0), at, stride, x.shape[1:3]),
+            taken | here,
+        ), None
 
     start = jnp.zeros(x.shape, dy.dtype), jnp.zeros(y.shape, bool)
     return over_places(step, start, window, SMALL)[0][0]
@@ -186,7 +189,9 @@ def average_pool(window: Size = 2, stride: Size | None = None) -> Layer:
         images = as_images(x).astype(sum_dtype(x.dtype))
         if k[0] * k[1] <= SMALL:
             n = output_size(images.shape, k, steps, (NONE, NONE))
-            y = functools.reduce(jnp.add, [see(images, at, steps, n) for at in places(k)])
+            y = functools.reduce(
+                jnp.add, [gather_place(images, at, steps, n) for at in window_places(k)]
+            )
         else:
             y = _sums(images, k, steps, (NONE, NONE))
         return with_batch_of(x, y / (k[0] * k[1])).astype(x.dtype), Static(x.shape[-3:-1])
@@ -194,7 +199,9 @@ def average_pool(window: Size = 2, stride: Size | None = None) -> Layer:
     def backward(params: tuple[()], size: Static, dy: Array) -> tuple[tuple[()], Array]:
         share = as_images(dy).astype(sum_dtype(dy.dtype)) / (k[0] * k[1])
         if k[0] * k[1] <= SMALL:
-            dx = functools.reduce(jnp.add, [put(share, at, steps, size.value) for at in places(k)])
+            dx = functools.reduce(
+                jnp.add, [scatter_place(share, at, steps, size.value) for at in window_places(k)]
+            )
         else:
             pads = pads_around_dy(k, share.shape, (0, *size.value), steps, (NONE, NONE))
             dx = _sums(share, k, (1, 1), pads, steps)
@@ -221,7 +228,7 @@ def _mean_of_pixels() -> Layer:
 
     def forward(params: tuple[()], x: Array, key: Key | None = None) -> tuple[Array, Static]:
         expect_input(name, x, "H", "W", "C")
-        expect(x.shape[-3] * x.shape[-2] > 0, name, "pictures of at least one pixel", x)
+        expect(x.shape[-3] * x.shape[-2] > 0, name, "images of at least one pixel", x)
         y = jnp.mean(x, axis=(-3, -2), dtype=sum_dtype(x.dtype))
         return y.astype(x.dtype), Static(x.shape[-3:-1])
 

@@ -13,7 +13,7 @@ from jaxnn.layer import Array, Key, Layer, Params
 from jaxnn.losses import Loss
 from jaxnn.training.examples import Examples, on_device
 from jaxnn.training.fit import GRADIENTS, Progress, State, check, chunks, fold_in, joined
-from jaxnn.training.row_space import Inside, Span, pays, span
+from jaxnn.training.row_space import Projected, RowSpace, is_worthwhile, row_space
 
 
 class Descent(NamedTuple):
@@ -21,12 +21,12 @@ class Descent(NamedTuple):
 
     Attributes:
         start: the network's parameters where the descent began.
-        params: those after the last step, ``Inside`` the span of the examples or not.
+        params: those after the last step, ``Projected`` to the row space of the examples or not.
         velocity: the V of momentum, of the same structure; () without momentum.
     """
 
     start: Params
-    params: Params | Inside
+    params: Params | Projected
     velocity: Any = ()
 
 
@@ -42,7 +42,7 @@ def gradient_descent(
     momentum: ArrayLike = 0.0,
     weight_decay: ArrayLike = 0.0,
     gradient: Literal["hand", "jax"] = "hand",
-    in_span: bool | None = None,
+    in_row_space: bool | None = None,
     key: Key | None = None,
     state: State | None = None,
     progress: Progress | None = None,
@@ -56,7 +56,7 @@ def gradient_descent(
         V := β V + dW + λ W,   W := W − α V
 
     A network that starts with a dense layer and has fewer examples than inputs is trained in the
-    span of its examples (``jaxnn.training.row_space``): the same descent with far less work.
+    row space of its examples (``jaxnn.training.row_space``): the same descent with far less work.
 
     Args:
         net: the network; ends in logits.
@@ -69,7 +69,8 @@ def gradient_descent(
         momentum: β; 0 for plain descent.
         weight_decay: λ; 0 for none.
         gradient: ``"hand"`` for the hand-written rules, ``"jax"`` for ``jax.grad``.
-        in_span: whether to go through the span of the examples; None: where it is exact and pays.
+        in_row_space: whether to descend in the row space of the examples; None: where this is
+            exact and faster.
         key: the randomness of layers such as dropout; None leaves them out.
         state: what ``progress`` was given, to go on from there; ``params`` are then not used.
         progress: called after every ``chunk`` steps with the state so far and the costs of
@@ -82,8 +83,8 @@ def gradient_descent(
         A learning rate that is too high shows as costs of inf or NaN; nothing is raised.
 
     Raises:
-        ValueError: there are no examples; or ``in_span`` is True and the span would not be
-            exact, and why.
+        ValueError: there are no examples; or ``in_row_space`` is True and the descent there would
+            not be exact, and why.
 
     Example:
         >>> import jax.numpy as jnp, jaxnn
@@ -101,14 +102,17 @@ def gradient_descent(
         if not leaf.size:
             raise ValueError(f"expected at least one example, got x of shape {leaf.shape}")
     if state is None:
-        state, basis = _begin(net, params, x, steps, momentum, in_span)
+        state, basis = _begin(net, params, x, steps, momentum, in_row_space)
     else:
-        basis = span(net, x) if isinstance(_descent(state).params, Inside) else None
+        basis = row_space(net, x) if isinstance(_descent(state).params, Projected) else None
     descent = _descent(state)
     moving = descent.params, descent.velocity
     if not jax.tree.leaves(descent.velocity):  # momentum may begin after a plain descent
         moving = descent.params, _velocity(momentum, descent.params)
-    rates = (learning_rate, *(None if _none(rate) else rate for rate in (momentum, weight_decay)))
+    rates = (
+        learning_rate,
+        *(None if _is_zero(rate) else rate for rate in (momentum, weight_decay)),
+    )
     costs = []
     for start, count in chunks(int(state.step), steps, chunk if progress else steps):
         moving, chunk_costs = _descend(
@@ -127,28 +131,32 @@ def begin(
     x: Array,
     steps: int,
     momentum: ArrayLike = 0.0,
-    in_span: bool | None = None,
+    in_row_space: bool | None = None,
 ) -> State:
     """The state before the first step: of the same structure as those that ``progress`` is given.
 
     Besides the parameters of the network itself it has what going on to the last bit takes:
     where the descent began, and where it is in its own coordinates.
     """
-    return _begin(net, params, x, steps, momentum, in_span)[0]
+    return _begin(net, params, x, steps, momentum, in_row_space)[0]
 
 
 def _begin(
-    net: Layer, params: Params, x: Array, steps: int, momentum: ArrayLike, in_span: bool | None
-) -> tuple[State, Span | None]:
-    basis = span(net, x) if in_span or (in_span is None and pays(net, x, steps)) else None
-    inside = basis.enter(params) if basis else params
+    net: Layer, params: Params, x: Array, steps: int, momentum: ArrayLike, in_row_space: bool | None
+) -> tuple[State, RowSpace | None]:
+    basis = (
+        row_space(net, x)
+        if in_row_space or (in_row_space is None and is_worthwhile(net, x, steps))
+        else None
+    )
+    inside = basis.project(params) if basis else params
     return _state(0, basis, Descent(params, inside, _velocity(momentum, inside))), basis
 
 
-def _state(step: int, basis: Span | None, descent: Descent) -> State:
-    """Without a span and a velocity the parameters are all there is to the state."""
+def _state(step: int, basis: RowSpace | None, descent: Descent) -> State:
+    """Without a row space and a velocity the parameters are all there is to the state."""
     if basis:
-        params = basis.leave(descent.params, descent.start) if step else descent.start
+        params = basis.lift(descent.params, descent.start) if step else descent.start
         return State(step, params, descent)
     return State(step, descent.params, descent if jax.tree.leaves(descent.velocity) else ())
 
@@ -157,11 +165,11 @@ def _descent(state: State) -> Descent:
     return Descent(*state.opt_state) if state.opt_state else Descent(state.params, state.params)
 
 
-def _velocity(momentum: ArrayLike, params: Params | Inside) -> Any:
-    return () if _none(momentum) else jax.tree.map(jnp.zeros_like, params)
+def _velocity(momentum: ArrayLike, params: Params | Projected) -> Any:
+    return () if _is_zero(momentum) else jax.tree.map(jnp.zeros_like, params)
 
 
-def _none(rate: ArrayLike) -> bool:
+def _is_zero(rate: ArrayLike) -> bool:
     """Whether a rate is the number 0, so that nothing is computed for it."""
     return isinstance(rate, (int, float)) and rate == 0
 
@@ -172,23 +180,23 @@ def _descend(
     loss: Loss,
     gradient: str,
     steps: int,
-    moving: tuple[Params | Inside, Any],
+    moving: tuple[Params | Projected, Any],
     x: Examples,
     y: Examples,
     rates: tuple[ArrayLike, Any, Any],  # None: without momentum, without decay
     key: Key | None,
     start: Array | int,
-) -> tuple[tuple[Params | Inside, Any], Array]:
+) -> tuple[tuple[Params | Projected, Any], Array]:
     """(params, velocity) after some steps; the velocity is () where there is no momentum."""
     cost_and_grads = GRADIENTS[gradient](net, loss)
     learning_rate, momentum, weight_decay = rates
 
     def step(moving: tuple[Any, Any], i: Array) -> tuple[Any, Array]:
         params, velocity = moving
-        inside = isinstance(params, Inside)
+        inside = isinstance(params, Projected)
         cost, grads = cost_and_grads(params.params if inside else params, x, y, fold_in(key, i))
         if inside:
-            grads = Inside(grads, jnp.zeros_like(params.across))
+            grads = Projected(grads, jnp.zeros_like(params.across))
         if weight_decay is not None:
             grads = jax.tree.map(
                 lambda dp, p: dp + _times(weight_decay, p) if p.ndim > 1 else dp, grads, params
@@ -204,8 +212,8 @@ def _descend(
 
     params, velocity = moving
     numbers = start + jnp.arange(steps)
-    if isinstance(params, Inside) and momentum is None and weight_decay is None:
-        # Plain descent changes nothing across the span: that is less to compile.
+    if isinstance(params, Projected) and momentum is None and weight_decay is None:
+        # Plain descent changes nothing across the row space: that is less to compile.
         (descended, _), costs = jax.lax.scan(step, (params.params, velocity), numbers)
         return (params._replace(params=descended), velocity), costs
     return jax.lax.scan(step, moving, numbers)

@@ -8,9 +8,9 @@ columns in Q (n, r), r ≤ examples.  Then, with W' = W Q,
     dW' = dW Q     = dZᵀ R
 
 so descent on W' with the examples R is descent on W with the examples X: the same costs, the
-same gradients of all that follows.  209 pictures of 12288 numbers become 209 rows of 209.
+same gradients of all that follows.  209 images of 12288 numbers become 209 rows of 209.
 
-What W has across the span, W − W Q Qᵀ, no example sees and no gradient changes.  Weight decay
+What W has across the row space, W − W Q Qᵀ, no example sees and no gradient changes.  Weight decay
 and momentum do, all of it alike: at any step it is a number c times what it was at the start,
 and c takes the same updates as a weight without a gradient that starts at 1.  So at the end
 
@@ -41,8 +41,8 @@ from jaxnn.layers.flatten import flatten
 from jaxnn.training.examples import Examples
 
 
-class Inside(NamedTuple):
-    """Parameters in the span of the examples.
+class Projected(NamedTuple):
+    """Parameters in the row space of the examples.
 
     Attributes:
         params: the network's, with W' = W Q in place of W.
@@ -53,8 +53,8 @@ class Inside(NamedTuple):
     across: Array | np.ndarray
 
 
-class Span(NamedTuple):
-    """The coordinates of examples in their own span.
+class RowSpace(NamedTuple):
+    """The coordinates of examples in their row space.
 
     Attributes:
         place: where in the params the first dense layer stands.
@@ -67,16 +67,16 @@ class Span(NamedTuple):
     Q: tuple[Array | np.ndarray, ...]
     x: Array | np.ndarray
 
-    def enter(self, params: Params) -> Inside:
+    def project(self, params: Params) -> Projected:
         """The params with W' = W Q in place of W."""
 
         def turned(layer: Params) -> Params:
             W = _host(layer["W"])
             return {**layer, "W": _times(W, self.Q).astype(W.dtype)}
 
-        return Inside(_at(self.place, params, turned), np.ones((1, 1), self.x.dtype))
+        return Projected(_at(self.place, params, turned), np.ones((1, 1), self.x.dtype))
 
-    def leave(self, inside: Inside, start: Params) -> Params:
+    def lift(self, inside: Projected, start: Params) -> Params:
         """The params with W back, after a descent that began at ``start``."""
         params, across = inside
         W = _host(across) * _host(_get(self.place, start)["W"])
@@ -85,8 +85,8 @@ class Span(NamedTuple):
         return _at(self.place, params, lambda layer: {**layer, "W": jax.device_put(W)})
 
 
-def span(net: Layer, x: Examples) -> Span:
-    """The span of the examples of a network.
+def row_space(net: Layer, x: Examples) -> RowSpace:
+    """The row space of the examples of a network.
 
     Args:
         net: the network; it has to start with a dense layer, after ``flatten`` or not.
@@ -97,42 +97,44 @@ def span(net: Layer, x: Examples) -> Span:
 
     Example:
         >>> import jax.numpy as jnp, jaxnn
-        >>> from jaxnn.training.row_space import span
+        >>> from jaxnn.training.row_space import row_space
         >>> x = jnp.eye(3, 8)
-        >>> span(jaxnn.serial(jaxnn.dense(2), jaxnn.tanh), x).x.shape
+        >>> row_space(jaxnn.serial(jaxnn.dense(2), jaxnn.tanh), x).x.shape
         (3, 3)
-        >>> span(jaxnn.serial(jaxnn.tanh, jaxnn.dense(2)), x)
+        >>> row_space(jaxnn.serial(jaxnn.tanh, jaxnn.dense(2)), x)
         Traceback (most recent call last):
-        ValueError: no descent in the span of the examples: the first layer is tanh, not dense
+        ValueError: no descent in the row space of the examples: the first layer is tanh, not dense
     """
-    if reason := why_not(net, x):
-        raise ValueError(f"no descent in the span of the examples: {reason}")
+    if reason := explain_refusal(net, x):
+        raise ValueError(f"no descent in the row space of the examples: {reason}")
     X = _host(x).reshape(len(x), -1)
     Q, R = _factors(X)
     R = R.astype(x.dtype)
-    return Span(_first(net)[0], Q, R if x.ndim == 2 else R[:, None, None, :])
+    return RowSpace(_first(net)[0], Q, R if x.ndim == 2 else R[:, None, None, :])
 
 
-def why_not(net: Layer, x: Examples) -> str | None:
-    """Why descent in the span of the examples would not be the same; None if it is."""
+def explain_refusal(net: Layer, x: Examples) -> str | None:
+    """Why descent in the row space of the examples would not be the same; None if it is."""
     if not isinstance(x, (jax.Array, np.ndarray)):
         return "the examples are not one array"
     first = _first(net)[1]
     if not isinstance(first, Dense):
         return f"the first layer is {first.name}, not dense"
     if x.ndim not in (2, 4):
-        return f"examples of shape {x.shape[1:]} are not rows or pictures"
+        return f"examples of shape {x.shape[1:]} are not rows or images"
     if x.dtype.itemsize < 4:
         return f"{x.dtype} is too coarse to turn them in"
     return None
 
 
-def pays(net: Layer, x: Examples, steps: int) -> bool:
-    """Whether a descent of so many steps gains by going through the span.
+def is_worthwhile(net: Layer, x: Examples, steps: int) -> bool:
+    """Whether a descent of so many steps gains by going through the row space.
 
     The factorisation costs less than one step for every example.
     """
-    return why_not(net, x) is None and 2 * len(x) <= math.prod(x.shape[1:]) and steps >= len(x)
+    return (
+        explain_refusal(net, x) is None and 2 * len(x) <= math.prod(x.shape[1:]) and steps >= len(x)
+    )
 
 
 def _factors(X: Any) -> tuple[tuple[Any, ...], Any]:

@@ -173,7 +173,7 @@ def test_init_needs_the_shape_only(case: Case) -> None:
 
 
 @every_layer
-def test_pictures_that_are_still_bytes_are_refused(case: Case) -> None:
+def test_images_that_are_still_bytes_are_refused(case: Case) -> None:
     params, x = prepared(case, 2)
     with pytest.raises(LayerError, match=r"expected input of a floating dtype, got uint8"):
         case.layer.apply(params, x.astype(jnp.uint8))

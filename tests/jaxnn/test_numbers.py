@@ -133,7 +133,7 @@ def trained(network: str, examples: int, dtype, how: str):
             key=key,
         )  # fmt: skip
     return lambda x, y: jaxnn.gradient_descent(
-        net, loss, start, x, y, learning_rate=0.01, steps=3, in_span=how == "span", key=key
+        net, loss, start, x, y, learning_rate=0.01, steps=3, in_row_space=how == "span", key=key
     )
 
 

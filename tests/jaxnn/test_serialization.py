@@ -558,14 +558,19 @@ def test_a_training_goes_on_from_a_file_to_the_last_bit(name: str, tmp_path) -> 
 
 @pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-@pytest.mark.parametrize("in_span", [False, True])
-def test_a_descent_goes_on_from_a_file_to_the_last_bit(in_span, momentum, tmp_path) -> None:
+@pytest.mark.parametrize("in_row_space", [False, True])
+def test_a_descent_goes_on_from_a_file_to_the_last_bit(in_row_space, momentum, tmp_path) -> None:
     x = jax.random.normal(jax.random.key(2), (3, 8))
     net, path = jaxnn.dense(1), small(tmp_path)
     params = net.init(jax.random.key(0), x)
 
     def descend(steps: int, **how) -> tuple[Any, jax.Array]:
-        how |= {"learning_rate": 0.1, "momentum": momentum, "in_span": in_span, "chunk": 5}
+        how |= {
+            "learning_rate": 0.1,
+            "momentum": momentum,
+            "in_row_space": in_row_space,
+            "chunk": 5,
+        }
         how.setdefault("progress", lambda *_: None)
         return jaxnn.gradient_descent(
             net, jaxnn.mean_squared_error, params, x, x[:, :1], steps=steps, **how

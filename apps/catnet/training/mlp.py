@@ -168,19 +168,20 @@ def train(
 def _fits(net: Any, x: Any, state: Any) -> bool:
     """Whether a descent can go on from a state that was saved.
 
-    In the span of the examples, the state has weights in coordinates that a factorisation of the
-    examples gives.  Another LAPACK may choose others; the weights themselves, saved too, show it.
+    In the row space of the examples, the weights of the state have the coordinates that a
+    factorisation of the examples gives.  Another LAPACK may give others.  The weights themselves,
+    which are saved too, show it.
     """
     import jax
 
-    from jaxnn.training.row_space import Inside, span
+    from jaxnn.training.row_space import Projected, row_space
 
-    if not state.opt_state or not isinstance(state.opt_state[1][0], Inside):
+    if not state.opt_state or not isinstance(state.opt_state[1][0], Projected):
         return True
     begun, (inside, _) = state.opt_state
     again, saved, old = (
         np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(params)])
-        for params in (span(net, x).leave(inside, begun), state.params, begun)
+        for params in (row_space(net, x).lift(inside, begun), state.params, begun)
     )
     if np.array_equal(again, saved, equal_nan=True):
         return True

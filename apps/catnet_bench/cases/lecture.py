@@ -85,7 +85,7 @@ def parts(file: Path, steps: int) -> Callable[[], dict[str, float]]:
     """What jaxnn's training spends its time on."""
     import jax
 
-    from jaxnn.training.row_space import span
+    from jaxnn.training.row_space import row_space
 
     train = peers.ours(file, steps)
     x, _, layers = peers.read(file)
@@ -93,13 +93,13 @@ def parts(file: Path, steps: int) -> Callable[[], dict[str, float]]:
 
     def work() -> dict[str, float]:
         x_there = jax.device_put(x)
-        factorise = timed(lambda: jax.block_until_ready(span(net, x_there)))
+        factorise = timed(lambda: jax.block_until_ready(row_space(net, x_there)))
         descend = timed(train)
         cold = factorise(), descend()
         warm = [min(again() for _ in range(3)) for again in (factorise, descend)]
         return {
             "compilation and first use of LAPACK": cold[0] - warm[0] + cold[1] - warm[1],
-            "factorisation into the span": warm[0],
+            "factorisation into the row space": warm[0],
             "descent and the way back": warm[1] - warm[0],
         }
 

@@ -10,9 +10,9 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from jaxnn.kernels.chunked import by_parts, pictures_of
+from jaxnn.kernels.chunked import images_per_chunk, map_chunks
 from jaxnn.kernels.geometry import Geometry, Stride, output_size, pads_around_dy
-from jaxnn.kernels.window import over_places, see, with_bias
+from jaxnn.kernels.window import gather_place, over_places, with_bias
 from jaxnn.layer import Array
 
 PIXELS = 1024  # of the output, at a time
@@ -31,18 +31,18 @@ def convolve_backward(x: Array, W: Array, dy: Array, geometry: Geometry) -> tupl
     spread = [(lo, hi, s - 1) for (lo, hi), s in zip(around, stride, strict=True)]
     turned = jnp.flip(W, (0, 1))
 
-    def of_part(dW: Array, x: Array, dy: Array) -> tuple[Array, Array]:
+    def of_chunk(dW: Array, x: Array, dy: Array) -> tuple[Array, Array]:
         x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
 
         def at_place(_: None, at: Any) -> tuple[None, Array]:
-            return None, jnp.sum(see(x, at, stride, dy.shape[1:3]) * dy, axis=(0, 1, 2))
+            return None, jnp.sum(gather_place(x, at, stride, dy.shape[1:3]) * dy, axis=(0, 1, 2))
 
         dW += over_places(at_place, None, W.shape[:2])[1]
         zeros_between = lax.pad(dy, jnp.zeros((), dy.dtype), [(0, 0, 0), *spread, (0, 0, 0)])
         return dW, _sum_over_window(zeros_between, turned, (1, 1))
 
     start = jnp.zeros((W.shape[0] * W.shape[1], W.shape[3]), x.dtype)
-    dW, dx = by_parts(of_part, start, pictures_of(PIXELS, dy.shape[1:3]), x, dy)
+    dW, dx = map_chunks(of_chunk, start, images_per_chunk(PIXELS, dy.shape[1:3]), x, dy)
     return dW.reshape(W.shape), dx
 
 
@@ -51,6 +51,6 @@ def _sum_over_window(x: Array, W: Array, stride: Stride) -> Array:
     w = W.reshape(*W.shape[:2], 1, 1, 1, W.shape[3])
 
     def step(y: Array, at: Any) -> tuple[Array, None]:
-        return y + see(x, at, stride, n) * w[tuple(at)], None
+        return y + gather_place(x, at, stride, n) * w[tuple(at)], None
 
     return over_places(step, jnp.zeros((x.shape[0], *n, x.shape[3]), x.dtype), W.shape[:2])[0]

@@ -2,7 +2,7 @@
 
 All three are convolutions, and accelerators are fast at them.  XLA's CPU backend is not:
 products of matrices, or sums over the places of the window, take their place there.
-Pictures are (N, H, W, C), kernels (h, w, C / groups, n).
+Images are (N, H, W, C), kernels (h, w, C / groups, n).
 
 Sums are kept in float32 at least.  Accelerators multiply numbers of 16 bits and add in 32; a
 CPU has no such products, and converts the numbers first.
@@ -23,7 +23,7 @@ from jaxnn.kernels.conv import depthwise, patches, space_to_depth, winograd, xla
 from jaxnn.kernels.geometry import Geometry
 from jaxnn.layer import Array, sum_dtype
 
-LARGE_BATCH = 64  # fewer pictures do not repay longer compilation and more memory
+LARGE_BATCH = 64  # fewer images do not repay longer compilation and more memory
 
 Forward = Callable[[Array, Array, Array | None, Geometry], Array]
 Backward = Callable[[Array, Array, Array, Geometry], tuple[Array, Array]]
@@ -85,7 +85,7 @@ def convolve_backward(x: Array, W: Array, dy: Array, geometry: Geometry) -> tupl
 
 
 def _is_large(x: Array) -> bool:
-    """Whether there are many pictures; of a symbolic number of them nobody knows."""
+    """Whether there are many images; of a symbolic number of them nobody knows."""
     n = x.shape[0]
     return not is_symbolic_dim(n) and n >= LARGE_BATCH
 

@@ -13,10 +13,10 @@ import math
 
 import jax.numpy as jnp
 
-from jaxnn.kernels.chunked import by_parts, pictures_of
+from jaxnn.kernels.chunked import images_per_chunk, map_chunks
 from jaxnn.kernels.conv.xla import input_gradient
 from jaxnn.kernels.geometry import Geometry
-from jaxnn.kernels.window import seen_by_place
+from jaxnn.kernels.window import gather_places
 from jaxnn.layer import Array
 
 ROWS = 1024  # output pixels at a time
@@ -25,12 +25,12 @@ ROWS = 1024  # output pixels at a time
 def convolve_backward(x: Array, W: Array, dy: Array, geometry: Geometry) -> tuple[Array, Array]:
     """(dW, dx) of ``jaxnn.kernels.conv.xla.convolve``, without groups."""
 
-    def of_part(dW: Array, x: Array, dy: Array) -> tuple[Array, None]:
-        places = seen_by_place(x, W.shape, dy.shape[1:3], geometry.stride, geometry.pads)
+    def of_chunk(dW: Array, x: Array, dy: Array) -> tuple[Array, None]:
+        window_places = gather_places(x, W.shape, dy.shape[1:3], geometry.stride, geometry.pads)
         outputs = math.prod(dy.shape[:3])
-        seen = jnp.concatenate(places, axis=-1).reshape(outputs, dW.shape[0])
+        seen = jnp.concatenate(window_places, axis=-1).reshape(outputs, dW.shape[0])
         return dW + jnp.matmul(seen.T, dy.reshape(outputs, dW.shape[1])), None
 
     start = jnp.zeros((math.prod(W.shape[:3]), W.shape[3]), x.dtype)
-    dW, _ = by_parts(of_part, start, pictures_of(ROWS, dy.shape[1:3]), x, dy)
+    dW, _ = map_chunks(of_chunk, start, images_per_chunk(ROWS, dy.shape[1:3]), x, dy)
     return dW.reshape(W.shape), input_gradient(W, dy, x.shape, geometry)

@@ -17,9 +17,16 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax import lax
 
-from jaxnn.kernels.chunked import by_parts, pictures_of
+from jaxnn.kernels.chunked import images_per_chunk, map_chunks
 from jaxnn.kernels.geometry import Geometry, Pads, Stride, output_size
-from jaxnn.kernels.window import from_blocks, places, put, see, to_blocks, with_bias
+from jaxnn.kernels.window import (
+    from_blocks,
+    gather_place,
+    scatter_place,
+    to_blocks,
+    window_places,
+    with_bias,
+)
 from jaxnn.layer import Array
 
 BLOCKS = 4096  # at a time
@@ -32,14 +39,14 @@ def convolve(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
     kernel, where = _kernel(W, stride)
     side_by_side = kernel.swapaxes(0, 1).reshape(kernel.shape[1], len(where) * W.shape[3])
 
-    def of_part(x: Array) -> Array:
+    def of_chunk(x: Array) -> Array:
         blocks = to_blocks(_pad(x, _whole(x.shape, W.shape, stride, pads)), stride)
         by_place = jnp.matmul(blocks, side_by_side)
         by_place = by_place.reshape(*blocks.shape[:3], len(where), W.shape[3])
-        seen = [see(by_place[..., k, :], at, (1, 1), size) for k, at in enumerate(where)]
+        seen = [gather_place(by_place[..., k, :], at, (1, 1), size) for k, at in enumerate(where)]
         return with_bias(functools.reduce(jnp.add, seen), b)
 
-    return by_parts(lambda _, x: (None, of_part(x)), None, _part(where, size, x), x)[1]
+    return map_chunks(lambda _, x: (None, of_chunk(x)), None, _part(where, size, x), x)[1]
 
 
 def convolve_backward(x: Array, W: Array, dy: Array, geometry: Geometry) -> tuple[Array, Array]:
@@ -50,7 +57,7 @@ def convolve_backward(x: Array, W: Array, dy: Array, geometry: Geometry) -> tupl
     around = _whole(x.shape, W.shape, stride, pads)
     back = [(-lo, -hi) for lo, hi in around]
 
-    def of_part(dK: Array, x: Array, dy: Array) -> tuple[Array, Array]:
+    def of_chunk(dK: Array, x: Array, dy: Array) -> tuple[Array, Array]:
         blocks, outputs = to_blocks(_pad(x, around), stride), math.prod(dy.shape[:3])
         rows, pixels = dy.reshape(outputs, dy.shape[3]), blocks.shape[3]
 
@@ -62,12 +69,13 @@ def convolve_backward(x: Array, W: Array, dy: Array, geometry: Geometry) -> tupl
         by_place = jnp.matmul(dy, kernel.reshape(-1, dy.shape[3]).T)
         by_place = by_place.reshape(*dy.shape[:3], len(where), pixels)
         shown = [
-            put(by_place[..., k, :], at, (1, 1), blocks.shape[1:3]) for k, at in enumerate(where)
+            scatter_place(by_place[..., k, :], at, (1, 1), blocks.shape[1:3])
+            for k, at in enumerate(where)
         ]
         return dK, _pad(from_blocks(functools.reduce(jnp.add, shown), stride), back)
 
     start = jnp.zeros(kernel.shape, x.dtype)
-    dK, dx = by_parts(of_part, start, _part(where, size, x), x, dy)
+    dK, dx = map_chunks(of_chunk, start, _part(where, size, x), x, dy)
     (h, w), (s, t) = W.shape[:2], stride
     dW = dK.reshape(h // s, w // t, s, t, *W.shape[2:]).swapaxes(1, 2)
     return dW.reshape(W.shape), dx
@@ -76,20 +84,20 @@ def convolve_backward(x: Array, W: Array, dy: Array, geometry: Geometry) -> tupl
 def _kernel(W: Array, stride: Stride) -> tuple[Array, list[tuple[int, int]]]:
     """W̃ as (places, s s C, n), and its places."""
     (h, w), (s, t), (n_in, n_out) = W.shape[:2], stride, W.shape[2:]
-    where = places((h // s, w // t))
+    where = window_places((h // s, w // t))
     blocks = W.reshape(h // s, s, w // t, t, n_in, n_out).swapaxes(1, 2)
     return blocks.reshape(len(where), s * t * n_in, n_out), where
 
 
 def _part(where: Sequence[tuple[int, int]], size: Sequence[int], x: Array) -> int:
-    """How many pictures at a time: what a window of one place sees is no larger than they are."""
-    return x.shape[0] if len(where) == 1 else pictures_of(BLOCKS, size)
+    """How many images at a time: what a window of one place sees is no larger than they are."""
+    return x.shape[0] if len(where) == 1 else images_per_chunk(BLOCKS, size)
 
 
 def _whole(
     shape: Sequence[int], window: Sequence[int], stride: Stride, pads: Pads
 ) -> list[tuple[int, int]]:
-    """The padding with which pictures are whole blocks; what no window sees is cut off."""
+    """The padding with which images are whole blocks; what no window sees is cut off."""
     n = output_size(shape, window, stride, pads)
     return [
         (lo, (count - 1) * s + k - lo - size)
@@ -98,6 +106,6 @@ def _whole(
 
 
 def _pad(x: Array, pads: Sequence[tuple[int, int]]) -> Array:
-    """Zeros around pictures; negative numbers cut pixels off."""
+    """Zeros around images; negative numbers cut pixels off."""
     around = [(0, 0, 0), *((lo, hi, 0) for lo, hi in pads), (0, 0, 0)]
     return lax.pad(x, jnp.zeros((), x.dtype), around)

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.kernels.chunked import by_parts, pictures_of
+from jaxnn.kernels.chunked import images_per_chunk, map_chunks
 from jaxnn.kernels.geometry import Geometry, Pads
 from jaxnn.kernels.sparse_matmul import along
 from jaxnn.kernels.window import with_bias
@@ -37,7 +37,7 @@ BOTH = np.kron(G, G)  # G on the rows and on the columns of a 3×3 kernel at onc
 TILES = 256  # at a time: what a step makes of them stays in the cache
 LARGE = 196_608  # tiles · channels, from which on XLA divides a product between cores
 
-Matrices = Sequence[np.ndarray]  # for the rows, and for the columns of pictures
+Matrices = Sequence[np.ndarray]  # for the rows, and for the columns of images
 
 
 def convolve(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
@@ -45,14 +45,14 @@ def convolve(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
     U = _kernels(W)
     A_T, B_T = _matrices(x.shape, geometry.pads)
 
-    def of_part(x: Array) -> Array:
+    def of_chunk(x: Array) -> Array:
         return with_bias(_from_tiles(A_T, jnp.matmul(_to_tiles(B_T, x), U)), b)
 
     large = 2 ** int(math.log2(max(1, LARGE / max(W.shape[2:]))))  # XLA cuts at powers of 2
-    part = _pictures(large, A_T)
+    part = _images(large, A_T)
     if len(x) < 2 * part:  # of a single part XLA makes more loops, and copies
-        part = _pictures(TILES, A_T)
-    return by_parts(lambda _, x: (None, of_part(x)), None, part, x)[1]
+        part = _images(TILES, A_T)
+    return map_chunks(lambda _, x: (None, of_chunk(x)), None, part, x)[1]
 
 
 def convolve_backward(x: Array, W: Array, dy: Array, geometry: Geometry) -> tuple[Array, Array]:
@@ -60,12 +60,12 @@ def convolve_backward(x: Array, W: Array, dy: Array, geometry: Geometry) -> tupl
     U = _kernels(W)
     A_T, B_T = _matrices(x.shape, geometry.pads)
 
-    def of_part(dU: Array, x: Array, dy: Array) -> tuple[Array, Array]:
+    def of_chunk(dU: Array, x: Array, dy: Array) -> tuple[Array, Array]:
         dM = _to_tiles([matrix.T for matrix in A_T], dy)
         dU += jnp.matmul(_to_tiles(B_T, x).mT, dM)
         return dU, _from_tiles([matrix.T for matrix in B_T], jnp.matmul(dM, U.mT))
 
-    dU, dx = by_parts(of_part, jnp.zeros(U.shape, x.dtype), _pictures(TILES, A_T), x, dy)
+    dU, dx = map_chunks(of_chunk, jnp.zeros(U.shape, x.dtype), _images(TILES, A_T), x, dy)
     dW = jnp.matmul(BOTH.T.astype(x.dtype), dU.reshape(16, -1)).reshape(W.shape)
     return dW, dx
 
@@ -94,13 +94,13 @@ def _matrices(shape: Sequence[int], pads: Pads) -> tuple[Matrices, Matrices]:
     return A_T, B_T
 
 
-def _pictures(tiles: int, A_T: Matrices) -> int:
-    """How many pictures have so many tiles."""
-    return pictures_of(tiles, [matrix.shape[1] // 4 for matrix in A_T])
+def _images(tiles: int, A_T: Matrices) -> int:
+    """How many images have so many tiles."""
+    return images_per_chunk(tiles, [matrix.shape[1] // 4 for matrix in A_T])
 
 
 def _to_tiles(matrices: Matrices, x: Array) -> Array:
-    """Pictures (N, H, W, C) times a matrix on either side: (16, tiles, C)."""
+    """Images (N, H, W, C) times a matrix on either side: (16, tiles, C)."""
     rows, columns = matrices
     n, channels = len(x), x.shape[-1]
     tiles = along(2, columns, along(1, rows, x))
@@ -109,7 +109,7 @@ def _to_tiles(matrices: Matrices, x: Array) -> Array:
 
 
 def _from_tiles(matrices: Matrices, tiles: Array) -> Array:
-    """(16, tiles, C) times a matrix on either side: pictures (N, H, W, C)."""
+    """(16, tiles, C) times a matrix on either side: images (N, H, W, C)."""
     rows, columns = matrices
     height, width, channels = rows.shape[1], columns.shape[1], tiles.shape[-1]
     x = tiles.reshape(4, 4, -1, height // 4, width // 4, channels)

@@ -77,8 +77,8 @@ def by_numpy(x, W, b, dy, s, groups):
     dW = np.einsum("npqgcij,npqgo->ijcgo", seen, dy).reshape(*k, c, n_out)
     dseen, dx = np.einsum("npqgo,ijcgo->npqgcij", dy, W), np.zeros(x.shape)
     for i, j in np.ndindex(*k):
-        places = dx[:, i : i + s[0] * p : s[0], j : j + s[1] * q : s[1]]
-        places += dseen[..., i, j].reshape(n, p, q, groups * c)
+        window_places = dx[:, i : i + s[0] * p : s[0], j : j + s[1] * q : s[1]]
+        window_places += dseen[..., i, j].reshape(n, p, q, groups * c)
     return y, dW, dy.sum((0, 1, 2)).ravel(), dx
 
 

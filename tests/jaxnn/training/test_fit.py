@@ -220,7 +220,7 @@ def test_a_state_restored_leaf_by_leaf_goes_on_to_the_same_bits(how: str) -> Non
             optimizer = optax.chain(optax.clip(1.0), optax.adam(0.01))
             return jaxnn.fit(NET, LOSS, start, x, Y, optimizer=optimizer, batch_size=7, **common)
         return jaxnn.gradient_descent(
-            NET, LOSS, start, x, Y, learning_rate=0.1, momentum=0.9, in_span=how == "span",
+            NET, LOSS, start, x, Y, learning_rate=0.1, momentum=0.9, in_row_space=how == "span",
             **common,
         )  # fmt: skip
 

@@ -139,7 +139,9 @@ def test_examples_that_do_not_fit_are_refused(x, y, message: str) -> None:
 
 def test_the_span_is_for_one_array() -> None:
     with pytest.raises(ValueError, match="the examples are not one array"):
-        jaxnn.gradient_descent(NET, MSE, PARAMS, X, Y, learning_rate=0.1, steps=1, in_span=True)
+        jaxnn.gradient_descent(
+            NET, MSE, PARAMS, X, Y, learning_rate=0.1, steps=1, in_row_space=True
+        )
 
 
 def test_lists_of_numbers_are_arrays() -> None:
@@ -192,7 +194,7 @@ def test_the_span_keeps_lists() -> None:
     net = jaxnn.serial(jaxnn.dense(3), jaxnn.tanh, jaxnn.dense(1))
     x, y = RNG.normal(size=(4, 20)).astype(np.float32), np.ones((4, 1), np.float32)
     start = net.init(jax.random.key(0), x)
-    how = {"learning_rate": 0.1, "steps": 2, "in_span": True}
+    how = {"learning_rate": 0.1, "steps": 2, "in_row_space": True}
     from_list, _ = jaxnn.gradient_descent(net, MSE, list(start), x, y, **how)
     from_tuple, _ = jaxnn.gradient_descent(net, MSE, start, x, y, **how)
     assert isinstance(from_list, list)

@@ -1,4 +1,4 @@
-"""Descent in the span of the examples is the same descent."""
+"""Descent in the row space of the examples is the same descent."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import optax
 import pytest
 
 import jaxnn
-from jaxnn.training.row_space import pays, span
+from jaxnn.training.row_space import is_worthwhile, row_space
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(9, 4, 5, 2))
 X[3] = X[7]  # the examples need not be independent
 Y = np.arange(9.0)[:, None] % 2
 NETS = {
-    "pictures": jaxnn.serial(jaxnn.flatten, jaxnn.dense(6), jaxnn.relu, jaxnn.dense(1)),
+    "images": jaxnn.serial(jaxnn.flatten, jaxnn.dense(6), jaxnn.relu, jaxnn.dense(1)),
     "vectors": jaxnn.serial(jaxnn.dense(6), jaxnn.tanh, jaxnn.dense(1)),
     "nested": jaxnn.serial(jaxnn.serial(jaxnn.flatten, jaxnn.dense(6)), jaxnn.dense(1)),
     "logistic": jaxnn.dense(1),
@@ -39,7 +39,7 @@ def close(a, b, rtol=1e-9) -> None:
 
 
 def examples(name):
-    return jnp.asarray(X if name in ("pictures", "nested") else X.reshape(9, -1))
+    return jnp.asarray(X if name in ("images", "nested") else X.reshape(9, -1))
 
 
 @pytest.mark.usefixtures("compiled_quickly")
@@ -51,9 +51,9 @@ def test_same_costs_and_same_parameters_as_in_all_coordinates(name, gradient, ru
     start = net.init(jax.random.key(0), x)
     how = {"learning_rate": 0.1, "steps": 60, "gradient": gradient, **RULES[rule]}
     loss = jaxnn.binary_cross_entropy
-    assert pays(net, x, 60)
+    assert is_worthwhile(net, x, 60)
     params, costs = jaxnn.gradient_descent(net, loss, start, x, Y, **how)
-    whole, whole_costs = jaxnn.gradient_descent(net, loss, start, x, Y, **how, in_span=False)
+    whole, whole_costs = jaxnn.gradient_descent(net, loss, start, x, Y, **how, in_row_space=False)
     np.testing.assert_allclose(costs, whole_costs, rtol=1e-11)
     close(params, whole)
 
@@ -71,7 +71,7 @@ def test_same_costs_and_same_parameters_as_in_all_coordinates(name, gradient, ru
 def test_float32_examples_are_as_exact_in_their_span_as_they_are(examples, directions) -> None:
     x = examples.astype(np.float32)
     net = jaxnn.serial(jaxnn.dense(2), jaxnn.tanh, jaxnn.dense(1))
-    basis = span(net, x)
+    basis = row_space(net, x)
     assert basis.x.dtype == np.float32
     assert basis.x.shape == (len(x), directions)
     tolerance = np.finfo(np.float32).eps * np.abs(x).max()
@@ -81,14 +81,14 @@ def test_float32_examples_are_as_exact_in_their_span_as_they_are(examples, direc
     start = net.init(jax.random.key(0), x)
     how = {"learning_rate": 0.1, "steps": 40}
     params, costs = jaxnn.gradient_descent(
-        net, jaxnn.binary_cross_entropy, start, x, Y[: len(x)], **how, in_span=True
+        net, jaxnn.binary_cross_entropy, start, x, Y[: len(x)], **how, in_row_space=True
     )
     with jax.enable_x64(True):
         exact, exact_costs = jaxnn.gradient_descent(
             *(net, jaxnn.binary_cross_entropy, jax.tree.map(lambda p: p.astype("float64"), start)),
             *(examples, Y[: len(x)]),
             **how,
-            in_span=False,
+            in_row_space=False,
         )
     np.testing.assert_allclose(costs, exact_costs, rtol=1e-5)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), params, exact)
@@ -102,7 +102,7 @@ def test_the_update_is_that_of_numpy(rule, x64) -> None:
     V, v = np.zeros_like(W), np.zeros_like(b)
     params, _ = jaxnn.gradient_descent(
         *(jaxnn.dense(1), jaxnn.binary_cross_entropy, {"W": W, "b": b}, x, y),
-        **{"learning_rate": 0.1, "steps": 30, "in_span": True, **RULES[rule]},
+        **{"learning_rate": 0.1, "steps": 30, "in_row_space": True, **RULES[rule]},
     )
     for _ in range(30):
         dZ = (1 / (1 + np.exp(-(x @ W.T + b))) - y) / len(x)
@@ -113,7 +113,7 @@ def test_the_update_is_that_of_numpy(rule, x64) -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_going_on_is_the_same_to_the_last_bit(rule, x64) -> None:
-    net, x = NETS["pictures"], examples("pictures")
+    net, x = NETS["images"], examples("images")
     start = net.init(jax.random.key(0), x)
     states = []
     how = {"learning_rate": 0.1, "steps": 60, "chunk": 20, **RULES[rule]}
@@ -131,17 +131,17 @@ def test_going_on_is_the_same_to_the_last_bit(rule, x64) -> None:
 
 
 def test_weight_decay_may_begin_after_a_plain_descent(x64) -> None:
-    """What is across the span is a part of the state, also while nothing changes it."""
+    """What is across the row space is a part of the state, also while nothing changes it."""
     net, x = NETS["vectors"], examples("vectors")
     start = net.init(jax.random.key(0), x)
     ends = []
-    for in_span in (True, False):
+    for in_row_space in (True, False):
         states = []
         for steps, decay in ((20, 0.0), (40, 0.2)):
             params, _ = jaxnn.gradient_descent(
                 *(net, jaxnn.binary_cross_entropy, start, x, Y),
                 **{"learning_rate": 0.1, "steps": steps, "weight_decay": decay},
-                in_span=in_span,
+                in_row_space=in_row_space,
                 state=states[-1] if states else None,
                 progress=lambda state, _, states=states: states.append(state),
             )
@@ -150,14 +150,14 @@ def test_weight_decay_may_begin_after_a_plain_descent(x64) -> None:
 
 
 def test_adam_is_another_descent_in_turned_coordinates(x64) -> None:
-    """Why ``fit`` never goes through the span."""
+    """Why ``fit`` never goes through the row space."""
     net, x = NETS["vectors"], examples("vectors")
     start = net.init(jax.random.key(0), x)
-    basis = span(net, x)
+    basis = row_space(net, x)
     how = {"optimizer": optax.adam(0.01), "batch_size": 9, "steps": 60, "key": jax.random.key(0)}
     loss = jaxnn.binary_cross_entropy
     _, costs = jaxnn.fit(net, loss, start, x, Y, **how)
-    _, turned = jaxnn.fit(net, loss, basis.enter(start).params, basis.x, Y, **how)
+    _, turned = jaxnn.fit(net, loss, basis.project(start).params, basis.x, Y, **how)
     np.testing.assert_allclose(costs[0], turned[0], rtol=1e-12)
     assert abs(costs[-1] - turned[-1]) > 0.01 * costs[-1]
 
@@ -174,15 +174,15 @@ def test_adam_is_another_descent_in_turned_coordinates(x64) -> None:
     ids=["dropout", "tanh", "residual", "bfloat16", "axes"],
 )
 def test_refused_with_the_reason_where_it_is_not_exact(net, x, reason) -> None:
-    assert not pays(net, x, 1000)
+    assert not is_worthwhile(net, x, 1000)
     with pytest.raises(ValueError, match=reason):
         jaxnn.gradient_descent(
             *(net, jaxnn.mean_squared_error, net.init(jax.random.key(0), x), x, x[..., :1]),
-            **{"learning_rate": 0.1, "steps": 2, "in_span": True},
+            **{"learning_rate": 0.1, "steps": 2, "in_row_space": True},
         )
 
 
 def test_not_used_by_itself_where_it_does_not_pay() -> None:
-    assert pays(jaxnn.dense(1), jnp.ones((3, 20)), 3)
-    assert not pays(jaxnn.dense(1), jnp.ones((3, 20)), 2)
-    assert not pays(jaxnn.dense(1), jnp.ones((15, 20)), 50)
+    assert is_worthwhile(jaxnn.dense(1), jnp.ones((3, 20)), 3)
+    assert not is_worthwhile(jaxnn.dense(1), jnp.ones((3, 20)), 2)
+    assert not is_worthwhile(jaxnn.dense(1), jnp.ones((15, 20)), 50)
