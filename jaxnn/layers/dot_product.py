@@ -23,7 +23,7 @@ from jax import lax
 
 from jaxnn.layer import Array
 
-BLOCK = 256  # queries at a time
+BLOCK = 64  # queries at a time
 
 
 class Allowed(NamedTuple):

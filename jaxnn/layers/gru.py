@@ -98,17 +98,18 @@ def _forward(a: Array, u: Array, state: State) -> tuple[State, tuple[Array, ...]
     return ((1 - z) * n + z * state[0],), (r, z, n, u_n)
 
 
-def _backward(
-    needs: tuple[Array, ...], old: State, new: State, dnew: State
-) -> tuple[Array, Array, State]:
+def _backward(needs: tuple[Array, ...], old: State, new: State, dnew: State) -> tuple[Array, State]:
     (r, z, n, u_n), (h,), (dh,) = needs, old, dnew
     da_n = dh * (1 - z) * (1 - n * n)
     da_z = dh * (h - n) * z * (1 - z)
     da_r = da_n * u_n * r * (1 - r)
-    da = jnp.concatenate([da_r, da_z, da_n], axis=-1)
-    du = jnp.concatenate([da_r, da_z, da_n * r], axis=-1)
-    return da, du, (dh * z,)
+    return jnp.concatenate([da_r, da_z, da_n], axis=-1), (dh * z,)
 
 
-CELL = Cell(3, 1, _forward, _backward, inner_bias=True)
+def _inner(da: Array, needs: tuple[Array, ...]) -> Array:
+    da_r, da_z, da_n = jnp.split(da, 3, axis=-1)
+    return jnp.concatenate([da_r, da_z, da_n * needs[0]], axis=-1)
+
+
+CELL = Cell(3, 1, _forward, _backward, _inner, inner_bias=True)
 _step = step_of("gru_step", CELL)

@@ -98,19 +98,17 @@ def _forward(a: Array, u: Array, state: State) -> tuple[State, tuple[Array, ...]
     i, f, o = map(jax.nn.sigmoid, (z_i, z_f, z_o))
     g = jnp.tanh(z_g)
     c = f * state[1] + i * g
-    return (o * jnp.tanh(c), c), (i, f, g, o)
+    tanh_c = jnp.tanh(c)
+    return (o * tanh_c, c), (i, f, g, o, tanh_c)
 
 
-def _backward(
-    needs: tuple[Array, ...], old: State, new: State, dnew: State
-) -> tuple[Array, Array, State]:
-    (i, f, g, o), (dh, dc) = needs, dnew
-    tanh_c = jnp.tanh(new[1])
+def _backward(needs: tuple[Array, ...], old: State, new: State, dnew: State) -> tuple[Array, State]:
+    (i, f, g, o, tanh_c), (dh, dc) = needs, dnew
     dc = dc + dh * o * (1 - tanh_c * tanh_c)
     di, df, dg, do = dc * g, dc * old[1], dc * i, dh * tanh_c
     dz = (di * i * (1 - i), df * f * (1 - f), dg * (1 - g * g), do * o * (1 - o))
     dz = jnp.concatenate(dz, axis=-1)
-    return dz, dz, (jnp.zeros_like(dh), dc * f)
+    return dz, (jnp.zeros_like(dh), dc * f)
 
 
 CELL = Cell(4, 2, _forward, _backward)

@@ -4,9 +4,9 @@ A cell is elementwise; its products with the weights are made here.  With a_t = 
 and u_t = h_{t−1} Uᵀ (+ c), in which the gates of a cell lie side by side::
 
     forward    s_t = cell(a_t, u_t, s_{t−1}),   y_t = h_t            t = 1 … T
-    backward   (da_t, du_t, ds_{t−1}) = cell_backward(ds_t),
+    backward   (da_t, ds_{t−1}) = cell_backward(ds_t),  du_t = inner(da_t)
                dh_{t−1} += du_t U + dy_{t−1}                         t = T … 1
-               dW = Σ_t da_tᵀ x_t,  db = Σ_t da_t,  dx_t = da_t W    one product for all steps
+               dW = Σ_t da_tᵀ x_t,  db = Σ_t da_t,  dx_t = da_t W
                dU = Σ_t du_tᵀ h_{t−1}
 
 At a step that is padding the state stays as it is, y_t is 0 and no gradient comes or goes.
@@ -16,6 +16,8 @@ Source: Werbos 1990, "Backpropagation through time: what it does and how to do i
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -39,6 +41,7 @@ from jaxnn.layers.masked import join_gradient, join_mask, over, split_steps, val
 
 Initializer = initializers.Initializer
 State = tuple[Array, ...]  # h first
+CACHED = 2**16  # numbers
 Step = Callable[..., tuple[Array, Any]]
 
 
@@ -50,14 +53,16 @@ class Cell(NamedTuple):
         states: 1 for h alone, 2 for (h, c).
         forward: ``(a, u, state) -> (new state, what backward needs)``.
         backward: ``(what it needs, old state, new state, gradient of the new state) ->
-            (da, du, gradient of the old state but for what comes through u)``.
+            (da, gradient of the old state but for what comes through u)``.
+        inner: ``(da, what backward needs) -> du``.
         inner_bias: whether u has a bias c in the last gate.
     """
 
     gates: int
     states: int
     forward: Callable[[Array, Array, State], tuple[State, Any]]
-    backward: Callable[[Any, State, State, State], tuple[Array, Array, State]]
+    backward: Callable[[Any, State, State, State], tuple[Array, State]]
+    inner: Callable[[Array, Any], Array] = lambda da, needs: da
     inner_bias: bool = False
 
 
@@ -122,26 +127,42 @@ def recurrent(
         before = tuple(s.reshape(-1, n_out) for s in before)
         olds = jax.tree.map(lambda b, s: jnp.concatenate([b[None], s[:-1]]), before, states)
 
-        def step(ds: State, at: Any) -> tuple[State, tuple[Array, Array | None]]:
-            dy_t, m, needs, old, new = at
-            ds = (ds[0] + dy_t, *ds[1:])
-            into = tuple(zero(d, m) for d in ds)
-            da, du, dold = cell.backward(needs, old, new, into)
-            dold = (dold[0] + du @ U, *dold[1:])
-            if m is not None:  # past a step of padding
-                dold = jax.tree.map(lambda d, past: d + zero(past, ~m), dold, ds)
-            return dold, (da, None if du is da else du)
+        def walk(by_step: bool, *steps: Any) -> tuple[State, Array, list[Array]]:
+            """The gradients of the first state and of all a, and those of W and U."""
 
-        end = tuple(jnp.zeros_like(s) for s in before)
-        dstart, (das, dus) = lax.scan(step, end, (dys, mask, needs, olds, states), reverse=True)
-        dus = das if dus is None else dus
-        # The sums over steps and examples are kept in the dtype of the parameters.
-        dparams = {"W": _sum_products(das, xs, params["W"])}
-        dparams["U"] = _sum_products(dus, olds[0], params["U"])
-        dparams["b"] = jnp.sum(das, axis=(0, 1), dtype=params["b"].dtype)
+            def step(carry: tuple[State, list[Array]], at: Any) -> tuple[Any, Array]:
+                (ds, sums), (dy_t, m, needs, old, new, x_t) = carry, at
+                ds = (ds[0] + dy_t, *ds[1:])
+                da, dold = cell.backward(needs, old, new, tuple(zero(d, m) for d in ds))
+                du = cell.inner(da, needs)
+                dold = (dold[0] + du @ U, *dold[1:])
+                if m is not None:  # past a step of padding
+                    dold = jax.tree.map(lambda d, past: d + zero(past, ~m), dold, ds)
+                if by_step:
+                    pairs = ((x_t, da), (old[0], du))
+                    more = [_sum_products(*pair, s) for pair, s in zip(pairs, sums, strict=True)]
+                    sums = jax.tree.map(jnp.add, sums, more)
+                return (dold, sums), da
+
+            start = [jnp.zeros(params[p].shape[::-1], params[p].dtype) for p in "WU" if by_step]
+            end = tuple(jnp.zeros_like(s) for s in before), start
+            (dstart, sums), das = lax.scan(step, end, steps, reverse=True)
+            if not by_step:
+                pairs = (("W", xs, das), ("U", olds[0], cell.inner(das, needs)))
+                sums = [_sum_products(x, da, params[p]) for p, x, da in pairs]
+            return dstart, das, [dW.T for dW in sums]
+
+        steps_back = (dys, mask, needs, olds, states, xs)
+        at_once = functools.partial(walk, False)
+        if _by_step_pays(xs, params):
+            by_step = functools.partial(walk, True)
+            results = lax.platform_dependent(*steps_back, cpu=by_step, default=at_once)
+        else:
+            results = at_once(*steps_back)
+        dstart, das, (dW, dU) = results
+        dparams = {"W": dW, "U": dU, "b": _sum_rows(das, params["b"])}
         if cell.inner_bias:
-            last = dus[..., -n_out:]
-            dparams["c"] = jnp.sum(last, axis=(0, 1), dtype=params["c"].dtype)
+            dparams["c"] = _sum_rows(cell.inner(das, needs)[..., -n_out:], params["c"])
         dx = (das @ W).swapaxes(0, 1).reshape(*batch, steps, xs.shape[-1])
         dx = join_gradient(dx, mask)
         if start is None:
@@ -209,7 +230,25 @@ def _product(x: Array, W: Array, b: Array | None) -> Array:
     return z if b is None else z + jnp.broadcast_to(b, z.shape)
 
 
-def _sum_products(a: Array, b: Array, like: Array) -> Array:
-    """Σ a_tᵀ b_t over steps and examples, as one product."""
-    rows_a, rows_b = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
-    return jnp.matmul(rows_a.T, rows_b, preferred_element_type=like.dtype)
+# The sums over steps and examples are kept in the dtype of the parameters.
+
+
+def _sum_products(x: Array, da: Array, like: Array) -> Array:
+    """Σ xᵀ da over steps and examples, as one product."""
+    rows_x, rows_da = x.reshape(-1, x.shape[-1]), da.reshape(-1, da.shape[-1])
+    return jnp.matmul(rows_x.T, rows_da, preferred_element_type=like.dtype)
+
+
+def _sum_rows(da: Array, like: Array) -> Array:
+    """Σ da: as a product with ones, which XLA makes faster on a CPU than a sum."""
+    rows = da.reshape(-1, da.shape[-1])
+    ones = jnp.ones(rows.shape[0], rows.dtype)
+    return jnp.matmul(
+        ones, rows, preferred_element_type=like.dtype, precision=lax.Precision.HIGHEST
+    )
+
+
+def _by_step_pays(xs: Array, params: dict[str, Array]) -> bool:
+    """Whether dW and dU stay in a CPU's cache, and a step has examples enough for a product."""
+    size = math.prod(params["W"].shape) + math.prod(params["U"].shape)
+    return size <= CACHED and isinstance(xs.shape[1], int) and xs.shape[1] >= 16

@@ -84,10 +84,10 @@ def _forward(a: Array, u: Array, state: State) -> tuple[State, tuple[()]]:
     return (jnp.tanh(a + u),), ()
 
 
-def _backward(needs: tuple[()], old: State, new: State, dnew: State) -> tuple[Array, Array, State]:
+def _backward(needs: tuple[()], old: State, new: State, dnew: State) -> tuple[Array, State]:
     (h,), (dh,) = new, dnew
     dz = dh * (1 - h * h)
-    return dz, dz, (jnp.zeros_like(dh),)
+    return dz, (jnp.zeros_like(dh),)
 
 
 CELL = Cell(1, 1, _forward, _backward)

@@ -15,7 +15,7 @@ from jax import export
 
 import jaxnn
 from jaxnn import Layer, LayerError, Masked
-from jaxnn.layers import dot_product
+from jaxnn.layers import dot_product, recurrence
 from jaxnn.layers.masked import zero
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
@@ -285,6 +285,16 @@ def test_hand_makes_jax_grad_use_the_rule(case: Case) -> None:
 
     by_jax = cost(case.layer.apply)
     assert_close(cost(jaxnn.hand(doubled)), jax.tree.map(lambda g: 2 * g, by_jax))
+
+
+@pytest.mark.parametrize("name", ["rnn, masked", "lstm, state", "gru, masked"])
+def test_sums_of_many_examples_are_made_step_by_step(name: str, x64: None) -> None:
+    """Where that is faster on a CPU."""
+    params, x = prepared(CASES[name], 16, dtype=np.float64)
+    assert recurrence._by_step_pays(jnp.ones((T, 16, N_IN)), params)
+    by_hand = jax.jit(gradients, static_argnums=0)(CASES[name].layer, params, x)
+    by_jax = jax.jit(gradients_by_jax, static_argnums=0)(CASES[name].layer, params, x)
+    assert_close(by_hand, by_jax, 1e-12)
 
 
 # ---- padding
