@@ -1,5 +1,7 @@
 """Neural networks as pure functions, every layer with its backward pass written by hand."""
 
+from typing import TYPE_CHECKING
+
 from jaxnn.combinators.parallel import each, parallel
 from jaxnn.combinators.scan import scan
 from jaxnn.combinators.serial import residual, serial
@@ -105,3 +107,19 @@ __all__ = [
     "value_and_grad",
     "value_and_grad_by_jax",
 ]
+
+__version__: str
+
+if not TYPE_CHECKING:  # the type checker would take every name for a str
+
+    def __getattr__(name: str) -> str:
+        # On first use: importlib.metadata takes time to import.
+        if name == "__version__":
+            from importlib import metadata
+
+            return metadata.version("jaxnn")
+        raise AttributeError(f"module 'jaxnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "__version__"})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -30,7 +30,7 @@ def png(width: int, height: int, depth: int, colour: int, row: bytes, *chunks: b
 
 
 def tiff(
-    side: int, tags: dict[int, Sequence[int] | bytes], strips: Sequence[bytes], order: str = "<"
+    side: int, tags: Mapping[int, Sequence[int] | bytes], strips: Sequence[bytes], order: str = "<"
 ) -> bytes:
     """A TIFF of ``side × side`` pixels: tags (LONG, or UNDEFINED if bytes), strips of all rows."""
     entries = {

@@ -231,7 +231,7 @@ def compilations(work: Callable[[], Any]) -> int:
     """How many programs XLA compiles for some work."""
     count = 0
 
-    def listen(event: str, duration: float, **_: Any) -> None:
+    def listen(event: str, duration_secs: float, **_: Any) -> None:
         nonlocal count
         count += event == "/jax/core/compile/backend_compile_duration"
 

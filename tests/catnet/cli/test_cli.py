@@ -139,6 +139,7 @@ def test_a_learning_rate_too_high_keeps_the_last_good_parameters(
     message = capsys.readouterr().err.splitlines()[-1]
     found = re.search(r"training diverged at step (\d+): the cost is (NaN|infinite); ", message)
     assert "try a smaller --learning-rate than 1e+15" in message
+    assert found
     step = int(found[1])
     rows = list(csv.DictReader(io.StringIO((out / "metrics.csv").read_text())))
     assert len(rows) == step

@@ -25,7 +25,8 @@ def course(course_folder) -> tuple[Dataset, Dataset]:
 @pytest.mark.parametrize("gradient", ["hand", "jax"])
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
 def test_published_costs_and_accuracies(course, run, gradient) -> None:
-    result = published.reproduce(run, *course, gradient)
+    train, test = course
+    result = published.reproduce(run, train, test, gradient)
     assert result.costs.dtype == np.float64
     assert result.costs.shape == (2500,)
     np.testing.assert_allclose(result.costs[::100], run.costs, rtol=0, atol=run.tolerance)
@@ -83,7 +84,7 @@ def test_a_run_is_the_numpy_formulas_on_the_images(gradient) -> None:
     assert result.duplicates == {4: 7}
     assert [step for step, _ in told] == [*range(100, 4001, 100)]
     assert told[-1][1] == result.costs[-1]
-    assert not jax.config.jax_enable_x64
+    assert not jax.config.jax_enable_x64  # type: ignore[attr-defined] - defined at run time
 
 
 def test_initialise_draws_as_numpy_seed_and_randn() -> None:

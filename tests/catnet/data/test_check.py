@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import h5py
 import jax
@@ -22,7 +23,7 @@ from catnet.models import registry
 from catnet.models.classifier import Classifier
 
 
-def write(path: Path, image: np.ndarray, size: tuple[int, int] = (64, 64), **how: int) -> None:
+def write(path: Path, image: np.ndarray, size: tuple[int, int] = (64, 64), **how: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(image).resize(size).save(path, **how)
 

@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -151,11 +152,11 @@ def target(tmp_path: Path) -> Path:
 
 
 def fetch(server: Server, target: Path, sha256: str | None = DIGEST, **more: float) -> str:
-    how = {"timeout": 5.0, "pause": 0.0, **more}
+    how: dict[str, Any] = {"timeout": 5.0, "pause": 0.0, **more}
     return download(server.url(), target, len(BODY), sha256, **how)
 
 
-def refused(server: Server, target: Path, **more: float) -> str:
+def refused(server: Server, target: Path, **more: Any) -> str:
     with pytest.raises(UserError) as caught:
         fetch(server, target, **more)
     assert not target.exists()

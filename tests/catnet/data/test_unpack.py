@@ -11,6 +11,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def refused(archive: Path, **limits: int) -> str:
+def refused(archive: Path, **limits: Any) -> str:
     """The reason; and nothing but the archive is left."""
     before = contents(archive.parent)
     with pytest.raises(UserError) as caught:

@@ -56,6 +56,7 @@ def same(a, b) -> bool:
 
 def test_frozen_layers_stay_and_the_last_one_learns(old: Classifier, data: Path) -> None:
     train_part, test_part = dataset.load(data)
+    assert test_part
     described, params, costs = finetune.train(Transfer(True, 200), old, train_part)
     at = 1 if described["model"] == "photo" else 3
     assert same(params[:at], old.params[:at])

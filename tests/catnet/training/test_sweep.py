@@ -158,6 +158,7 @@ def test_networks_that_diverged_are_never_the_best() -> None:
     costs = np.array([[1, 0.5], [1, np.nan], [1, 0.1], [1, 0.4]], np.float32)
     some = [("he", 0.1, seed) for seed in range(4)]
     found = sweep._better(None, some, params, costs, np.zeros(4), np.arange(4))
+    assert found
     assert (found.seed, found.cost, found.test_accuracy) == (3, np.float32(0.4), 3)
     assert found.params["W"].tolist() == [6, 7]
     assert (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -60,10 +61,13 @@ def test_parallel_outputs_have_to_fit_together() -> None:
     ("build", "message"),
     [
         (lambda: jaxnn.serial(), "serial: expected at least one layer"),
-        (lambda: jaxnn.serial(jaxnn.relu, jax.nn.relu), "serial[1]: expected a Layer"),
-        (lambda: jaxnn.serial(jaxnn.dense), "serial[0]: expected a Layer, got the function dense"),
+        (lambda: jaxnn.serial(jaxnn.relu, cast(Any, jax.nn.relu)), "serial[1]: expected a Layer"),
         (
-            lambda: jaxnn.parallel(jaxnn.relu, merge="mean"),
+            lambda: jaxnn.serial(cast(Any, jaxnn.dense)),
+            "serial[0]: expected a Layer, got the function dense",
+        ),
+        (
+            lambda: jaxnn.parallel(jaxnn.relu, merge=cast(Any, "mean")),
             "merge to be 'sum', 'concat' or",
         ),
         (lambda: jaxnn.dropout(1.0), "dropout(1): expected a rate in [0, 1)"),

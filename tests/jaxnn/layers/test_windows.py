@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -99,8 +99,8 @@ def of_a_form(name: str, batch: int, values, weights, dvalues):
 @both_dtypes
 def test_convolutions_of_16_bits_round_once(name: str, batch: int, dtype) -> None:
     case = of_a_form(name, batch, [1.0, 2.0, -1.0, 3.0], [1.0, 0.5, 2.0], [1.0, 2.0, -0.5, 4.0])
-    *arguments, (y, dW, db, dx) = case
-    found_y, dparams, found_dx = gradients(*arguments, dtype)
+    layer, params, x, dy, (y, dW, db, dx) = case
+    found_y, dparams, found_dx = gradients(layer, params, x, dy, dtype)
     np.testing.assert_allclose(found_y, y, rtol=EXACT[dtype], atol=1e-4)
     np.testing.assert_allclose(found_dx, dx, rtol=EXACT[dtype], atol=1e-4)
     np.testing.assert_allclose(dparams["W"], dW, rtol=1e-5, atol=1e-3)
@@ -110,8 +110,9 @@ def test_convolutions_of_16_bits_round_once(name: str, batch: int, dtype) -> Non
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_convolutions_of_float16_do_not_overflow_on_the_way(name: str) -> None:
     """60000 − 60000 + …: already sums of two such numbers are more than float16 has."""
-    *arguments, (y, dW, db, dx) = of_a_form(name, 2, [6e4, -6e4], [1.0], [6e4, -6e4])
-    found_y, dparams, found_dx = gradients(*arguments, jnp.float16)
+    case = of_a_form(name, 2, [6e4, -6e4], [1.0], [6e4, -6e4])
+    layer, params, x, dy, (y, dW, db, dx) = case
+    found_y, dparams, found_dx = gradients(layer, params, x, dy, jnp.float16)
     for found, exact in ((found_y, y), (found_dx, dx)):
         known = np.abs(exact) < 65000
         assert known.any()
@@ -284,12 +285,13 @@ def test_wrong_arguments_are_refused_in_one_line_that_names_them(make, argument,
 
 
 def test_integers_of_numpy_are_integers() -> None:
-    two, one = np.int64(2), np.uint8(1)
+    two: Any = np.int64(2)
+    one: Any = np.uint8(1)
     x = jnp.ones((4, 4, 2))
     for layer in (
-        jaxnn.conv(two, two, two, np.ones((2, 2), int), two),
-        jaxnn.max_pool(two, (two, one), [[one, one], [0, 0]]),
-        jaxnn.average_pool(np.array([2, 2]), two),
+        jaxnn.conv(two, two, two, cast(Any, np.ones((2, 2), int)), two),
+        jaxnn.max_pool(two, (two, one), cast(Any, [[one, one], [0, 0]])),
+        jaxnn.average_pool(cast(Any, np.array([2, 2])), two),
         jaxnn.space_to_depth(two),
     ):
         params = jax.eval_shape(layer.init, jax.random.key(0), x)

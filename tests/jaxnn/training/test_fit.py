@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -77,7 +79,7 @@ def test_descent_under_vmap_trains_many_learning_rates_at_once() -> None:
 
 
 @pytest.mark.parametrize("gradient", ["hand", "jax"])
-def test_plain_sgd_on_full_batches_is_gradient_descent(gradient: str) -> None:
+def test_plain_sgd_on_full_batches_is_gradient_descent(gradient: Literal["hand", "jax"]) -> None:
     net = jaxnn.serial(jaxnn.dense(8), jaxnn.tanh, jaxnn.dense(1))
     start = net.init(jax.random.key(0), X)
     fitted, _ = jaxnn.fit(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -218,7 +218,7 @@ def test_the_function_of_a_step_drops_the_same_units_as_its_cost() -> None:
 
     jaxnn.fit(
         net, LOSS, net.init(jax.random.key(0), X), X, Y,
-        optimizer=optax.GradientTransformationExtraArgs(optax.init_empty_state, update),
+        optimizer=optax.GradientTransformationExtraArgs(optax.init_empty_state, cast(Any, update)),
         batch_size=4, steps=3, key=jax.random.key(0),
     )  # fmt: skip
     jax.effects_barrier()
