@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.layer import Array, sum_dtype
+from jaxnn.layer import Array, Tree, sum_dtype
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class Loss:
     """
 
     name: str
-    value: Callable[[Array, Any], Array]
-    gradient: Callable[[Array, Any], Array]
+    value: Callable[[Tree, Any], Array]
+    gradient: Callable[[Tree, Any], Any]
 
-    def __call__(self, z: Array, y: Any) -> Array:
+    def __call__(self, z: Tree, y: Any) -> Array:
         return self.value(z, y)
 
     def __repr__(self) -> str:

@@ -4,6 +4,9 @@ From the assignments of two courses: DeepLearning.AI's sequence models, whose nu
 ``np.random.seed(1)``, and Stanford's CS231n, whose inputs are evenly spaced numbers.
 """
 
+# Wrong types and NumPy's arrays are passed on purpose.
+# pyright: reportArgumentType=false
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,8 @@
 """Layers with PyTorch's weights give PyTorch's outputs and gradients, in float64."""
 
+# Wrong types and NumPy's arrays are passed on purpose.
+# pyright: reportArgumentType=false
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,8 @@
 """The judge: it finds every wrong rule, names it, and accuses no right one, at any scale."""
 
+# Wrong types and NumPy's arrays are passed on purpose.
+# pyright: reportArgumentType=false
+
 from __future__ import annotations
 
 import dataclasses
