@@ -24,8 +24,8 @@ from catnet_bench.cases import cold_start, folder, growth, lecture, photo, rules
 from catnet_bench.harness import case, report
 from catnet_bench.harness.case import Options
 from catnet_bench.harness.report import Row, markdown
-from catnet_bench.harness.timing import alternate, per_call, timed
-from catnet_bench.harness.worker import Contestant, Worker, present, race, race_from_start
+from catnet_bench.harness.timing import alternate, per_call, time_once
+from catnet_bench.harness.worker import Contestant, Worker, installed, race, race_from_start
 from catnet_bench.peers import lecture as lecture_peers
 from catnet_bench.peers import plain
 
@@ -66,15 +66,15 @@ def test_contestants_take_turns_and_every_second_round_goes_backwards() -> None:
     ran: list[str] = []
     clock = FakeClock()
     a, b = clock.passes(1, 2, 3), clock.passes(10, 20, 30)
-    taken = alternate(
+    seconds = alternate(
         {
-            "a": timed(lambda: (ran.append("a"), a()), clock),
-            "b": timed(lambda: (ran.append("b"), b()), clock),
+            "a": time_once(lambda: (ran.append("a"), a()), clock),
+            "b": time_once(lambda: (ran.append("b"), b()), clock),
         },
         rounds=3,
     )
     assert "".join(ran) == "abbaab"
-    assert taken == {"a": (1, 2, 3), "b": (10, 20, 30)}
+    assert seconds == {"a": (1, 2, 3), "b": (10, 20, 30)}
 
 
 def test_short_work_is_repeated_until_it_fills_a_round() -> None:
@@ -93,7 +93,7 @@ def test_a_round_of_no_length_has_one_call() -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "ratio", "reached"),
+    ("row", "ratio", "meets_goal"),
     [
         (Row("a", "s", [1, 9, 2], "b", [40, 20, 60], at_least=15), "20× as fast", True),
         (Row("a", "s", [4.0], "b", [40.0], at_least=15), "10× as fast", False),
@@ -106,10 +106,10 @@ def test_a_round_of_no_length_has_one_call() -> None:
         (Row("a", "s", [1.0]), "", None),
     ],
 )
-def test_medians_are_compared_and_the_goal_decides(row: Row, ratio: str, reached) -> None:
+def test_medians_are_compared_and_the_goal_decides(row: Row, ratio: str, meets_goal) -> None:
     assert row.cells()[4] == ratio
-    assert row.reached is reached
-    verdict = {True: "reached", False: "MISSED", None: ""}[reached]
+    assert row.meets_goal is meets_goal
+    verdict = {True: "met", False: "MISSED", None: ""}[meets_goal]
     assert row.cells()[5].endswith(verdict)
 
 
@@ -130,7 +130,7 @@ def test_the_table_is_markdown_without_empty_columns() -> None:
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert cells[0] == ["measured", "jaxnn", "peer", "the peer's", "jaxnn is", "goal"]
     assert set("".join(cells[1])) == {"-"}
-    assert cells[2] == ["training", "2 s", "PyTorch", "50 s", "25× as fast", "≥ 15×: reached"]
+    assert cells[2] == ["training", "2 s", "PyTorch", "50 s", "25× as fast", "≥ 15×: met"]
     assert cells[3] == ["growth", "2 MB", "", "", "", ""]
 
 
@@ -140,23 +140,23 @@ def test_the_table_is_markdown_without_empty_columns() -> None:
 def test_the_command_prints_the_table_writes_all_rounds_and_fails_on_a_missed_goal(
     tmp_path: Path, monkeypatch, capsys
 ) -> None:
-    given: list[Options] = []
+    options_seen: list[Options] = []
 
-    def found(options: Options) -> list[Row]:
-        given.append(options)
+    def rows(options: Options) -> list[Row]:
+        options_seen.append(options)
         return [Row("a thing", "s", (2.0, 3.0), "somebody", (2.0, 2.0), at_least=1)]
 
-    monkeypatch.setattr(rules, "rows", found)
+    monkeypatch.setattr(rules, "rows", rows)
     file = tmp_path / "all.json"
     assert app.main(["rules", "--rounds", "2", "--quick", "--json", str(file)]) == 1
-    assert given == [Options(None, 2, True, None)]
+    assert options_seen == [Options(None, 2, True, None)]
     out, err = capsys.readouterr()
     assert "| a thing  | 2.5 s | somebody | 2 s        | 0.8× as fast | ≥ 1×: MISSED |" in out
     assert "Quick" in out
     assert "missed: a thing" in err
     written = json.loads(file.read_text())
     assert written["cases"]["rules"][0]["ours"] == [2.0, 3.0]
-    assert written["cases"]["rules"][0]["reached"] is False
+    assert written["cases"]["rules"][0]["meets_goal"] is False
     assert written["machine"]["cores"] >= 1
     assert written["machine"]["versions"]["jax"] == jax.__version__
 
@@ -193,8 +193,8 @@ FAILING = Contestant(operator.truediv, (1, 0))
 
 
 def test_a_process_is_prepared_once_and_works_on_request() -> None:
-    taken, values = race({"a": COUNTING}, rounds=3, warm_up=2)
-    assert len(taken["a"]) == 3
+    seconds, values = race({"a": COUNTING}, rounds=3, warm_up=2)
+    assert len(seconds["a"]) == 3
     assert values == {"a": 14}
 
 
@@ -214,7 +214,7 @@ def test_what_goes_wrong_in_a_process_is_said() -> None:
 
 
 def test_a_peer_that_is_not_installed_is_left_out_with_a_line(capsys) -> None:
-    there = present({"us": COUNTING, "Nobody": FAILING._replace(needs="nobody_has_this")})
+    there = installed({"us": COUNTING, "Nobody": FAILING._replace(needs="nobody_has_this")})
     assert there == {"us": COUNTING}
     assert "without Nobody" in (line := capsys.readouterr().err)
     assert "pip install 'jaxnn[bench]'" in line
@@ -258,9 +258,9 @@ def test_descents_that_differ_are_told_apart() -> None:
 
 
 def test_the_parts_of_our_training_are_named(lecture_file: Path) -> None:
-    found = lecture.parts(lecture_file, 40)()
-    assert len(found) == 3
-    assert all(math.isfinite(seconds) for seconds in found.values())
+    result = lecture.parts(lecture_file, 40)()
+    assert len(result) == 3
+    assert all(math.isfinite(seconds) for seconds in result.values())
 
 
 def test_the_stand_in_has_the_course_s_shape_and_says_what_it_is() -> None:
@@ -328,8 +328,8 @@ def test_commands_are_run_with_a_cache_of_their_own(tmp_path: Path, monkeypatch)
 
     monkeypatch.setattr(cold_start, "run", run)
     script = ("python", "script.py", "model.pt", "photo.jpg")
-    found = cold_start.compare(tmp_path, "photo.jpg", script, rounds=3)
-    assert [row.at_most for row in found] == [0.75, 0.6, 1.0]
+    result = cold_start.compare(tmp_path, "photo.jpg", script, rounds=3)
+    assert [row.at_most for row in result] == [0.75, 0.6, 1.0]
     first = [cache for command, cache in ran if "predict" in command and cache.name != "cache"]
     assert len(first) == len(set(first)) == 4  # each run with nothing in its cache
     assert sum(command[0] == "python" for command, _ in ran) == 4
@@ -337,7 +337,7 @@ def test_commands_are_run_with_a_cache_of_their_own(tmp_path: Path, monkeypatch)
     monkeypatch.setattr(
         cold_start, "run", lambda c, _: "non-cat  0.9  x" if c[3] == "x" else run(c, _)
     )
-    with pytest.raises(AssertionError, match="PyTorch says"):
+    with pytest.raises(AssertionError, match="PyTorch answers"):
         cold_start.compare(tmp_path, "photo.jpg", wrong, rounds=1)
 
 
@@ -357,9 +357,9 @@ def test_the_photo_network_in_plain_jax_is_the_same() -> None:
 
 def test_the_lecture_s_network_in_plain_jax_is_the_same(no_waiting) -> None:
     x = np.random.default_rng(0).random((9, 12), dtype=np.float32)
-    found = tax.compare(tax.lecture(SIZES, x, np.arange(9) % 2), INSTANT)
-    assert [row.unit for row in found] == ["s", "s", "bytes"] * 2
-    assert [row.at_most for row in found] == [1.03, 1.2, 1, 1.05, 1.2, 1]
+    result = tax.compare(tax.lecture(SIZES, x, np.arange(9) % 2), INSTANT)
+    assert [row.unit for row in result] == ["s", "s", "bytes"] * 2
+    assert [row.at_most for row in result] == [1.03, 1.2, 1, 1.05, 1.2, 1]
 
 
 def test_values_that_differ_are_refused() -> None:
@@ -374,12 +374,12 @@ def test_every_rule_is_compared_with_the_same_mathematics() -> None:
     assert len({rule.name for rule in each}) == 14
 
     xs = [np.random.default_rng(0).random((2, *rule.shape), np.float32) for rule in each]
-    params = [photo.drawn(rule.layer, x) for rule, x in zip(each, xs, strict=True)]
+    params = [photo.draw_params(rule.layer, x) for rule, x in zip(each, xs, strict=True)]
 
     @jax.jit
     def both(params, xs) -> list:
-        given = list(zip(each, params, xs, strict=True))
-        return [(rule.layer.apply(p, x), rule.forward(p, x)) for rule, p, x in given]
+        cases = list(zip(each, params, xs, strict=True))
+        return [(rule.layer.apply(p, x), rule.forward(p, x)) for rule, p, x in cases]
 
     for ours, theirs in both(params, xs):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
@@ -397,12 +397,12 @@ def test_a_rule_is_timed_forward_and_backward_and_a_wrong_one_refused(no_waiting
 
 
 def test_contestants_of_the_photo_network_agree_or_are_refused() -> None:
-    given = photo.problem(TINY, 5, 2)
-    [logits] = photo.our_answers(given)()
+    problem = photo.make_problem(TINY, 5, 2)
+    [logits] = photo.our_answers(problem)()
     assert logits.shape == (2, 5)
-    cost, *gradients = photo.our_gradients(given)()
-    assert [leaf.shape for leaf in gradients] == [leaf.shape for leaf in given.leaves]
-    [costs] = photo.our_steps(given)()
+    cost, *gradients = photo.our_gradients(problem)()
+    assert [leaf.shape for leaf in gradients] == [leaf.shape for leaf in problem.leaves]
+    [costs] = photo.our_steps(problem)()
     assert costs[0] == pytest.approx(cost, rel=1e-5)
     assert costs[-1] < costs[0]
     photo.check("logits", {"jaxnn": [logits], "somebody": [logits * 1.0001]})
@@ -412,16 +412,16 @@ def test_contestants_of_the_photo_network_agree_or_are_refused() -> None:
 
 def test_growth_is_measured_and_drawn(tmp_path: Path, no_waiting) -> None:
     sizes = [growth.dense(8 * k, 4, 2) for k in (1, 2)]
-    found = growth.measure("against examples", sizes, INSTANT)
-    assert found.work == [256, 512]
-    assert found.megabytes == sorted(found.megabytes)
-    assert all(seconds > 0 for seconds in found.seconds)
-    growth.draw(tmp_path / "growth.png", [found])
+    result = growth.measure("against examples", sizes, INSTANT)
+    assert result.work == [256, 512]
+    assert result.megabytes == sorted(result.megabytes)
+    assert all(seconds > 0 for seconds in result.seconds)
+    growth.draw(tmp_path / "growth.png", [result])
     with Image.open(tmp_path / "growth.png") as image:
         assert image.format == "PNG"
 
 
 def test_what_is_not_straight_is_told() -> None:
     x = [1, 2, 3, 4, 5, 6]
-    assert growth.off_line(x, [2.0 + 3 * v for v in x]) < 1e-9
-    assert growth.off_line(x, [v**2.0 for v in x]) > 0.05
+    assert growth.nonlinearity(x, [2.0 + 3 * v for v in x]) < 1e-9
+    assert growth.nonlinearity(x, [v**2.0 for v in x]) > 0.05

@@ -1,4 +1,4 @@
-"""Case 3: whole commands, from nothing to the answer."""
+"""Case 3: whole commands, from the start of the process to the answer."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import numpy as np
 
 from catnet_bench.harness.case import Options, large_photos
 from catnet_bench.harness.report import Row
-from catnet_bench.harness.timing import alternate, timed
-from catnet_bench.harness.worker import Contestant, present, race
+from catnet_bench.harness.timing import alternate, time_once
+from catnet_bench.harness.worker import Contestant, installed, race
 
-PHOTO = (1000, 750)  # pixels of the photo that is asked about
+PHOTO = (1000, 750)  # pixels of the photo
 HELP_SECONDS = 0.15
 CATNET = (sys.executable, "-m", "catnet")
 
@@ -46,34 +46,34 @@ def compare(folder: Path, photo: str, script: Sequence[str], rounds: int) -> lis
         "help": lambda: run((*CATNET, "--help"), warm),
     }
     commands |= {"torch": lambda: run(script, warm)} if script else {}
-    said = {name: command() for name, command in commands.items()}  # files are in memory now
-    p = json.loads(said["first"])["p_cat"]
-    taken = alternate({name: timed(command) for name, command in commands.items()}, rounds)
+    outputs = {name: command() for name, command in commands.items()}  # warms up the file cache
+    p = json.loads(outputs["first"])["p_cat"]
+    seconds = alternate({name: time_once(command) for name, command in commands.items()}, rounds)
     peer = "bare PyTorch script" if script else ""
-    theirs = taken.get("torch", ())
-    note = f"both say {p:.3f}"
-    if script and abs(float(said["torch"].split()[1]) - p) > 0.1:
-        raise AssertionError(f"PyTorch says {said['torch']}, catnet {said['first']}")
+    theirs = seconds.get("torch", ())
+    note = f"both answer {p:.3f}"
+    if script and abs(float(outputs["torch"].split()[1]) - p) > 0.1:
+        raise AssertionError(f"PyTorch answers {outputs['torch']}, catnet {outputs['first']}")
     what = "catnet predict photo.jpg"
     return [
-        Row(f"{what}, first run", "s", taken["first"], peer, theirs, at_most=0.75, note=note),
-        Row(f"{what}, later", "s", taken["later"], peer, theirs, at_most=0.6),
-        Row("catnet --help", "s", taken["help"], "the goal", (HELP_SECONDS,), at_most=1.0),
+        Row(f"{what}, first run", "s", seconds["first"], peer, theirs, at_most=0.75, note=note),
+        Row(f"{what}, later", "s", seconds["later"], peer, theirs, at_most=0.6),
+        Row("catnet --help", "s", seconds["help"], "the goal", (HELP_SECONDS,), at_most=1.0),
     ]
 
 
 def torch_script(folder: Path, photo: str) -> tuple[str, ...]:
-    """The words of the peer's command, its model file written; none without PyTorch."""
-    peer = Contestant(write_torch_model, (str(folder / "model.pt"), *shipped()), "torch")
-    if not present({"PyTorch": peer}):
+    """Write the peer's model file; the words of its command, or none without PyTorch."""
+    peer = Contestant(write_torch_model, (str(folder / "model.pt"), *shipped_network()), "torch")
+    if not installed({"PyTorch": peer}):
         return ()
     race({"PyTorch": peer}, rounds=1, warm_up=0)
     script = Path(__file__).parents[1] / "peers" / "torch_predict.py"
     return sys.executable, str(script), str(folder / "model.pt"), photo
 
 
-def shipped() -> tuple[dict[str, Any], list[np.ndarray], float, float]:
-    """The network that catnet answers with: description, parameters, calibration."""
+def shipped_network() -> tuple[dict[str, Any], list[np.ndarray], float, float]:
+    """The shipped model: architecture, parameters, calibration."""
     from catnet import Classifier
 
     model = Classifier.load()
@@ -82,19 +82,23 @@ def shipped() -> tuple[dict[str, Any], list[np.ndarray], float, float]:
 
 
 def write_torch_model(
-    file: str, described: dict[str, Any], leaves: Sequence[np.ndarray], slope: float, offset: float
+    file: str,
+    architecture: dict[str, Any],
+    leaves: Sequence[np.ndarray],
+    slope: float,
+    offset: float,
 ) -> Callable[[], None]:
-    """Writes it as a file of PyTorch's."""
+    """Write the network as a PyTorch file."""
     from catnet_bench.peers import torch_photo
 
-    return lambda: torch_photo.save(file, described, leaves, slope=slope, offset=offset)
+    return lambda: torch_photo.save(file, architecture, leaves, slope=slope, offset=offset)
 
 
 def run(command: Sequence[str], cache: Path) -> str:
-    """What a command prints, with this folder for caches."""
+    """The output of a command that uses this folder for caches."""
     env = {**os.environ, "XDG_CACHE_HOME": str(cache)}
     env.pop("JAX_COMPILATION_CACHE_DIR", None)
-    done = subprocess.run(command, env=env, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
-    return done.stdout
+    result = subprocess.run(command, env=env, capture_output=True, text=True)
+    if result.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {result.stderr}")
+    return result.stdout

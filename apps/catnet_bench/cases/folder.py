@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from catnet_bench.cases.cold_start import shipped
+from catnet_bench.cases.cold_start import shipped_network
 from catnet_bench.harness.case import LARGE, Options, large_photos
 from catnet_bench.harness.report import Row, cores
 from catnet_bench.harness.worker import Contestant, race
 
-CHECKED = 8  # photos that are asked about one by one too
+CHECKED = 8  # photos that are also classified one by one
 
 
 def rows(options: Options) -> list[Row]:
@@ -28,33 +28,33 @@ def rows(options: Options) -> list[Row]:
 
 
 def compare(folder: Path, count: int, rounds: int) -> list[Row]:
-    """The rows for a folder that has so many photos."""
-    described = shipped()
-    taken, values = race(
+    """The rows for a folder of ``count`` photos."""
+    network = shipped_network()
+    times, values = race(
         {
             "jaxnn": Contestant(ours, (folder,)),
             "decode": Contestant(decode_alone, (folder,)),
-            "PIL + PyTorch": Contestant(by_torch, (folder, described, False), "torch"),
-            "PIL, draft mode + PyTorch": Contestant(by_torch, (folder, described, True), "torch"),
+            "PIL + PyTorch": Contestant(by_torch, (folder, network, False), "torch"),
+            "PIL, draft mode + PyTorch": Contestant(by_torch, (folder, network, True), "torch"),
         },
         rounds,
     )
     check_one_by_one(folder, values["jaxnn"])
-    speeds = {name: [count / seconds for seconds in taken[name]] for name in taken}
-    mine = speeds.pop("jaxnn")
+    speeds = {name: [count / seconds for seconds in times[name]] for name in times}
+    ours_speed = speeds.pop("jaxnn")
     alone = speeds.pop("decode")
     what = f"{count} photos of {LARGE[0]}×{LARGE[1]}"
-    found = [Row(what, "images/s", mine, "its decoding alone", alone)]
+    rows = [Row(what, "images/s", ours_speed, "its decoding alone", alone)]
     for name, theirs in speeds.items():
         largest = float(np.abs(np.subtract(values[name], values["jaxnn"])).max())
-        note = f"p differs by {largest:.3f} at most: resized another way"
+        note = f"p differs by {largest:.3f} at most: images are resized differently"
         bound = 2.0 if name == "PIL + PyTorch" else None
-        found.append(Row(what, "images/s", mine, name, theirs, bound, note=note))
-    return found
+        rows.append(Row(what, "images/s", ours_speed, name, theirs, bound, note=note))
+    return rows
 
 
 def check_one_by_one(folder: Path, together: list[float]) -> None:
-    """Raise unless photos have the same answers alone as together, bit by bit."""
+    """Raise unless photos have bit-identical answers alone and together."""
     from catnet import Classifier
 
     model = Classifier.load()
@@ -78,23 +78,23 @@ def ours(folder: Path) -> Callable[[], list[float]]:
 
     def work() -> list[float]:
         answers = list(model.answers(expand([str(folder)])))
-        wrong = [answer for answer in answers if answer.p_cat is None]
-        if wrong:
-            raise RuntimeError(f"no answer: {wrong[0]}")
+        failures = [answer for answer in answers if answer.p_cat is None]
+        if failures:
+            raise RuntimeError(f"no answer: {failures[0]}")
         return [answer.p_cat for answer in answers if answer.p_cat is not None]
 
     return work
 
 
 def decode_alone(folder: Path) -> Callable[[], int]:
-    """The decoding of these answers, on all cores."""
+    """Decoding of the same photos, on all cores."""
     from catnet.images.decode import decode_many
 
     paths = [str(path) for path in files(folder)]
     return lambda: sum(1 for _ in decode_many(paths))
 
 
-def by_torch(folder: Path, described: Any, draft: bool) -> Callable[[], list[float]]:
+def by_torch(folder: Path, network: Any, draft: bool) -> Callable[[], list[float]]:
     """A Dataset, a DataLoader with two workers, and the network."""
     import torch
     from torch.utils.data import DataLoader
@@ -102,9 +102,10 @@ def by_torch(folder: Path, described: Any, draft: bool) -> Callable[[], list[flo
     from catnet_bench.peers import torch_photo
 
     torch.set_num_threads(cores())
-    architecture, leaves, slope, offset = described
-    saved = {"network": architecture, "slope": slope, "offset": offset}
-    net = torch_photo.network(*(architecture[key] for key in ("widths", "blocks", "classes")))
+    architecture, leaves, slope, offset = network
+    model = {"network": architecture, "slope": slope, "offset": offset}
+    widths, blocks = architecture["widths"], architecture["blocks"]
+    net = torch_photo.network(widths, blocks, architecture["classes"])
     net = torch_photo.load(net, leaves).eval()
     loader: Any = DataLoader(
         Photos(files(folder), draft),  # type: ignore[arg-type]
@@ -114,8 +115,8 @@ def by_torch(folder: Path, described: Any, draft: bool) -> Callable[[], list[flo
     )
 
     def work() -> list[float]:
-        found = [torch_photo.probabilities(net, saved, images) for images in loader]
-        return torch.cat(found).tolist()
+        parts = [torch_photo.probabilities(net, model, images) for images in loader]
+        return torch.cat(parts).tolist()
 
     return work
 

@@ -1,4 +1,4 @@
-"""Case 1: the lecture's training run, whole processes and the training alone."""
+"""Case 1: the lecture's training run: whole processes, and the training alone."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 from catnet.course.published import initialise
 from catnet_bench.harness.case import Options, course
 from catnet_bench.harness.report import Row
-from catnet_bench.harness.timing import timed
+from catnet_bench.harness.timing import time_once
 from catnet_bench.harness.worker import Contestant, race, race_from_start
 from catnet_bench.peers import lecture as peers
 
 SIZES = (12288, 20, 7, 5, 1)
 STEPS = 2500
 QUICK_STEPS = 300
-COMPARED = 100  # the step at which costs have to agree
+COMPARED = 100  # costs must agree up to this step
 
 
 def rows(options: Options) -> list[Row]:
@@ -30,28 +30,28 @@ def rows(options: Options) -> list[Row]:
         file = write(Path(folder) / "lecture.npz", images, labels, SIZES)
         whole, training, costs = race_from_start(contestants(file, steps), options.rounds)
         _, split = race({"jaxnn": Contestant(parts, (file, steps))}, 1, warm_up=0)
-    ours, found = costs["jaxnn"], []
+    ours, results = costs["jaxnn"], []
     what = f"{steps} steps on {source}"
     for name in [name for name in whole if name != "jaxnn"]:
-        own_start = name == "scikit-learn"
-        if not own_start and not agree(ours, costs[name]):
+        own_weights = name == "scikit-learn"
+        if not own_weights and not agree(ours, costs[name]):
             raise AssertionError(
-                f"{name}: costs {costs[name][:COMPARED]} are not {ours[:COMPARED]}"
+                f"{name}: costs {costs[name][:COMPARED]} differ from {ours[:COMPARED]}"
             )
         bound = 15.0 if name == "PyTorch" else None
         note = f"cost {costs[name][-1]:.4f}, ours {ours[-1]:.4f}"
-        note += "; draws its own weights" if own_start else ""
-        found += [
+        note += "; draws its own weights" if own_weights else ""
+        results += [
             Row(f"{what}, process", "s", whole["jaxnn"], name, whole[name], bound, note=note),
             Row(f"{what}, training", "s", training["jaxnn"], name, training[name], bound),
         ]
-    start = [a - b for a, b in zip(whole["jaxnn"], training["jaxnn"], strict=True)]
-    found.append(Row("of ours: Python, imports, reading, end", "s", start))
-    return found + [Row(f"of ours: {part}", "s", (s,)) for part, s in split["jaxnn"].items()]
+    overhead = [a - b for a, b in zip(whole["jaxnn"], training["jaxnn"], strict=True)]
+    results.append(Row("of ours: Python, imports, reading, end", "s", overhead))
+    return results + [Row(f"of ours: {part}", "s", (s,)) for part, s in split["jaxnn"].items()]
 
 
 def contestants(file: Path, steps: int) -> dict[str, Contestant]:
-    """jaxnn, and all who make the same descent."""
+    """jaxnn, and the same descent in other libraries."""
     return {
         "jaxnn": Contestant(peers.ours, (file, steps)),
         "PyTorch": Contestant(peers.torch, (file, steps), "torch"),
@@ -65,7 +65,7 @@ def contestants(file: Path, steps: int) -> dict[str, Contestant]:
 
 
 def write(file: Path, images: np.ndarray, labels: np.ndarray, sizes: tuple[int, ...]) -> Path:
-    """What all contestants start from: images, labels, and the course's first weights."""
+    """Write what all contestants start from: images, labels, and the course's initial weights."""
     layers = initialise(sizes, "sqrt")
     arrays: dict[str, Any] = {"images": images, "labels": labels}
     for i, (W, b) in enumerate(layers):
@@ -75,14 +75,14 @@ def write(file: Path, images: np.ndarray, labels: np.ndarray, sizes: tuple[int, 
 
 
 def agree(ours: Sequence[float], theirs: Sequence[float]) -> bool:
-    """Whether two descents are the same one: rounding grows, so the first steps decide."""
+    """Whether two descents are the same: rounding errors grow, so only the first steps count."""
     return len(ours) == len(theirs) and bool(
         np.allclose(ours[:COMPARED], theirs[:COMPARED], rtol=0, atol=2e-3)
     )
 
 
 def parts(file: Path, steps: int) -> Callable[[], dict[str, float]]:
-    """What jaxnn's training spends its time on."""
+    """How jaxnn's training spends its time."""
     import jax
 
     from jaxnn.training.row_space import row_space
@@ -92,15 +92,15 @@ def parts(file: Path, steps: int) -> Callable[[], dict[str, float]]:
     net = peers.network(layers)
 
     def work() -> dict[str, float]:
-        x_there = jax.device_put(x)
-        factorise = timed(lambda: jax.block_until_ready(row_space(net, x_there)))
-        descend = timed(train)
+        x_device = jax.device_put(x)
+        factorise = time_once(lambda: jax.block_until_ready(row_space(net, x_device)))
+        descend = time_once(train)
         cold = factorise(), descend()
         warm = [min(again() for _ in range(3)) for again in (factorise, descend)]
         return {
             "compilation and first use of LAPACK": cold[0] - warm[0] + cold[1] - warm[1],
-            "factorisation into the row space": warm[0],
-            "descent and the way back": warm[1] - warm[0],
+            "factorization into the row space": warm[0],
+            "descent and reconstruction of W": warm[1] - warm[0],
         }
 
     return work

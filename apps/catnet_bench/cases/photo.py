@@ -22,7 +22,7 @@ from jaxnn.layer import Layer
 
 MUST = 0.6  # of PyTorch's speed
 RATE = 1e-3  # of Adam
-STEPS = 4  # that are timed together: the first after another's turn is slower
+STEPS = 4  # timed together: the first step after another contestant is slower
 
 
 class Problem(NamedTuple):
@@ -30,7 +30,7 @@ class Problem(NamedTuple):
 
     Attributes:
         config: its widths and blocks.
-        classes: how many classes it tells apart.
+        classes: number of classes.
         leaves: its parameters, in jaxnn's order and with its axes.
         images: (n, 64, 64, 3) uint8.
         labels: (n,) the class of each.
@@ -44,7 +44,7 @@ class Problem(NamedTuple):
 
     @property
     def params(self) -> Any:
-        """The parameters as jaxnn's."""
+        """The parameters as jaxnn's pytree."""
         pixels = jax.ShapeDtypeStruct((64, 64, 3), "float32")
         like = jax.eval_shape(network(self.config, self.classes).init, jax.random.key(0), pixels)
         return jax.tree.unflatten(jax.tree.structure(like), map(jnp.asarray, self.leaves))
@@ -55,26 +55,26 @@ class Problem(NamedTuple):
         return self.images.astype(np.float32) / 255
 
 
-def problem(config: PhotoConfig, classes: int, all_images: int) -> Problem:
-    """One of noise."""
+def make_problem(config: PhotoConfig, classes: int, all_images: int) -> Problem:
+    """A problem of noise."""
     draw = np.random.default_rng(0)
     pixels = jax.ShapeDtypeStruct((64, 64, 3), "float32")
-    leaves = jax.tree.leaves(drawn(network(config, classes), pixels))
+    leaves = jax.tree.leaves(draw_params(network(config, classes), pixels))
     images = draw.integers(0, 256, (all_images, 64, 64, 3), dtype=np.uint8)
     return Problem(config, classes, leaves, images, draw.integers(0, classes, all_images))
 
 
-def drawn(net: Layer, x: Any) -> Any:
-    """Parameters of a network for such an input, by NumPy's dice: none of them is zero."""
+def draw_params(net: Layer, x: Any) -> Any:
+    """Random parameters of a network for an input like x, drawn by NumPy; none of them is zero."""
     like = jax.eval_shape(net.init, jax.random.key(0), x)
     draw = np.random.default_rng(1)
 
-    def leaf(of: jax.ShapeDtypeStruct) -> np.ndarray:
-        values = draw.normal(size=of.shape)
-        if len(of.shape) == 1:  # biases and scales
+    def leaf(like: jax.ShapeDtypeStruct) -> np.ndarray:
+        values = draw.normal(size=like.shape)
+        if len(like.shape) == 1:  # biases and scales
             values = 1 + 0.1 * values
         else:  # kernels (h, w, n_in, n_out) and matrices (n_out, n_in)
-            values *= (of.shape[-1 if len(of.shape) == 4 else 0] / values.size) ** 0.5
+            values *= (like.shape[-1 if len(like.shape) == 4 else 0] / values.size) ** 0.5
         return values.astype(np.float32)
 
     return jax.tree.map(leaf, like)
@@ -82,34 +82,34 @@ def drawn(net: Layer, x: Any) -> Any:
 
 def rows(options: Options) -> list[Row]:
     """Inference, gradients, and whole steps."""
-    train = problem(PhotoConfig(), 200, 32 if options.quick else 128)
-    answer = problem(PhotoConfig(), 200, 32 if options.quick else 256)
+    train = make_problem(PhotoConfig(), 200, 32 if options.quick else 128)
+    answer = make_problem(PhotoConfig(), 200, 32 if options.quick else 256)
     modes = [("PyTorch", False)] + ([] if options.quick else [("PyTorch, torch.compile", True)])
     tasks: list[tuple[str, Problem, Callable[..., Any], Callable[..., Any]]] = [
         ("inference", answer, our_answers, torch_answers),
         ("forward and backward", train, our_gradients, torch_gradients),
         ("whole step with Adam", train, our_steps, torch_steps),
     ]
-    found = []
-    for what, given, ours, theirs in tasks:
-        each = {"jaxnn": Contestant(ours, (given,))}
-        each |= {name: Contestant(theirs, (given, mode), "torch") for name, mode in modes}
-        taken, values = race(each, options.rounds, warm_up=2)
+    results = []
+    for what, problem, ours, theirs in tasks:
+        each = {"jaxnn": Contestant(ours, (problem,))}
+        each |= {name: Contestant(theirs, (problem, mode), "torch") for name, mode in modes}
+        times, values = race(each, options.rounds, warm_up=2)
         check(what, values)
-        count = len(given.images)
-        mine = speeds(taken.pop("jaxnn"), count * STEPS)
+        count = len(problem.images)
+        mine = speeds(times.pop("jaxnn"), count * STEPS)
         name = f"{what}, {count} images"
-        for peer, seconds in taken.items():
+        for peer, seconds in times.items():
             bound = MUST if peer == "PyTorch" else None
-            found.append(
+            results.append(
                 Row(name, "images/s", mine, peer, speeds(seconds, count * STEPS), at_least=bound)
             )
-        if not taken:
-            found.append(Row(name, "images/s", mine))
-    taken, _ = race({"jaxnn": Contestant(our_real_steps, (train,))}, options.rounds)
+        if not times:
+            results.append(Row(name, "images/s", mine))
+    times, _ = race({"jaxnn": Contestant(our_real_steps, (train,))}, options.rounds)
     note = "augmentation, Muon and the moving average too"
-    mine = speeds(taken["jaxnn"], len(train.images) * STEPS)
-    return [*found, Row("the step of catnet train --model photo", "images/s", mine, note=note)]
+    mine = speeds(times["jaxnn"], len(train.images) * STEPS)
+    return [*results, Row("the step of catnet train --model photo", "images/s", mine, note=note)]
 
 
 def speeds(seconds: Seconds, count: int) -> list[float]:
@@ -118,7 +118,7 @@ def speeds(seconds: Seconds, count: int) -> list[float]:
 
 
 def check(what: str, values: dict[str, list[np.ndarray]]) -> None:
-    """Raise unless all have found the same."""
+    """Raise unless all contestants have the same values."""
     for name, theirs in values.items():
         for ours, leaf in zip(values["jaxnn"], theirs, strict=True):
             size = float(np.abs(ours).max())
@@ -127,7 +127,7 @@ def check(what: str, values: dict[str, list[np.ndarray]]) -> None:
                 raise AssertionError(f"{what}: {name} differs by {largest:.1e} of {size:.1e}")
 
 
-def again(work: Callable[[], list[np.ndarray]]) -> Callable[[], list[np.ndarray]]:
+def repeat(work: Callable[[], list[np.ndarray]]) -> Callable[[], list[np.ndarray]]:
     """The work, ``STEPS`` times."""
     return lambda: [work() for _ in range(STEPS)][-1]
 
@@ -135,24 +135,24 @@ def again(work: Callable[[], list[np.ndarray]]) -> Callable[[], list[np.ndarray]
 # ---- jaxnn
 
 
-def our_answers(given: Problem) -> Callable[[], list[np.ndarray]]:
+def our_answers(problem: Problem) -> Callable[[], list[np.ndarray]]:
     """Logits."""
-    run = jax.jit(network(given.config, given.classes).apply)
-    params, x = given.params, jnp.asarray(given.x)
-    return again(lambda: [np.asarray(run(params, x))])
+    run = jax.jit(network(problem.config, problem.classes).apply)
+    params, x = problem.params, jnp.asarray(problem.x)
+    return repeat(lambda: [np.asarray(run(params, x))])
 
 
-def our_gradients(given: Problem) -> Callable[[], list[np.ndarray]]:
+def our_gradients(problem: Problem) -> Callable[[], list[np.ndarray]]:
     """The cost, and its gradients by hand."""
-    net = network(given.config, given.classes)
+    net = network(problem.config, problem.classes)
     run = jax.jit(jaxnn.value_and_grad(net, jaxnn.softmax_cross_entropy))
-    params, x, y = given.params, jnp.asarray(given.x), jnp.asarray(given.labels)
-    return again(lambda: [np.asarray(leaf) for leaf in jax.tree.leaves(run(params, x, y))])
+    params, x, y = problem.params, jnp.asarray(problem.x), jnp.asarray(problem.labels)
+    return repeat(lambda: [np.asarray(leaf) for leaf in jax.tree.leaves(run(params, x, y))])
 
 
-def our_steps(given: Problem) -> Callable[[], list[np.ndarray]]:
-    """Costs of some steps of ``jaxnn.fit``'s kind, always from the same start."""
-    net = network(given.config, given.classes)
+def our_steps(problem: Problem) -> Callable[[], list[np.ndarray]]:
+    """Costs of steps like those of ``jaxnn.fit``, always from the same parameters."""
+    net = network(problem.config, problem.classes)
     cost_and_grads = jaxnn.value_and_grad(net, jaxnn.softmax_cross_entropy)
     adam = optax.adam(RATE)
 
@@ -166,27 +166,27 @@ def our_steps(given: Problem) -> Callable[[], list[np.ndarray]]:
 
         return jax.lax.scan(step, (params, adam.init(params)), length=STEPS)
 
-    params, x, y = given.params, jnp.asarray(given.x), jnp.asarray(given.labels)
+    params, x, y = problem.params, jnp.asarray(problem.x), jnp.asarray(problem.labels)
     return lambda: [np.asarray(jax.block_until_ready(run(params, x, y))[1])]
 
 
-def our_real_steps(given: Problem) -> Callable[[], None]:
-    """The steps that ``catnet train --model photo`` makes."""
-    names = tuple(map(str, range(given.classes)))
-    classes = Classes(names, (0, 1, 2), np.asarray(given.labels))
-    # Past the share of light augmentation, as nearly all steps are.
-    config = dataclasses.replace(given.config, light=0.0, settle=0.0)
+def our_real_steps(problem: Problem) -> Callable[[], None]:
+    """The steps of ``catnet train --model photo``."""
+    names = tuple(map(str, range(problem.classes)))
+    classes = Classes(names, (0, 1, 2), np.asarray(problem.labels))
+    # Without the phase of light augmentation: nearly all steps are after it.
+    config = dataclasses.replace(problem.config, light=0.0, settle=0.0)
     run = compiled_steps(config, classes)
-    state = start(config, given.classes)
-    prior = np.zeros(len(given.labels), np.float32)
-    stacked = [
+    state = start(config, problem.classes)
+    prior = np.zeros(len(problem.labels), np.float32)
+    batches = [
         np.stack([part] * STEPS)
-        for part in (given.images, (given.labels < 3).astype(np.int8), given.labels, prior)
+        for part in (problem.images, (problem.labels < 3).astype(np.int8), problem.labels, prior)
     ]
 
     def work() -> None:
         nonlocal state
-        state, costs = run(state, *stacked)
+        state, costs = run(state, *batches)
         costs.block_until_ready()
 
     return work
@@ -195,41 +195,41 @@ def our_real_steps(given: Problem) -> Callable[[], None]:
 # ---- PyTorch
 
 
-def torch_network(given: Problem, compiled: bool) -> tuple[Any, Any, Any]:
-    """The network, images and labels, as PyTorch likes them."""
+def torch_network(problem: Problem, compiled: bool) -> tuple[Any, Any, Any]:
+    """The network, images and labels for PyTorch, in its memory layout."""
     import torch
 
     from catnet_bench.peers import torch_photo
 
     torch.set_num_threads(cores())
-    net = torch_photo.network(given.config.widths, given.config.blocks, given.classes)
-    net = torch_photo.load(net, given.leaves)
-    x = torch.from_numpy(given.x).permute(0, 3, 1, 2)
+    net = torch_photo.network(problem.config.widths, problem.config.blocks, problem.classes)
+    net = torch_photo.load(net, problem.leaves)
+    x = torch.from_numpy(problem.x).permute(0, 3, 1, 2)
     x = x.contiguous(memory_format=torch.channels_last)
-    return torch.compile(net) if compiled else net, x, torch.from_numpy(given.labels)
+    return torch.compile(net) if compiled else net, x, torch.from_numpy(problem.labels)
 
 
-def torch_answers(given: Problem, compiled: bool) -> Callable[[], list[np.ndarray]]:
+def torch_answers(problem: Problem, compiled: bool) -> Callable[[], list[np.ndarray]]:
     """Logits."""
     import torch
 
-    net, x, _ = torch_network(given, compiled)
+    net, x, _ = torch_network(problem, compiled)
     net.eval()
 
     def work() -> list[np.ndarray]:
         with torch.inference_mode():
             return [net(x).numpy()]
 
-    return again(work)
+    return repeat(work)
 
 
-def torch_gradients(given: Problem, compiled: bool) -> Callable[[], list[np.ndarray]]:
+def torch_gradients(problem: Problem, compiled: bool) -> Callable[[], list[np.ndarray]]:
     """The cost, and its gradients."""
     from torch.nn import functional
 
     from catnet_bench.peers import torch_photo
 
-    net, x, y = torch_network(given, compiled)
+    net, x, y = torch_network(problem, compiled)
 
     def work() -> list[np.ndarray]:
         net.zero_grad()
@@ -237,20 +237,20 @@ def torch_gradients(given: Problem, compiled: bool) -> Callable[[], list[np.ndar
         cost.backward()
         return [cost.detach().numpy(), *torch_photo.gradients(net)]
 
-    return again(work)
+    return repeat(work)
 
 
-def torch_steps(given: Problem, compiled: bool) -> Callable[[], list[np.ndarray]]:
-    """Costs of some steps, always from the same start."""
+def torch_steps(problem: Problem, compiled: bool) -> Callable[[], list[np.ndarray]]:
+    """Costs of steps, always from the same parameters."""
     import torch
     from torch.nn import functional
 
     from catnet_bench.peers import torch_photo
 
-    net, x, y = torch_network(given, compiled)
+    net, x, y = torch_network(problem, compiled)
 
     def work() -> list[np.ndarray]:
-        torch_photo.load(net, given.leaves)
+        torch_photo.load(net, problem.leaves)
         adam = torch.optim.Adam(net.parameters(), lr=RATE, fused=True)
         costs = []
         for _ in range(STEPS):

@@ -11,7 +11,7 @@ import numpy as np
 
 import jaxnn
 from catnet.training.resnet import PhotoConfig
-from catnet_bench.cases.photo import drawn
+from catnet_bench.cases.photo import draw_params
 from catnet_bench.cases.tax import check
 from catnet_bench.harness.case import Options
 from catnet_bench.harness.report import Row
@@ -26,10 +26,10 @@ class Rule(NamedTuple):
     """A layer in both forms.
 
     Attributes:
-        name: for the table.
-        layer: of jaxnn.
+        name: the name in the table.
+        layer: jaxnn's layer.
         forward: the same in plain JAX, for the same parameters.
-        shape: of one example.
+        shape: the shape of one example.
     """
 
     name: str
@@ -39,28 +39,30 @@ class Rule(NamedTuple):
 
 
 def rows(options: Options) -> list[Row]:
-    """Forward and backward of every layer of the photo network, and of all others for images."""
+    """Forward and backward pass of the layers of the photo network, and of other image layers."""
     examples = 16 if options.quick else 128
     rules = rules_of(PhotoConfig().widths)
     return [row for rule in rules for row in compare(rule, examples, options)]
 
 
 def rules_of(widths: tuple[int, ...], size: int = 64) -> list[Rule]:
-    """Convolutions as the photo network has them at these widths, and in other forms; the rest."""
+    """Convolutions of the photo network at these widths, other convolutions, other layers."""
     first, pixels = widths[0], size // 4
-    found = [Rule("conv 8×8, stride 4", jaxnn.conv(first, 8, 4), plain.conv(4), (size, size, 3))]
+    results = [Rule("conv 8×8, stride 4", jaxnn.conv(first, 8, 4), plain.conv(4), (size, size, 3))]
     for stage, width in enumerate(widths):
         if stage:
             before = (pixels, pixels, widths[stage - 1])
-            found.append(Rule("conv 2×2, stride 2", jaxnn.conv(width, 2, 2), plain.conv(2), before))
+            results.append(
+                Rule("conv 2×2, stride 2", jaxnn.conv(width, 2, 2), plain.conv(2), before)
+            )
             pixels //= 2
         shape = (pixels, pixels, width)
-        found.append(Rule("conv 3×3", jaxnn.conv(width), plain.conv(), shape))
-        found.append(Rule("rms_norm", jaxnn.rms_norm(), plain.rms_norm, shape))
+        results.append(Rule("conv 3×3", jaxnn.conv(width), plain.conv(), shape))
+        results.append(Rule("rms_norm", jaxnn.rms_norm(), plain.rms_norm, shape))
     shape = (size // 4, size // 4, first)
     depthwise, standardized = jaxnn.conv(first, groups=first), jaxnn.conv(first, standardize=True)
     return [
-        *found,
+        *results,
         Rule("conv 1×1", jaxnn.conv(first, 1), plain.conv(), shape),
         Rule("conv 3×3 in 2 groups", jaxnn.conv(first, groups=2), plain.conv(groups=2), shape),
         Rule("conv 3×3, depthwise", depthwise, plain.conv(groups=first), shape),
@@ -75,10 +77,10 @@ def rules_of(widths: tuple[int, ...], size: int = 64) -> list[Rule]:
 
 
 def compare(rule: Rule, examples: int, options: Options) -> list[Row]:
-    """Forward, backward, and both as one program."""
+    """The rows of a rule: forward and backward pass."""
     draw = np.random.default_rng(0)
     x = jnp.asarray(draw.normal(size=(examples, *rule.shape)), jnp.float32)
-    params = jax.tree.map(jnp.asarray, drawn(rule.layer, x))
+    params = jax.tree.map(jnp.asarray, draw_params(rule.layer, x))
     forward = jax.jit(rule.layer.forward), jax.jit(lambda p, x: jax.vjp(rule.forward, p, x))
     backward = jax.jit(rule.layer.backward), jax.jit(lambda pull, dy: pull(dy))
     (y, cache), (y_plain, pull) = (run(params, x) for run in forward)
@@ -90,13 +92,13 @@ def compare(rule: Rule, examples: int, options: Options) -> list[Row]:
         "backward": [lambda: backward[0](params, cache, dy), lambda: backward[1](pull, dy)],
     }
     name = f"{rule.name}, {'×'.join(map(str, rule.shape))} to {y.shape[-1]}"
-    found = []
+    results = []
     for what, (ours, theirs) in work.items():
-        each = {"ours": _contest(ours, options), "theirs": _contest(theirs, options)}
-        taken = alternate(each, options.rounds)
-        found.append(Row(f"{name}, {what}", "s", taken["ours"], PEER, taken["theirs"]))
-    return found
+        each = {"ours": _time(ours, options), "theirs": _time(theirs, options)}
+        times = alternate(each, options.rounds)
+        results.append(Row(f"{name}, {what}", "s", times["ours"], PEER, times["theirs"]))
+    return results
 
 
-def _contest(work: Callable[[], Any], options: Options) -> Callable[[], float]:
+def _time(work: Callable[[], Any], options: Options) -> Callable[[], float]:
     return per_call(lambda: jax.block_until_ready(work()), options.least)

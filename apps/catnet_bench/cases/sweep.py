@@ -14,12 +14,12 @@ from catnet_bench.harness.report import Row
 from catnet_bench.harness.worker import Contestant, race_from_start
 from catnet_bench.peers import lecture as peers
 
-TOGETHER = 64  # networks of ours
-IN_TURN = 2  # networks of PyTorch's
+TOGETHER = 64  # networks of jaxnn
+IN_TURN = 2  # networks of PyTorch
 
 
 def rows(options: Options) -> list[Row]:
-    """64 deep networks of ours take less time than two of PyTorch's."""
+    """Goal: 64 deep networks of jaxnn train in less time than two of PyTorch."""
     images, labels, source = course(options.data)
     steps = QUICK_STEPS if options.quick else STEPS
     with tempfile.TemporaryDirectory() as folder:
@@ -33,27 +33,27 @@ def rows(options: Options) -> list[Row]:
         )
     what = f"{TOGETHER} networks, {steps} steps on {source}"
     note = f"PyTorch trains {IN_TURN}"
-    found = []
-    for part, taken, at_least in (("process", whole, 1.0), ("training", training, None)):
-        theirs = taken.get("PyTorch", ())
+    results = []
+    for part, times, at_least in (("process", whole, 1.0), ("training", training, None)):
+        theirs = times.get("PyTorch", ())
         peer = "PyTorch" if theirs else ""
-        row = Row(f"{what}, {part}", "s", taken["jaxnn"], peer, theirs, at_least)
-        found.append(row._replace(note=note if theirs else ""))
-    return found
+        row = Row(f"{what}, {part}", "s", times["jaxnn"], peer, theirs, at_least)
+        results.append(row._replace(note=note if theirs else ""))
+    return results
 
 
 def ours(file: Path, steps: int, hidden: tuple[int, ...], count: int) -> Callable[[], list[float]]:
-    """``catnet sweep``: networks of one learning rate and so many seeds; their last costs."""
+    """``catnet sweep`` of one learning rate and ``count`` seeds; the last cost of each network."""
     from catnet.data.dataset import Dataset
     from catnet.models import registry
     from catnet.training.sweep import Grid, sweep
 
-    with np.load(file) as saved:
-        images, labels = saved["images"], saved["labels"]
+    with np.load(file) as arrays:
+        images, labels = arrays["images"], arrays["labels"]
     names = [str(i) for i in range(len(labels))]
     part = Dataset(images, labels, names, ("non-cat", "cat"))
-    described = registry.architecture("deep", hidden)
-    grid = Grid(described, learning_rates=(peers.RATE,), seeds=count, steps=steps)
+    architecture = registry.architecture("deep", hidden)
+    grid = Grid(architecture, learning_rates=(peers.RATE,), seeds=count, steps=steps)
 
     def work() -> list[float]:
         [cell] = sweep(grid, part, part)
@@ -63,6 +63,6 @@ def ours(file: Path, steps: int, hidden: tuple[int, ...], count: int) -> Callabl
 
 
 def in_turn(file: Path, steps: int, count: int) -> Callable[[], list[float]]:
-    """PyTorch's training, so many times; the last costs."""
+    """PyTorch's training, ``count`` times; the last cost of each."""
     train = peers.torch(file, steps)
     return lambda: [train()[-1] for _ in range(count)]

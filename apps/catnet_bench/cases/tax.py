@@ -1,4 +1,4 @@
-"""Case 6: what jaxnn costs over the same mathematics written directly in JAX."""
+"""Case 6: the overhead of jaxnn over the same mathematics written directly in JAX."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from catnet.course.published import network as lecture_network
 from catnet.training.resnet import PhotoConfig
 from catnet.training.resnet import network as photo_network
 from catnet_bench.cases.lecture import SIZES
-from catnet_bench.cases.photo import problem
+from catnet_bench.cases.photo import make_problem
 from catnet_bench.harness.case import Options, course
 from catnet_bench.harness.report import Row
-from catnet_bench.harness.timing import alternate, per_call, timed
+from catnet_bench.harness.timing import alternate, per_call, time_once
 from catnet_bench.peers import plain
 from jaxnn.layer import Layer
 from jaxnn.losses import Loss
@@ -28,14 +28,14 @@ CLASSES = 200
 
 
 class Subject(NamedTuple):
-    """A network in both forms, with something to learn.
+    """A network in both forms, with examples and targets.
 
     Attributes:
-        name: of the network.
-        net: of jaxnn.
+        name: the name of the network.
+        net: jaxnn's network.
         forward: the same network in plain JAX, for the same parameters.
-        loss: of its output.
-        params: where it starts.
+        loss: the loss of its output.
+        params: the initial parameters.
         x: examples.
         y: targets.
     """
@@ -50,7 +50,7 @@ class Subject(NamedTuple):
 
 
 def rows(options: Options) -> list[Row]:
-    """Steps, gradients, compilation and memory, of the lecture's network and of the photo one."""
+    """Steps, gradients, compilation and memory of the lecture's and of the photo network."""
     images, labels, _ = course(options.data)
     x = images.reshape(len(images), -1).astype(np.float32) / 255
     subjects = (
@@ -65,66 +65,69 @@ def lecture(sizes: tuple[int, ...], x: np.ndarray, labels: np.ndarray) -> Subjec
     params = jax.tree.map(
         lambda p: jnp.asarray(p, jnp.float32), as_params(initialise(sizes, "sqrt"))
     )
-    x_there, y = jnp.asarray(x), jnp.asarray(labels[:, None], jnp.float32)
+    x_device, y = jnp.asarray(x), jnp.asarray(labels[:, None], jnp.float32)
     name = f"{'-'.join(map(str, sizes))}, {len(x)} examples"
     net, loss = lecture_network(sizes), jaxnn.binary_cross_entropy
-    return Subject(name, net, plain.lecture, loss, params, x_there, y)
+    return Subject(name, net, plain.lecture, loss, params, x_device, y)
 
 
 def photo(config: PhotoConfig, classes: int, images: int) -> Subject:
     """The photo network on a batch."""
-    given = problem(config, classes, images)
+    problem = make_problem(config, classes, images)
     net, forward = photo_network(config, classes), plain.photo(config.blocks)
     name = f"photo network, {images} images"
-    x, y = jnp.asarray(given.x), jnp.asarray(given.labels)
-    return Subject(name, net, forward, jaxnn.softmax_cross_entropy, given.params, x, y)
+    x, y = jnp.asarray(problem.x), jnp.asarray(problem.labels)
+    return Subject(name, net, forward, jaxnn.softmax_cross_entropy, problem.params, x, y)
 
 
 def compare(subject: Subject, options: Options) -> list[Row]:
     """The rows of one network."""
-    given = subject.params, subject.x, subject.y
+    arguments = subject.params, subject.x, subject.y
     by_hand = jaxnn.value_and_grad(subject.net, subject.loss)
     by_jax = jaxnn.value_and_grad_by_jax(subject.net, subject.loss)
     in_plain = jax.value_and_grad(lambda p, x, y: subject.loss(subject.forward(p, x), y))
-    found = []
+    results = []
     for what, ours, peer, theirs, at_most in (
         ("step", step(by_hand), "plain JAX, jax.grad", step(in_plain), 1.03),
         ("gradient", by_hand, "jax.grad of these layers", by_jax, 1.05),
     ):
         pair = {"ours": jax.jit(ours), "theirs": jax.jit(theirs)}
-        check(*(run(*given) for run in pair.values()))
-        taken = {
-            "time": {name: contest(run, given, options.least) for name, run in pair.items()},
-            "compilation": {"ours": compiling(ours, given), "theirs": compiling(theirs, given)},
+        check(*(run(*arguments) for run in pair.values()))
+        contestants = {
+            "time": {name: time_calls(run, arguments, options.least) for name, run in pair.items()},
+            "compilation": {
+                "ours": time_compilation(ours, arguments),
+                "theirs": time_compilation(theirs, arguments),
+            },
         }
         for measured, bound in (("time", at_most), ("compilation", 1.2)):
-            seconds = alternate(taken[measured], options.rounds)
+            seconds = alternate(contestants[measured], options.rounds)
             name = f"{subject.name}: {what}, {measured}"
-            found.append(Row(name, "s", seconds["ours"], peer, seconds["theirs"], at_most=bound))
-        memory = [[held(run, given)] for run in pair.values()]
+            results.append(Row(name, "s", seconds["ours"], peer, seconds["theirs"], at_most=bound))
+        memory = [[temporary_bytes(run, arguments)] for run in pair.values()]
         name = f"{subject.name}: {what}, memory"
-        found.append(Row(name, "bytes", memory[0], peer, memory[1], at_most=1))
-    return found
+        results.append(Row(name, "bytes", memory[0], peer, memory[1], at_most=1))
+    return results
 
 
-def contest(run: Callable[..., Any], given: Any, least: float) -> Callable[[], float]:
-    """Of compiled work."""
-    return per_call(lambda: jax.block_until_ready(run(*given)), least)
+def time_calls(run: Callable[..., Any], arguments: Any, least: float) -> Callable[[], float]:
+    """A contestant: calls of a compiled function."""
+    return per_call(lambda: jax.block_until_ready(run(*arguments)), least)
 
 
-def compiling(function: Callable[..., Any], given: Any) -> Callable[[], float]:
-    """Of tracing and compiling it, from nothing."""
+def time_compilation(function: Callable[..., Any], arguments: Any) -> Callable[[], float]:
+    """A contestant: trace and compile a function, with empty caches."""
 
-    def afresh() -> None:
+    def compile_anew() -> None:
         jax.clear_caches()
-        jax.jit(lambda *arguments: function(*arguments)).lower(*given).compile()
+        jax.jit(lambda *args: function(*args)).lower(*arguments).compile()
 
-    return timed(afresh)
+    return time_once(compile_anew)
 
 
-def held(run: Any, given: Any) -> float:
-    """Bytes that a compiled program holds at once, besides its arguments and results."""
-    return float(run.lower(*given).compile().memory_analysis().temp_size_in_bytes)
+def temporary_bytes(run: Any, arguments: Any) -> float:
+    """Temporary memory of a compiled program, without its arguments and results."""
+    return float(run.lower(*arguments).compile().memory_analysis().temp_size_in_bytes)
 
 
 def step(cost_and_grads: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""What every case is given: its options, and images to work on."""
+"""What every case gets: its options, and images to work on."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Options(NamedTuple):
 
     Attributes:
         data: the folder with the course's h5 files; None for a stand-in.
-        rounds: in which contestants take turns.
-        quick: smaller sizes: whether it works, not how fast it is.
-        plot: where the image of the growth goes; None for no image.
+        rounds: number of rounds; the contestants alternate in each.
+        quick: small sizes; checks that the benchmark works, not the speed.
+        plot: the file for the plot of growth; None for no plot.
     """
 
     data: Path | None = None
@@ -34,18 +34,18 @@ class Options(NamedTuple):
 
     @property
     def least(self) -> float:
-        """Seconds of a round of work that is short."""
+        """Seconds that a round of short work lasts at least."""
         return 0.05 if self.quick else 0.5
 
 
 def course(folder: Path | None) -> tuple[np.ndarray, np.ndarray, str]:
-    """The course's training images (209, 64, 64, 3) uint8, labels (209,), and what they are.
+    """The course's training images (209, 64, 64, 3) uint8, labels (209,), and their source.
 
     Args:
         folder: with the course's h5 files; without it, images of noise with the same shape.
 
     Raises:
-        UserError: there is something else in the folder.
+        UserError: the folder does not have the course's training images.
     """
     if folder is None:
         draw = np.random.default_rng(0)
@@ -58,23 +58,23 @@ def course(folder: Path | None) -> tuple[np.ndarray, np.ndarray, str]:
 
 
 def large_photos(folder: Path, count: int, distinct: int, size: tuple[int, int] = LARGE) -> None:
-    """Write detailed JPEGs, ``0000.jpg`` and so on: shapes, and the noise of a sensor.
+    """Write detailed JPEGs, ``0000.jpg`` and so on: shapes with sensor noise.
 
     Args:
         folder: an empty one.
-        count: of files.
-        distinct: so many are drawn; the others are hard links to them.
+        count: number of files.
+        distinct: number of different images; the other files are hard links to them.
         size: width and height in pixels.
     """
     for i in range(count):
         path = folder / f"{i:04}.jpg"
         if i < distinct:
-            _drawn(i, size).save(path, quality=90)
+            _draw_photo(i, size).save(path, quality=90)
         else:
             os.link(folder / f"{i % distinct:04}.jpg", path)
 
 
-def _drawn(seed: int, size: tuple[int, int]) -> Image.Image:
+def _draw_photo(seed: int, size: tuple[int, int]) -> Image.Image:
     random = np.random.default_rng(seed)
     coarse = random.integers(0, 256, (size[1] // 100 + 1, size[0] // 100 + 1, 3), dtype=np.uint8)
     image = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)

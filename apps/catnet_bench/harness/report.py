@@ -1,4 +1,4 @@
-"""What a case found, the machine it found it on, and the table of both."""
+"""Results of a case, the machine that they were measured on, and the table of both."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Row(NamedTuple):
     """One comparison.
 
     Attributes:
-        what: was measured.
+        what: the quantity that is measured.
         unit: of all numbers: seconds, images a second, or bytes.
-        ours: what jaxnn took, round by round.
-        peer: against whom; "" where there is nobody.
-        theirs: what the peer took, round by round.
-        at_least: how many times as fast as the peer jaxnn has to be.
-        at_most: which part of the peer's time or memory jaxnn may take.
-        note: what else is to be known.
+        ours: jaxnn's numbers, round by round.
+        peer: the name of the peer; "" without one.
+        theirs: the peer's numbers, round by round.
+        at_least: goal: so many times as fast as the peer.
+        at_most: goal: at most this fraction of the peer's time or memory.
+        note: a remark for the table.
     """
 
     what: str
@@ -38,7 +38,7 @@ class Row(NamedTuple):
 
     @property
     def cost(self) -> float | None:
-        """The part of the peer's time or memory that jaxnn takes; None without a peer."""
+        """The fraction of the peer's time or memory that jaxnn needs; None without a peer."""
         if not self.theirs:
             return None
         ours, theirs = median(self.ours), median(self.theirs)
@@ -48,8 +48,8 @@ class Row(NamedTuple):
         return ours / theirs
 
     @property
-    def reached(self) -> bool | None:
-        """Whether the goal is; None where there is none."""
+    def meets_goal(self) -> bool | None:
+        """Whether jaxnn meets the goal; None without a goal."""
         if self.cost is None or (self.at_least is None and self.at_most is None):
             return None
         fast_enough = self.at_least is None or self.cost * self.at_least <= 1
@@ -57,7 +57,7 @@ class Row(NamedTuple):
         return fast_enough and cheap_enough
 
     def cells(self) -> tuple[str, ...]:
-        """What the table shows of it: see ``COLUMNS``."""
+        """The cells of its row in the table: see ``COLUMNS``."""
         theirs = number(median(self.theirs), self.unit) if self.theirs else ""
         of_cost = self.at_most is not None or self.unit == "bytes"
         if self.cost is None:
@@ -68,20 +68,20 @@ class Row(NamedTuple):
             ratio = f"{1 / self.cost:.3g}× as fast"
         bounds = [f"≥ {self.at_least:g}×"] if self.at_least is not None else []
         bounds += [f"≤ {self.at_most:g}×"] if self.at_most is not None else []
-        verdict = {None: "", True: ": reached", False: ": MISSED"}[self.reached]
+        verdict = {None: "", True: ": met", False: ": MISSED"}[self.meets_goal]
         ours = number(median(self.ours), self.unit)
         return self.what, ours, self.peer, theirs, ratio, ", ".join(bounds) + verdict, self.note
 
     def as_json(self) -> dict[str, Any]:
         """All of it, with every round."""
-        return {**self._asdict(), "cost": self.cost, "reached": self.reached}
+        return {**self._asdict(), "cost": self.cost, "meets_goal": self.meets_goal}
 
 
 COLUMNS = ("measured", "jaxnn", "peer", "the peer's", "jaxnn is", "goal", "note")
 
 
 def number(value: float, unit: str) -> str:
-    """A measured number with its unit, three digits of it.
+    """A measured number with three digits and its unit.
 
     Example:
         >>> number(0.01234, "s"), number(2.5e6, "bytes"), number(351.2, "images/s")
@@ -100,13 +100,13 @@ def _three_digits(value: float) -> str:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The table, as a README takes it; columns that have nothing to show are left out."""
+    """The table in Markdown; empty columns are left out."""
     lines = [COLUMNS, *(row.cells() for row in rows)]
-    kept = [i for i in range(len(COLUMNS)) if any(line[i] for line in lines[1:])]
-    widths = [max(len(line[i]) for line in lines) for i in kept]
+    columns = [i for i in range(len(COLUMNS)) if any(line[i] for line in lines[1:])]
+    widths = [max(len(line[i]) for line in lines) for i in columns]
 
     def row(cells: Sequence[str]) -> str:
-        inside = (f"{cells[i]:{width}}" for i, width in zip(kept, widths, strict=True))
+        inside = (f"{cells[i]:{width}}" for i, width in zip(columns, widths, strict=True))
         return f"| {' | '.join(inside)} |"
 
     dashes = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
@@ -114,7 +114,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def cores() -> int:
-    """How many processors this process and its children may use."""
+    """Number of processors that this process and its children may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not Linux
@@ -122,7 +122,7 @@ def cores() -> int:
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers belong to."""
+    """The machine that the numbers belong to."""
     return {
         "processor": _processor(),
         "cores": cores(),
@@ -134,20 +134,20 @@ def machine() -> dict[str, Any]:
 
 
 def machine_line() -> str:
-    """``machine`` for reading."""
-    about = machine()
-    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    """``machine`` as one line of text."""
+    it = machine()
+    versions = ", ".join(f"{name} {version}" for name, version in it["versions"].items())
     return (
-        f"{about['cores']} cores of {about['processor']}, {about['system']}, load {about['load']} "
-        f"at the start; Python {about['python']}, {versions}"
+        f"{it['cores']} cores of {it['processor']}, {it['system']}, load {it['load']} "
+        f"at the start; Python {it['python']}, {versions}"
     )
 
 
 def _processor() -> str:
     file = Path("/proc/cpuinfo")
     lines = file.read_text().splitlines() if file.exists() else []
-    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or "an unnamed processor")
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or "an unnamed processor")
 
 
 def _version(package: str) -> str | None:

@@ -1,7 +1,7 @@
-"""Timing contestants against each other: in turns, several rounds, each with its warm-up.
+"""Timing contestants against each other in alternating rounds.
 
-A machine's speed drifts.  Contestants that take turns drift together, and a median forgets the
-rounds that something else disturbed.
+The speed of a machine changes over time.  Contestants that alternate see the same changes, and the
+median is robust to single rounds that other processes disturb.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ Clock = Callable[[], float]
 
 
 def alternate(contestants: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Seconds]:
-    """What each contestant takes, round by round.
+    """Seconds of each contestant, round by round.
 
-    Every second round goes backwards, so that nobody always runs after the same neighbour.
+    Every second round runs in reverse order, so that no contestant always follows the same one.
 
     Args:
         contestants: by name, functions that do their work and return the seconds it took.
-        rounds: how many.
+        rounds: number of rounds.
 
     Example:
         >>> alternate({"a": lambda: 1.0, "b": lambda: 2.0}, rounds=2)
         {'a': (1.0, 1.0), 'b': (2.0, 2.0)}
     """
-    taken: dict[str, list[float]] = {name: [] for name in contestants}
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for i in range(rounds):
         for name in list(contestants)[:: -1 if i % 2 else 1]:
-            taken[name].append(contestants[name]())
-    return {name: tuple(seconds) for name, seconds in taken.items()}
+            seconds[name].append(contestants[name]())
+    return {name: tuple(values) for name, values in seconds.items()}
 
 
-def timed(work: Callable[[], Any], clock: Clock = time.perf_counter) -> Callable[[], float]:
-    """A contestant from work that is done once a round."""
+def time_once(work: Callable[[], Any], clock: Clock = time.perf_counter) -> Callable[[], float]:
+    """A contestant that does its work once a round."""
 
     def once() -> float:
-        began = clock()
+        start = clock()
         work()
-        return clock() - began
+        return clock() - start
 
     return once
 
@@ -48,21 +48,21 @@ def timed(work: Callable[[], Any], clock: Clock = time.perf_counter) -> Callable
 def per_call(
     work: Callable[[], Any], least: float, clock: Clock = time.perf_counter
 ) -> Callable[[], float]:
-    """A contestant from work that is short: the mean of as many calls as fill ``least`` seconds.
+    """A contestant for short work: the mean of as many calls as fill ``least`` seconds.
 
     Args:
-        work: returns when it is done; wrap work in JAX in ``jax.block_until_ready``.
+        work: returns when it is complete; wrap work in JAX in ``jax.block_until_ready``.
         least: seconds of a round.
         clock: in seconds.
     """
 
     def mean() -> float:
-        began, calls = clock(), 0
+        start, calls = clock(), 0
         while True:
             work()
             calls += 1
-            taken = clock() - began
-            if taken >= least:
-                return taken / calls
+            elapsed = clock() - start
+            if elapsed >= least:
+                return elapsed / calls
 
     return mean

@@ -1,7 +1,7 @@
-"""Contestants in processes of their own, which take turns.
+"""Contestants in processes of their own, which alternate.
 
-The thread pools and allocators of two libraries in one process disturb each other; in two
-processes of which only one is asked to work, they do not.
+Thread pools and allocators of two libraries disturb each other in one process.  In two processes,
+of which only one works at a time, they do not.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ Prepare = Callable[..., Callable[[], Any]]
 
 
 class Contestant(NamedTuple):
-    """What runs in a process of its own.
+    """Work for a process of its own.
 
     Attributes:
         prepare: a function of a module; called once in that process, it returns the work.
         arguments: of ``prepare``.
-        needs: the module that has to be installed.
+        needs: the module that must be installed.
     """
 
     prepare: Prepare
@@ -35,7 +35,7 @@ class Contestant(NamedTuple):
 
 
 class Worker:
-    """A process that has prepared its work and does it when it is asked."""
+    """A process that prepares its work once and does it on request."""
 
     def __init__(self, contestant: Contestant) -> None:
         context = multiprocessing.get_context("spawn")
@@ -58,12 +58,12 @@ class Worker:
         self._answer()
 
     def work(self) -> tuple[float, Any]:
-        """Let it work once: the seconds that took, and what came of it."""
+        """Do the work once: the seconds, and the result."""
         self._pipe.send("work")
         return self._answer()
 
     def close(self) -> None:
-        """End the process, and wait until it has ended."""
+        """End the process and wait for it."""
         self._pipe.close()
         self._process.join()
 
@@ -74,64 +74,64 @@ def _serve(pipe: Connection, contestant: Contestant) -> None:
         pipe.send(("ready", None))
         while True:
             pipe.recv()
-            began = time.perf_counter()
+            start = time.perf_counter()
             value = work()
-            pipe.send(("value", (time.perf_counter() - began, value)))
-    except (EOFError, KeyboardInterrupt):  # nobody asks any more
+            pipe.send(("value", (time.perf_counter() - start, value)))
+    except (EOFError, KeyboardInterrupt):  # the parent has closed the pipe
         pass
     except Exception as error:
         pipe.send(("error", f"{contestant.prepare.__name__}: {type(error).__name__}: {error}"))
 
 
-def present(contestants: Mapping[str, Contestant]) -> dict[str, Contestant]:
-    """Those whose module is installed; the others are named, with what to do about it."""
-    there = {}
+def installed(contestants: Mapping[str, Contestant]) -> dict[str, Contestant]:
+    """Those whose module is installed; the others are reported with the remedy."""
+    available = {}
     for name, contestant in contestants.items():
         if importlib.util.find_spec(contestant.needs):
-            there[name] = contestant
+            available[name] = contestant
         else:
             log(f"without {name}: it needs {contestant.needs}; pip install 'jaxnn[bench]'")
-    return there
+    return available
 
 
 @contextmanager
 def workers(contestants: Mapping[str, Contestant]) -> Iterator[dict[str, Worker]]:
-    """Processes of all contestants that are present, prepared one after another."""
+    """Processes of all installed contestants, prepared one after another."""
     with ExitStack() as stack:
-        started = {}
-        for name, contestant in present(contestants).items():
-            started[name] = worker = Worker(contestant)
+        processes = {}
+        for name, contestant in installed(contestants).items():
+            processes[name] = worker = Worker(contestant)
             stack.callback(worker.close)
             worker.ready()
-        yield started
+        yield processes
 
 
 def race(
     contestants: Mapping[str, Contestant], rounds: int, warm_up: int = 1
 ) -> tuple[dict[str, Seconds], dict[str, Any]]:
-    """Steady state: seconds of every round after the warm-up, and what came of the last one."""
+    """Steady state: seconds of every round after the warm-up, and the results of the last one."""
     values: dict[str, Any] = {}
-    with workers(contestants) as started:
+    with workers(contestants) as processes:
 
         def contest(name: str) -> Callable[[], float]:
             def once() -> float:
-                seconds, values[name] = started[name].work()
+                seconds, values[name] = processes[name].work()
                 return seconds
 
             return once
 
-        each = {name: contest(name) for name in started}
+        each = {name: contest(name) for name in processes}
         alternate(each, warm_up)
         return alternate(each, rounds), values
 
 
 class FromStart(NamedTuple):
-    """What whole processes took, by name of the contestant.
+    """Times of whole processes, by the name of the contestant.
 
     Attributes:
         whole: seconds of every round, from the start of the process to its end.
-        work: the part of them after everything was prepared.
-        values: what came of the last round.
+        work: the part of them after the preparation.
+        values: the results of the last round.
     """
 
     whole: dict[str, Seconds]
@@ -146,7 +146,7 @@ def race_from_start(contestants: Mapping[str, Contestant], rounds: int) -> FromS
 
     def contest(name: str, contestant: Contestant) -> Callable[[], float]:
         def once() -> float:
-            began = time.perf_counter()
+            start = time.perf_counter()
             worker = Worker(contestant)
             try:
                 worker.ready()
@@ -154,9 +154,9 @@ def race_from_start(contestants: Mapping[str, Contestant], rounds: int) -> FromS
             finally:
                 worker.close()
             work[name] = (*work.get(name, ()), seconds)
-            return time.perf_counter() - began
+            return time.perf_counter() - start
 
         return once
 
-    each = {name: contest(name, one) for name, one in present(contestants).items()}
+    each = {name: contest(name, one) for name, one in installed(contestants).items()}
     return FromStart(alternate(each, rounds), work, values)

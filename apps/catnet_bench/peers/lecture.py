@@ -1,8 +1,8 @@
-"""The lecture's training run as the users of each library would write it.
+"""The lecture's training run, written as users of each library write it.
 
 Every function takes a file (images uint8, labels, and W and b of every layer), imports its
 library, and returns the training: a function without arguments that gives the costs.  Full
-batch, float32 unless it says otherwise, plain gradient descent with ``RATE``.
+batch, float32 by default, plain gradient descent with ``RATE``.
 """
 
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false
@@ -24,13 +24,13 @@ Layers = list[tuple[np.ndarray, np.ndarray]]
 
 def read(file: Path, dtype: Any = np.float32) -> tuple[np.ndarray, np.ndarray, Layers]:
     """x (m, n) in [0, 1], y (m, 1), and (W, b) of every layer."""
-    with np.load(file) as saved:
-        x = saved["images"].reshape(len(saved["images"]), -1).astype(dtype) / dtype(255)
-        depth = sum(name.startswith("W") for name in saved.files)
+    with np.load(file) as arrays:
+        x = arrays["images"].reshape(len(arrays["images"]), -1).astype(dtype) / dtype(255)
+        depth = sum(name.startswith("W") for name in arrays.files)
         layers = [
-            (saved[f"W{i}"].astype(dtype), saved[f"b{i}"].astype(dtype)) for i in range(depth)
+            (arrays[f"W{i}"].astype(dtype), arrays[f"b{i}"].astype(dtype)) for i in range(depth)
         ]
-        return x, saved["labels"][:, None].astype(dtype), layers
+        return x, arrays["labels"][:, None].astype(dtype), layers
 
 
 def ours(file: Path, steps: int) -> Train:
@@ -42,7 +42,11 @@ def ours(file: Path, steps: int) -> Train:
 
     def train() -> list[float]:
         params, costs = jaxnn.gradient_descent(
-            *(net, jaxnn.binary_cross_entropy, as_params(layers), x, y),
+            net,
+            jaxnn.binary_cross_entropy,
+            as_params(layers),
+            x,
+            y,
             learning_rate=RATE,
             steps=steps,
         )
@@ -178,10 +182,10 @@ def equinox(file: Path, steps: int) -> Train:
         return eqx.apply_updates(model, updates), state, cost
 
     def train() -> list[float]:
-        trained, state = model, descent.init(eqx.filter(model, eqx.is_array))
+        current, state = model, descent.init(eqx.filter(model, eqx.is_array))
         costs = []
         for _ in range(steps):
-            trained, state, cost = step(trained, state, x, y)
+            current, state, cost = step(current, state, x, y)
             costs.append(cost)
         return [float(cost) for cost in costs]
 
@@ -223,19 +227,27 @@ def flax(file: Path, steps: int) -> Train:
 
 
 def sklearn(file: Path, steps: int) -> Train:
-    """scikit-learn's MLPClassifier: from weights that it draws itself."""
+    """scikit-learn's MLPClassifier, from its own initial weights."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
     x, y, layers = read(file)
-    warnings.simplefilter("ignore", ConvergenceWarning)  # it stops where it is told to
+    # max_iter ends the training before it converges.
+    warnings.simplefilter("ignore", ConvergenceWarning)
 
     def train() -> list[float]:
         model = MLPClassifier(
             hidden_layer_sizes=[len(W) for W, _ in layers[:-1]],
-            **{"solver": "sgd", "momentum": 0.0, "alpha": 0.0, "learning_rate_init": RATE},
-            **{"batch_size": len(x), "shuffle": False, "max_iter": steps},
-            **{"tol": 0.0, "n_iter_no_change": steps, "random_state": 1},
+            solver="sgd",
+            momentum=0.0,
+            alpha=0.0,
+            learning_rate_init=RATE,
+            batch_size=len(x),  # type: ignore[arg-type] - an int or "auto"
+            shuffle=False,
+            max_iter=steps,
+            tol=0.0,
+            n_iter_no_change=steps,
+            random_state=1,
         )
         return model.fit(x, y[:, 0]).loss_curve_
 

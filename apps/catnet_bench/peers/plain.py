@@ -25,7 +25,10 @@ def conv(stride: int = 1, groups: int = 1, standardize: bool = False) -> Forward
             W = W - jnp.mean(W, axis=(0, 1, 2), keepdims=True)
             W = W * lax.rsqrt(jnp.sum(W * W, axis=(0, 1, 2), keepdims=True) + 1e-8)
         y = lax.conv_general_dilated(
-            *(x, W, (stride, stride), "SAME"),
+            x,
+            W,
+            (stride, stride),
+            "SAME",
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             feature_group_count=groups,
         )
@@ -35,7 +38,7 @@ def conv(stride: int = 1, groups: int = 1, standardize: bool = False) -> Forward
 
 
 def space_to_depth(block: int) -> Forward:
-    """The pixels of a block as channels of one pixel."""
+    """The pixels of a block become the channels of one pixel."""
 
     def forward(params: Any, x: Any) -> Any:
         n, h, w, c = x.shape
@@ -61,20 +64,20 @@ def global_average_pool(params: Any, x: Any) -> Any:
 
 
 def rms_norm(params: Any, x: Any) -> Any:
-    """Over the channels."""
+    """Root mean square normalization over the channels."""
     r = lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + EPSILON)
     return x * r * _row(params["gamma"], x)
 
 
 def layer_norm(params: Any, x: Any) -> Any:
-    """Over the channels."""
+    """Layer normalization over the channels."""
     z = x - jnp.mean(x, axis=-1, keepdims=True)
     r = lax.rsqrt(jnp.mean(z * z, axis=-1, keepdims=True) + EPSILON)
     return z * r * _row(params["gamma"], x) + _row(params["beta"], x)
 
 
 def group_norm(groups: int) -> Forward:
-    """Over pixels and the channels of a group."""
+    """Group normalization: over pixels and the channels of a group."""
 
     def forward(params: Any, x: Any) -> Any:
         grouped = x.reshape(*x.shape[:3], groups, -1)
@@ -98,7 +101,7 @@ def lecture(params: Any, x: Any) -> Any:
 
 
 def photo(blocks: Sequence[int]) -> Forward:
-    """The photo network with so many blocks in its stages: images to logits."""
+    """The photo network, ``blocks[i]`` blocks in stage i: images to logits."""
 
     def block(params: Any, x: Any) -> Any:
         norm, first, _, second = params
@@ -107,15 +110,15 @@ def photo(blocks: Sequence[int]) -> Forward:
 
     def forward(params: Any, x: Any) -> Any:
         trunk, dense = params
-        left = iter(trunk)
-        x = conv(4)(next(left), x)
+        layers = iter(trunk)
+        x = conv(4)(next(layers), x)
         for stage, count in enumerate(blocks):
             if stage:
-                norm, halving = next(left), next(left)
+                norm, halving = next(layers), next(layers)
                 x = conv(2)(halving, rms_norm(norm, x))
             for _ in range(count):
-                x = block(next(left), x)
-        x = jnp.mean(rms_norm(next(left), x), axis=(1, 2))
+                x = block(next(layers), x)
+        x = jnp.mean(rms_norm(next(layers), x), axis=(1, 2))
         return x @ dense["W"].T + dense["b"].reshape(1, -1)
 
     return forward

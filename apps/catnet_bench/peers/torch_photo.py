@@ -1,6 +1,6 @@
-"""The photo network in PyTorch, as PyTorch's users would write it; see ``catnet.models.resnet``.
+"""The photo network in PyTorch, written as PyTorch users write it; see ``catnet.models.resnet``.
 
-Nothing but PyTorch and what it needs is imported here: ``torch_predict`` is timed as a process.
+This module imports only PyTorch and NumPy, because ``torch_predict`` is timed as a process.
 """
 
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false
@@ -66,7 +66,7 @@ def load(net: nn.Module, leaves: Sequence[np.ndarray]) -> nn.Module:
 
 
 def gradients(net: nn.Module) -> list[np.ndarray]:
-    """Of all parameters, with jaxnn's axes."""
+    """Gradients of all parameters, with jaxnn's axes."""
     return [_as_jaxnn(p.grad.numpy()) for p in net.parameters() if p.grad is not None]
 
 
@@ -78,27 +78,31 @@ def _as_jaxnn(leaf: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(leaf.transpose(2, 3, 1, 0) if leaf.ndim == 4 else leaf)
 
 
-def save(file: str, described: dict[str, Any], leaves: Sequence[np.ndarray], **more: Any) -> None:
-    """A model file that ``restore`` reads."""
-    net = load(network(described["widths"], described["blocks"], described["classes"]), leaves)
-    torch.save({"network": described, "state": net.state_dict(), **more}, file)
+def save(
+    file: str, architecture: dict[str, Any], leaves: Sequence[np.ndarray], **more: Any
+) -> None:
+    """Write a model file that ``restore`` reads."""
+    net = load(
+        network(architecture["widths"], architecture["blocks"], architecture["classes"]), leaves
+    )
+    torch.save({"network": architecture, "state": net.state_dict(), **more}, file)
 
 
 def restore(file: str) -> tuple[nn.Module, dict[str, Any]]:
-    """The network of a model file, ready to answer, and all else that the file has."""
-    saved = torch.load(file, weights_only=True)
-    described = saved["network"]
-    net = network(described["widths"], described["blocks"], described["classes"])
-    net.load_state_dict(saved["state"])
-    return net.eval(), saved
+    """The network of a model file in evaluation mode, and the contents of the file."""
+    model = torch.load(file, weights_only=True)
+    architecture = model["network"]
+    net = network(architecture["widths"], architecture["blocks"], architecture["classes"])
+    net.load_state_dict(model["state"])
+    return net.eval(), model
 
 
-def probabilities(net: nn.Module, saved: dict[str, Any], images: torch.Tensor) -> torch.Tensor:
-    """Of a cat, for images (N, 64, 64, 3) uint8: (N,)."""
+def probabilities(net: nn.Module, model: dict[str, Any], images: torch.Tensor) -> torch.Tensor:
+    """Probabilities of a cat (N,) for images (N, 64, 64, 3) uint8."""
     x = images.permute(0, 3, 1, 2).float() / 255  # a view of pixels in rows is channels_last
-    seen = torch.cat([view for part in saved["network"]["views"] for view in _view(x, part)])
-    odds = _log_odds(net, saved, seen).reshape(-1, len(x)).mean(0)
-    return torch.sigmoid(saved["slope"] * odds + saved["offset"])
+    views = torch.cat([view for part in model["network"]["views"] for view in _view(x, part)])
+    odds = _log_odds(net, model, views).reshape(-1, len(x)).mean(0)
+    return torch.sigmoid(model["slope"] * odds + model["offset"])
 
 
 def _view(x: torch.Tensor, part: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -109,9 +113,9 @@ def _view(x: torch.Tensor, part: int) -> tuple[torch.Tensor, torch.Tensor]:
     return middle, middle.flip(3)
 
 
-def _log_odds(net: nn.Module, saved: dict[str, Any], x: torch.Tensor) -> torch.Tensor:
+def _log_odds(net: nn.Module, model: dict[str, Any], x: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
         z = net(x)
     cats = torch.zeros(z.shape[1], dtype=torch.bool)
-    cats[saved["network"]["cats"]] = True
+    cats[model["network"]["cats"]] = True
     return z[:, cats].logsumexp(1) - z[:, ~cats].logsumexp(1)

@@ -1,4 +1,4 @@
-"""What a PyTorch user runs in place of ``catnet predict``: a script, a model file, a photo."""
+"""The counterpart of ``catnet predict`` in PyTorch: a script with a model file and a photo."""
 
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false
 from __future__ import annotations
@@ -13,10 +13,10 @@ from PIL import Image
 
 def main(model: str, photo: str) -> None:
     """Print the answer."""
-    net, saved = torch_photo.restore(model)
+    net, file = torch_photo.restore(model)
     with Image.open(photo) as image:
         small = image.convert("RGB").resize((64, 64), Image.Resampling.BICUBIC)
-    [p] = torch_photo.probabilities(net, saved, torch.from_numpy(np.array(small))[None])
+    [p] = torch_photo.probabilities(net, file, torch.from_numpy(np.array(small))[None])
     print(f"{'cat' if p >= 0.5 else 'non-cat'}  {p:.4f}  {photo}")
 
 
