@@ -1,4 +1,4 @@
-"""What all tests share: strict JAX, float64 or quick compiling on demand, the course's photos."""
+"""For all tests: strict JAX, the list of slow tests, float64, quick compiling, the course."""
 
 from __future__ import annotations
 
@@ -12,7 +12,56 @@ import pytest
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # workers share one GPU
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+# Files and single tests that take long; ``pytest -m "not slow"`` leaves them out.
+SLOW = (
+    "catnet/cli/test_photo.py",
+    "catnet/cli/test_cli.py::test_a_guess_is_printed_as_unsure_unless_the_user_sets_the_threshold",
+    "catnet/cli/test_cli.py::test_a_learning_rate_too_high_keeps_the_last_good_parameters",
+    "catnet/cli/test_cli.py::test_a_platform_that_is_not_there_is_one_line",
+    "catnet/cli/test_cli.py::test_a_run_folder_has_all_it_promises",
+    "catnet/cli/test_cli.py::test_closed_streams_are_like_dev_null",
+    "catnet/cli/test_cli.py::test_every_way_of_training_learns",
+    "catnet/cli/test_cli.py::test_gradcheck_of_a_new_network_and_of_a_trained_one",
+    "catnet/cli/test_cli.py::test_held_out_images_are_those_that_no_photo_training_sees",
+    "catnet/cli/test_cli.py::test_predict_json_has_the_promised_keys",
+    "catnet/cli/test_cli.py::test_predict_reads_stdin_and_has_a_model_of_its_own",
+    "catnet/cli/test_cli.py::test_the_same_seed_gives_the_same_model",
+    "catnet/cli/test_cli.py::test_the_seeds_at_both_ends_are_different_runs",
+    "catnet/cli/test_cli.py::test_the_threshold_decides_from_itself_on",
+    "catnet/course/test_published.py",
+    "catnet/data/test_duplicates_and_split.py::test_exactly_the_near_duplicates_are_found",
+    "catnet/data/test_sample.py::test_the_folder_holds_every_image_that_is_drawn",
+    "catnet/evaluation/test_plots.py",
+    "catnet/evaluation/test_saliency.py",
+    "catnet/images/test_corpus.py",
+    "catnet/models/test_resnet.py",
+    "catnet/test_compile_cache.py",
+    "catnet/training",
+    "catnet_bench",
+    "jaxnn/layers/test_windows.py",
+    "jaxnn/test_every_layer.py::test_backward_of_one_example_and_under_vmap_add_up_to_the_stack",
+    "jaxnn/test_every_layer.py::test_jit_with_all_optimizations_changes_nothing",
+    "jaxnn/test_every_layer.py::test_one_example_a_stack_and_vmap_agree",
+    "jaxnn/test_meshes.py",
+    "jaxnn/test_numbers.py",
+    "jaxnn/test_strict_modes.py",
+    "jaxnn/training/test_devices.py",
+    "jaxnn/training/test_optimizers.py",
+)
+
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of ``SLOW``."""
+    tests = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(tests):
+            file = item.path.relative_to(tests)
+            function = getattr(item, "originalname", item.name)
+            names = {f"{file.as_posix()}::{function}", *(part.as_posix() for part in file.parents)}
+            if not names.union([file.as_posix()]).isdisjoint(SLOW):
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture
