@@ -1,4 +1,4 @@
-"""``catnet data``: list data sets, download one, or look through your own."""
+"""``catnet data``: list data sets, download one, or check your own."""
 
 from __future__ import annotations
 
@@ -10,27 +10,31 @@ from catnet.cli.inputs import load_model
 from catnet.cli.options import DATA_HELP
 from catnet.terminal import bytes_line, log
 
-HELP = "download data sets, and look through your own"
+HELP = "download data sets, and check your own"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("list", help="list the data sets that can be downloaded")
-    get = actions.add_parser("get", help="download one; the same command continues a download")
-    get.add_argument("name", metavar="NAME", help="as catnet data list says")
-    get.add_argument("--out", default="data", metavar="FOLDER", help="default data")
+    get = actions.add_parser("get", help="download a data set; the same command resumes a download")
+    get.add_argument("name", metavar="NAME", help="a name from catnet data list")
+    get.add_argument(
+        "--out", default="data", metavar="FOLDER", help="folder to download to (default data)"
+    )
     check = actions.add_parser(
         "check", help="report unreadable files, duplicates, class balance, sizes, doubtful labels"
     )
     check.add_argument("data", metavar="DATA", help=DATA_HELP)
     check.add_argument(
-        "--model", metavar="MODEL", help="a model file or run folder, asked about the labels"
+        "--model",
+        metavar="MODEL",
+        help="a model file or run folder; its answers show doubtful labels",
     )
-    check.add_argument("--json", action="store_true", help="one object")
+    check.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do what the action says."""
+    """Run the action."""
     return {"list": _list, "get": _get, "check": _check}[options.action](options)
 
 
@@ -42,17 +46,17 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _get(options: argparse.Namespace) -> int:
-    """Download a data set; print where it is."""
+    """Download a data set; print its path."""
     from catnet.data import catalogue
 
-    wanted = catalogue.named(options.name)
-    log(f"{wanted.name}: {wanted.about}\nlicence: {wanted.licence}; {wanted.home}")
+    data_set = catalogue.named(options.name)
+    log(f"{data_set.name}: {data_set.about}\nlicence: {data_set.licence}; {data_set.home}")
     try:
-        where = catalogue.get(wanted, Path(options.out), log, bytes_line)
+        path = catalogue.get(data_set, Path(options.out), log, bytes_line)
     except KeyboardInterrupt:
-        log("\nthe part that has arrived is kept; the same command continues from there")
+        log("\nthe partial download is kept; run the same command again to resume it")
         raise
-    print(where)
+    print(path)
     return 0
 
 

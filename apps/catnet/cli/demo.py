@@ -1,4 +1,4 @@
-"""``catnet demo``: train the lecture's networks on drawn images, evaluate, predict."""
+"""``catnet demo``: train the lecture's networks on drawn images, evaluate and predict."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import argparse
 from catnet.models.registry import DEFAULT_HIDDEN, LEARNING_RATES
 from catnet.terminal import log, progress_line
 
-HELP = "train on drawn images, evaluate, predict: the whole in a minute"
+HELP = "train on drawn images, evaluate and predict, in about a minute"
 
 STEPS = 6000
-# The lecture's 0.0075 oscillates on these images, and rounding decides where it ends.
-FASTEST = 0.003
-SHOWN = 6  # images that are predicted at the end
+# With the lecture's 0.0075 the cost oscillates on these images, and rounding changes the result.
+MAX_LEARNING_RATE = 0.003
+PREDICTIONS = 6  # images to predict at the end
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--out", metavar="RUN", help="the new folder of this run (default runs/demo-N)"
+        "--out", metavar="RUN", help="the folder to create for this run (default runs/demo-N)"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train logistic regression, one hidden layer and L layers; print how good they are."""
+    """Train logistic regression, one hidden layer and L layers; print their accuracies."""
     from PIL import Image
 
     from catnet.data import sample
@@ -30,14 +30,14 @@ def run(options: argparse.Namespace) -> int:
     from catnet.training import run_folder
     from catnet.training.mlp import Config, train_run
 
-    folder = run_folder.vacant(options.out, "demo")
+    folder = run_folder.choose_folder(options.out, "demo")
     train_part, test_part = sample.load()
-    source = "drawn for this purpose, not photographed"
+    source = "drawn by a program, not photographed"
     log(f"{len(train_part.labels)} images to train on, {len(test_part.labels)} to test, {source}")
     results = {}
     for model, hidden in DEFAULT_HIDDEN.items():
         log(f"{model}: hidden layers {' '.join(map(str, hidden)) or 'none'}")
-        config = Config(model, hidden, "relu", min(LEARNING_RATES[model], FASTEST), STEPS)
+        config = Config(model, hidden, "relu", min(LEARNING_RATES[model], MAX_LEARNING_RATE), STEPS)
         results[model] = train_run(
             folder / model, config, train_part, test_part, source, progress_line(STEPS)
         )
@@ -51,17 +51,17 @@ def run(options: argparse.Namespace) -> int:
         print(f"{model:10}  {hidden:10}  {costs[-1]:7.4f}  {accuracy}")
     images = folder / "images"
     images.mkdir()
-    every = len(test_part.names) // SHOWN
+    every = len(test_part.names) // PREDICTIONS
     paths = []
     for name, image in zip(test_part.names[::every], test_part.images[::every], strict=True):
         paths.append(images / name.rsplit("/", 1)[-1])
         Image.fromarray(image).save(paths[-1])
     classifier = Classifier.load(folder / "deep")
-    print(f"\nThe deep network about some of the test images, in {images}:")
+    print(f"\nPredictions of the deep network for some of the test images, in {images}:")
     for answer in classifier.predict(paths):
         print(f"{answer.label:7}  {answer.p_cat:6.1%}  {answer.path}")
     print(
-        f"\nAll is in {folder}: of each network the model, costs, settings and figures.\n"
-        f"Your own photo:  catnet predict photo.jpg"
+        f"\nThe models, costs, settings and plots are in {folder}.\n"
+        f"To classify your own photo:  catnet predict photo.jpg"
     )
     return 0

@@ -1,4 +1,4 @@
-"""``catnet eval``: how good a model is on labelled images."""
+"""``catnet eval``: evaluate a model on labelled images."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from catnet.cli.options import DATA_HELP, MODEL_HELP
 from catnet.errors import UserError
 from catnet.terminal import log
 
-HELP = "measure how good a model is on labelled images"
+HELP = "evaluate a model on labelled images"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("data", nargs="+", metavar="DATA", help=DATA_HELP)
-    parser.add_argument("--json", action="store_true", help="one object")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
         "--held-out",
         action="store_true",
-        help="only the images that train --model photo never learns from; DATA may be several",
+        help="only the test images of train --model photo, on which it never trains; several DATA",
     )
-    parser.add_argument("--cache", metavar="FOLDER", help="where decoded images are kept")
+    parser.add_argument("--cache", metavar="FOLDER", help="folder for decoded images")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Evaluate on the test part of DATA, or on all of it where it has none."""
+    """Evaluate on the test part of DATA; on all images, if it has none."""
     from catnet.data.class_names import match
     from catnet.training.mlp import evaluate_on
 
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run_held_out(options: argparse.Namespace) -> int:
-    """Evaluate on each source, on the images that a training with --model photo never sees."""
+    """Evaluate on each source, on the test images of train --model photo."""
     from catnet.compile_cache import cache_folder
     from catnet.data import cache as caches
     from catnet.training.resnet_run import scores

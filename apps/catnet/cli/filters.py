@@ -1,4 +1,4 @@
-"""``catnet filters``: draw what the first layer of a model responds to."""
+"""``catnet filters``: draw the filters of the first layer of a model."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from catnet.cli.inputs import load_model
 from catnet.cli.options import MODEL_HELP
 from catnet.terminal import log
 
-HELP = "draw what the first layer of a model responds to"
+HELP = "draw the filters of the first layer of a model"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", nargs="?", metavar="MODEL", help=f"{MODEL_HELP} (default shipped)")
     parser.add_argument(
-        "--out", default="filters.png", metavar="FILE", help="a new PNG (default filters.png)"
+        "--out",
+        default="filters.png",
+        metavar="FILE",
+        help="PNG file to create (default filters.png)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the drawing; print its name."""
+    """Write the drawing; print its path."""
     from catnet.evaluation import saliency
 
-    saliency.refuse_out(options.out)  # before a model is loaded in vain
+    saliency.refuse_out(options.out)  # before the model is loaded
     classifier = load_model(options.model)
     weights = saliency.filters(classifier)
     saliency.write_filters(options.out, saliency.draw_filters(weights))

@@ -1,4 +1,4 @@
-"""``catnet gradcheck``: prove the hand-written gradients of a network on real examples."""
+"""``catnet gradcheck``: check the hand-written gradients of a network on images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from catnet.cli.options import DATA_HELP, add_network, count, seed
 from catnet.models.registry import DEFAULT_HIDDEN
 from catnet.terminal import log
 
-HELP = "prove the hand-written gradients of a network"
+HELP = "check the hand-written gradients of a network"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,12 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--examples", type=count, default=8, metavar="N", help="images to check on (default 8)"
     )
     parser.add_argument(
-        "--seed", type=seed, default=1, metavar="N", help="of the weights (default 1)"
+        "--seed", type=seed, default=1, metavar="N", help="seed of the weights (default 1)"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the table of gradients; 1 when a rule is wrong."""
+    """Print the table of gradients; 1 when a backward rule is wrong."""
     import jax
 
     import jaxnn
@@ -33,9 +33,9 @@ def run(options: argparse.Namespace) -> int:
 
     part, _, source = load_parts(options.data)
     step = max(1, len(part.labels) // options.examples)
-    chosen = list(range(0, len(part.labels), step))[: options.examples]
-    x = part.images[chosen] / 255
-    y = part.labels[chosen][:, None].astype(float)
+    indices = list(range(0, len(part.labels), step))[: options.examples]
+    x = part.images[indices] / 255
+    y = part.labels[indices][:, None].astype(float)
     if options.model in DEFAULT_HIDDEN:
         described = registry.architecture(options.model, options.hidden, options.activation)
         net = registry.build(described)
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         classifier = load_model(options.model)
         net, params = registry.build(classifier.architecture), classifier.params
-    log(f"{net} on {len(chosen)} images, {source}")
+    log(f"{net} on {len(indices)} images, {source}")
     check = jaxnn.check_gradients(net, params, x, y, jaxnn.binary_cross_entropy)
     print(check)
     return 0 if check.ok else 1

@@ -1,4 +1,4 @@
-"""The data and the model that a command is asked to use."""
+"""Load the model and the data that are named on the command line."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 
 def load_model(name: str | None) -> Classifier:
-    """The model of a name on the command line: a file, a run folder, or the one shipped."""
+    """Load the model of a name on the command line: a file, a run folder, or the shipped model."""
     from catnet.models.classifier import Classifier
 
     return Classifier.load(name and find_model(name))
 
 
 def find_model(name: str) -> Path:
-    """The file or run folder that a name on the command line means."""
+    """Find the file or run folder of a name on the command line."""
     from catnet.models.classifier import SHIPPED
 
     return SHIPPED if name == "shipped" and not Path(name).exists() else Path(name)
 
 
 def load_data(source: str) -> tuple[Dataset, Dataset | None]:
-    """The training and the test part of DATA; problems and notes go to stderr, a line each."""
+    """Load the training and the test part of DATA; problems and notes go to stderr, one a line."""
     from catnet.data import dataset
 
     def report_problem(line: str) -> None:
@@ -37,13 +37,15 @@ def load_data(source: str) -> tuple[Dataset, Dataset | None]:
 
 
 def load_parts(source: str | None) -> tuple[Dataset, Dataset, str]:
-    """The training part, the test part, and where they are from; None is the drawn sample."""
+    """Load the training part, the test part, and their source in words; None: drawn sample."""
     from catnet.data import dataset, sample
 
     if source is None:
-        return *sample.load(), "drawn for this purpose, not photographed"
+        return *sample.load(), "drawn by a program, not photographed"
     train_part, test_part = load_data(source)
     if test_part is None:
         train_part, test_part = dataset.split(train_part)
-        log(f"{source} has no test part; {len(test_part.labels)} images are set aside as one")
+        log(
+            f"{source} has no test part; {len(test_part.labels)} of its images become the test part"
+        )
     return train_part, test_part, f"from {Path(source).resolve().name}"

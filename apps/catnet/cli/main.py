@@ -1,6 +1,6 @@
-"""The command line: words in, an exit code out.  A command's imports wait until it runs.
+"""The entry point of the command line.  A command imports NumPy, Pillow and JAX when it runs.
 
-Results go to stdout, everything else to stderr.  Exit codes: 0 all is well; 1 some images have no
+Results go to stdout, everything else to stderr.  Exit codes: 0 success; 1 some images have no
 answer, or a check failed; 2 wrong usage, data, model or configuration; 130 stopped by Ctrl-C.
 """
 
@@ -31,23 +31,23 @@ COMMANDS = {
     "demo": demo,
 }
 
-# The commands whose compiled programs are kept for the next time.
-KEEPERS = ("predict", "eval", "filters", "train", "sweep")
+# The commands whose compiled programs are cached.
+CACHING = ("predict", "eval", "filters", "train", "sweep")
 
-# The commands that make a folder: before, they make sure that JAX can start.
-MAKERS = ("train", "sweep", "demo")
+# The commands that create a run folder: before that, they check that JAX can start.
+CREATING = ("train", "sweep", "demo")
 
 EPILOG = """\
-catnet COMMAND --help says more.  Compiled programs, and the decoded images of
-eval --held-out and train --model photo, are kept in ~/.cache/catnet, or in
-$XDG_CACHE_HOME/catnet; that folder may be deleted at any time.  With
-JAX_ENABLE_COMPILATION_CACHE=false no compiled programs are kept."""
+catnet COMMAND --help shows the options of a command.  Compiled programs, and the
+decoded images of eval --held-out and train --model photo, are cached in
+~/.cache/catnet, or in $XDG_CACHE_HOME/catnet.  You may delete this folder at any
+time.  JAX_ENABLE_COMPILATION_CACHE=false turns off the cache of programs."""
 
 
 def console() -> None:
-    """``catnet`` as a process: like ``main``, without the wait for Python to take itself apart."""
-    gc.set_threshold(100_000)  # JAX makes many objects that stay: searching them takes 0.1 s
-    if sys.argv[1:2] in ([name] for name in KEEPERS):
+    """Run ``main`` as the process ``catnet``, and exit without Python's slow shutdown."""
+    gc.set_threshold(100_000)  # collecting JAX's many objects takes 0.1 s
+    if sys.argv[1:2] in ([name] for name in CACHING):
         keep_compiled()
     code = main()
     sys.stderr.flush()
@@ -55,10 +55,10 @@ def console() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code."""
+    """Run one command; return the exit code."""
     _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # names of files may hold what no encoding has
+        if isinstance(stream, io.TextIOWrapper):  # paths may have undecodable bytes
             stream.reconfigure(errors="backslashreplace")
     options = parser().parse_args(arguments)
     try:
@@ -66,29 +66,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except UserError as error:
-        _complain(str(error))
+        _print_error(str(error))
         return 2
     except BrokenPipeError:
-        _forget_stdout()  # its reader has gone
+        _discard_stdout()  # the reader of the pipe has exited
         return 1
     except OSError as error:
         if error.filename is None:
-            _forget_stdout()
-        _complain(f"{error.filename or 'the output'}: {error.strerror or error}")
+            _discard_stdout()
+        _print_error(f"{error.filename or 'the output'}: {error.strerror or error}")
         return 2
     except KeyboardInterrupt as stop:
-        _complain(str(stop) or "stopped")
+        _print_error(str(stop) or "stopped")
         return 130
     except Exception as error:
-        if _jax_starts(error):
+        if _jax_can_start(error):
             raise
-        _complain(_why_jax_does_not_start(error))
+        _print_error(_explain_jax_failure(error))
         return 2
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command that was asked for."""
-    if options.command in MAKERS:
+    """Run the command of the options."""
+    if options.command in CREATING:
         import jax
 
         jax.devices()
@@ -96,10 +96,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """The parser of all commands."""
     top = argparse.ArgumentParser(
         prog="catnet",
-        description="Says whether an image shows a cat; trains the networks that do.",
+        description="Classify images as cat or non-cat, and train networks for it.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -114,7 +114,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 class _Version(argparse.Action):
-    """Like argparse's own, but the version is looked up only when it is asked for."""
+    """Like argparse's version action, but it reads the version only when it is used."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib import metadata
@@ -122,29 +122,29 @@ class _Version(argparse.Action):
         try:
             print(f"catnet {metadata.version('jaxnn')}")
         except metadata.PackageNotFoundError:
-            print("catnet, of a jaxnn that is not installed")
+            print("catnet of unknown version: jaxnn is not installed")
         parser.exit()
 
 
-# ---- what goes wrong
+# ---- errors
 
 
 def _replace_closed_streams() -> None:
-    """A stream that was closed at the start, as by ``>&-``, is as if it were /dev/null.
+    """Open /dev/null in place of a stream that is closed, as by ``>&-``.
 
-    Otherwise the next file to be opened would take its number, and get what C libraries print.
+    Otherwise the next file to be opened gets its descriptor, and the output of C libraries.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115
 
 
-def _jax_starts(error: Exception) -> bool:
-    """Whether an error is not because JAX finds no device, or is not installed right."""
+def _jax_can_start(error: Exception) -> bool:
+    """Whether JAX can start: then an error has another cause than its devices or installation."""
     if str(error).startswith("Unable to initialize backend"):
         return False
     if "jaxlib" not in sys.modules and not isinstance(error, ImportError):
-        return True  # not used so far
+        return True  # JAX is not in use
     try:
         import jax
 
@@ -154,7 +154,7 @@ def _jax_starts(error: Exception) -> bool:
     return True
 
 
-def _why_jax_does_not_start(error: Exception) -> str:
+def _explain_jax_failure(error: Exception) -> str:
     reason = re.sub(r" \([^()]*JAX_PLATFORMS[^()]*\)$", "", " ".join(str(error).split()))
     reason = reason[:300].rstrip(".") or "no such device"
     if platforms := os.environ.get("JAX_PLATFORMS"):
@@ -164,12 +164,12 @@ def _why_jax_does_not_start(error: Exception) -> str:
     return f"JAX cannot start: {reason}"
 
 
-def _forget_stdout() -> None:
-    """What is still buffered has nowhere to go."""
+def _discard_stdout() -> None:
+    """Send the buffered output to /dev/null."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _complain(text: str) -> None:
-    """One line; at a terminal in the place of a line of progress that is still there."""
+def _print_error(text: str) -> None:
+    """Print one line; at a terminal it replaces the line of progress."""
     clear = "\r\x1b[K" if sys.stderr.isatty() else ""
     print(f"{clear}catnet: {one_line(text)}", file=sys.stderr, flush=True)

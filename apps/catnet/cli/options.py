@@ -1,4 +1,4 @@
-"""What the options of several commands share: their help, their types, and network options."""
+"""Options that several commands share: help texts, types, and the options of a network."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from catnet.models.registry import ACTIVATIONS
 
 DATA_HELP = (
-    "an image folder (cat/ and non-cat/, or train/ and test/ with those inside), a zip of one, "
-    "an .h5 file of the course or the folder with its two"
+    "an image folder (cat/ and non-cat/, or train/ and test/ with these inside), a zip of one, "
+    "an .h5 file of the course, or the folder of its two .h5 files"
 )
 MODEL_HELP = "a model file, a run folder, or the word shipped"
 
@@ -26,8 +26,8 @@ def add_network(command: argparse.ArgumentParser, kinds: Sequence[str]) -> None:
         "--model",
         choices=kinds if "FILE" not in kinds else None,
         metavar="|".join(kinds),
-        help="no, one or several hidden layers (default deep)"
-        + ("; photo: convolutions, for photographs" if "photo" in kinds else "")
+        help="the network: no, one or several hidden layers (default deep)"
+        + ("; photo: a convolutional network for photos" if "photo" in kinds else "")
         + ("; or a model file or run folder" if "FILE" in kinds else ""),
     )
     command.add_argument(
@@ -45,21 +45,21 @@ def add_network(command: argparse.ArgumentParser, kinds: Sequence[str]) -> None:
     )
 
 
-# What ``type=`` of argparse calls: an ArgumentTypeError is shown behind the option's name.
+# Functions for ``type=`` of argparse, which prints an ArgumentTypeError with the option's name.
 
 
 def count(text: str) -> int:
-    """A whole number of at least 1."""
+    """Parse a whole number of at least 1."""
     return _whole(text, 1, 2**31 - 1)
 
 
 def seed(text: str) -> int:
-    """A seed.  Of larger ones JAX takes the last 32 bits only: two seeds would be the same run."""
+    """Parse a seed below 2³².  JAX uses 32 bits only: larger seeds would repeat smaller ones."""
     return _whole(text, 0, 2**32 - 1)
 
 
 def positive(text: str) -> float:
-    """A finite number above 0."""
+    """Parse a finite number above 0."""
     with contextlib.suppress(ValueError):
         if 0 < (number := float(text)) < float("inf"):
             return number
@@ -67,7 +67,7 @@ def positive(text: str) -> float:
 
 
 def share(text: str) -> float:
-    """A number from 0 to 1."""
+    """Parse a number from 0 to 1."""
     with contextlib.suppress(ValueError):
         if 0 <= (number := float(text)) <= 1:
             return number
@@ -75,7 +75,7 @@ def share(text: str) -> float:
 
 
 def named_share(text: str) -> tuple[str, float]:
-    """``NAME=P`` with P from 0 to 1."""
+    """Parse ``NAME=P`` with P from 0 to 1."""
     name, equals, number = text.rpartition("=")
     if not equals:
         raise argparse.ArgumentTypeError(f"{text[:50]!r} is not of the form STRATUM=P")

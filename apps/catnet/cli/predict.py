@@ -1,4 +1,4 @@
-"""``catnet predict``: an answer for every image."""
+"""``catnet predict``: classify images."""
 
 from __future__ import annotations
 
@@ -19,44 +19,44 @@ HELP = "classify images"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "sources", nargs="+", metavar="SOURCE", help="files, folders, patterns; - for stdin"
+        "sources", nargs="+", metavar="SOURCE", help="files, folders or patterns; - for stdin"
     )
     parser.add_argument("--model", metavar="FILE", help=f"{MODEL_HELP} (default shipped)")
     parser.add_argument(
         "--threshold",
         type=share,
         metavar="P",
-        help="answer the second class (cat) from this probability of it on",
+        help="the answer is the second class (cat) from this probability on",
     )
-    parser.add_argument("--json", action="store_true", help="one object a line")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     parser.add_argument(
         "--explain",
         metavar="FOLDER",
-        help="a new folder for images of what the network saw and which pixels mattered",
+        help="a new folder for saliency images: the network's input, and the pixels that count",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Answer for every image; 1 when some have no answer."""
+    """Classify every image; 1 when some have no answer."""
     from catnet.images.kinds import passed_over
     from catnet.images.paths import OtherFile, expand
 
     others: list[OtherFile] = []
-    found = expand(options.sources, on_other=others.append)
+    images = expand(options.sources, on_other=others.append)
     classifier = load_model(options.model)
     if not options.json:
         log(f"model: {classifier.name}, {classifier.about}")
         if classifier.classes[1] != "cat":
-            log(f"the numbers are probabilities of {one_line(classifier.classes[1])}")
+            log(f"the numbers are the probabilities of {one_line(classifier.classes[1])}")
     explanations = _Explanations(classifier, options.explain) if options.explain else None
     failed = 0
-    for answer, image in classifier.seen(found, options.threshold):
+    for answer, image in classifier.stream_with_images(images, options.threshold):
         failed += answer.error is not None
-        written = {}
+        explanation = {}
         if explanations and image is not None:
-            written["explanation"] = explanations.write(answer.path, image)
+            explanation["explanation"] = explanations.write(answer.path, image)
         if options.json:
-            print(json.dumps({**answer._asdict(), **written}))
+            print(json.dumps({**answer._asdict(), **explanation}))
         elif answer.error is None:
             width = max(map(len, (*map(one_line, classifier.classes), "unsure")))
             label = "unsure" if answer.unsure else one_line(answer.label)
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 class _Explanations:
-    """Writes the images of ``--explain``, numbered in the order of the answers."""
+    """Writes the saliency images of ``--explain``, numbered in the order of the answers."""
 
     def __init__(self, classifier: Classifier, folder: str) -> None:
         from catnet.evaluation import saliency

@@ -1,19 +1,19 @@
-"""``catnet published``: the course's published runs beside ours."""
+"""``catnet published``: reproduce the course's published runs."""
 
 from __future__ import annotations
 
 import argparse
 
-HELP = "run the course's published trainings again, and compare every cost"
+HELP = "reproduce the course's published runs, and compare every cost"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", metavar="DATA", help="the folder with the course's two h5 files")
+    parser.add_argument("data", metavar="DATA", help="the folder of the course's two h5 files")
     parser.add_argument(
         "--gradient",
         choices=("hand", "jax"),
         default="hand",
-        help="backpropagation by hand, or jax.grad",
+        help="backpropagation by hand (default), or jax.grad",
     )
 
 

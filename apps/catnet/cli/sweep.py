@@ -7,14 +7,14 @@ from dataclasses import asdict
 
 from catnet.cli.inputs import load_parts
 from catnet.cli.options import DATA_HELP, add_network, count, positive
-from catnet.models.registry import DEFAULT_HIDDEN, STARTS
+from catnet.models.registry import DEFAULT_HIDDEN, INITIALIZATIONS
 from catnet.terminal import log
 
 HELP = "train many networks at once: learning rates × initializations × seeds"
 DESCRIPTION = (
     "Train many networks at once: learning rates × initializations × seeds. Results are written "
     "after every 64 networks. The network of the lowest training cost becomes the model of the run "
-    "folder. It is not chosen on the test part: its test accuracy would then be too high."
+    "folder; a choice on the test part would bias its test accuracy upwards."
 )
 
 
@@ -28,20 +28,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[0.001, 0.003, 0.0075, 0.02],
         metavar="α",
-        help="default 0.001 0.003 0.0075 0.02",
+        help="learning rates (default 0.001 0.003 0.0075 0.02)",
     )
     parser.add_argument(
         "--init",
         nargs="+",
-        choices=STARTS,
+        choices=INITIALIZATIONS,
         default=["lecun"],
         metavar="W",
-        help=f"initialization of the weights, of {', '.join(STARTS)} (default lecun)",
+        help=f"initializations of the weights: {', '.join(INITIALIZATIONS)} (default lecun)",
     )
-    parser.add_argument("--seeds", type=count, default=4, help="of each pair (default 4)")
+    parser.add_argument("--seeds", type=count, default=4, help="seeds of each pair (default 4)")
     parser.add_argument("--steps", type=count, default=2500, help="updates (default 2500)")
     parser.add_argument(
-        "--out", metavar="RUN", help="the new folder of this sweep (default runs/sweep-N)"
+        "--out", metavar="RUN", help="the folder to create for this sweep (default runs/sweep-N)"
     )
 
 
@@ -60,20 +60,20 @@ def run(options: argparse.Namespace) -> int:
         options.seeds,
         options.steps,
     )
-    folder = run_folder.vacant(options.out, "sweep")
+    folder = run_folder.choose_folder(options.out, "sweep")
     train_part, test_part, source = load_parts(options.data)
-    run_folder.begin(folder, {"model": "sweep", **asdict(grid), "data": source})
+    run_folder.create(folder, {"model": "sweep", **asdict(grid), "data": source})
     total = len(grid.cells) * grid.seeds
     log(f"training {total} networks on {len(train_part.labels)} images, {source}")
     results, names, stopped = None, [], False
-    with run_folder.filling(folder, "begin a new sweep"):
+    with run_folder.report_failures(folder, "start a new sweep"):
         try:
             for results in train(grid, train_part, test_part):
                 names = write(folder, grid, results, train_part, source)
                 log(f"{results.done} of {total}")
         except KeyboardInterrupt:
             stopped = True
-            if results:  # the files may be of two groups
+            if results:  # write again, all files of the same group
                 names = write(folder, grid, results, train_part, source)
     if results:
         print(table(results.cells))

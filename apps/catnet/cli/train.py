@@ -23,8 +23,8 @@ PHOTO_SETTINGS = ("shares", "textures", "precision")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    # No option has a default here: what is not given is filled in from the run that is resumed,
-    # or from the kind of model.
+    # No option has a default here: missing values come from the run that is resumed, or depend on
+    # the model.
     parser.add_argument(
         "data", nargs="*", metavar="DATA", help=f"{DATA_HELP}; several for --model photo"
     )
@@ -33,37 +33,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--learning-rate",
         type=positive,
         metavar="α",
-        help="default 0.0075; 0.002 for logistic, 0.001 for adam, adamw, rmsprop; photo 0.003",
+        help="default 0.0075; logistic 0.002; adam, adamw, rmsprop 0.001; photo 0.003",
     )
     parser.add_argument(
         "--steps",
         type=count,
-        help="updates (default 2500; photo: every image 20 times, from 1000 to 12000 steps)",
+        help="number of updates (default 2500; photo: 20 epochs, from 1000 to 12000 steps)",
     )
     parser.add_argument("--optimizer", choices=OPTIMIZERS, help="default gd: gradient descent")
     parser.add_argument(
         "--batch-size",
         type=count,
         metavar="N",
-        help="examples a step (default all; photo 128 at most)",
+        help="examples a step (default all; photo at most 128)",
     )
     parser.add_argument(
-        "--seed", type=seed, metavar="N", help="of weights and order, below 2³² (default 1)"
+        "--seed",
+        type=seed,
+        metavar="N",
+        help="of the weights and the order of examples, below 2³² (default 1)",
     )
     parser.add_argument(
         "--gradient", choices=("hand", "jax"), help="backpropagation by hand (default), or jax.grad"
     )
     parser.add_argument(
-        "--out", metavar="RUN", help="the new folder of this run (default runs/MODEL-N)"
+        "--out", metavar="RUN", help="the folder to create for this run (default runs/MODEL-N)"
     )
     parser.add_argument(
-        "--resume", metavar="RUN", help="continue a run that was stopped; needs nothing else"
+        "--resume", metavar="RUN", help="resume a run that was stopped; no other option is needed"
     )
     parser.add_argument(
         "--save-every",
         type=positive,
         metavar="SECONDS",
-        help="between two saves of the state to resume from (default 5; photo 30)",
+        help="seconds between two checkpoints (default 5; photo 30)",
     )
     parser.add_argument(
         "--from",
@@ -77,17 +80,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--freeze", action="store_true", help="with --from: train the new last layer only"
     )
     photo = parser.add_argument_group("for --model photo")
-    photo.add_argument("--cache", metavar="FOLDER", help="where decoded images are kept")
+    photo.add_argument("--cache", metavar="FOLDER", help="folder for decoded images")
     photo.add_argument(
         "--precision",
         choices=("float32", "bfloat16"),
-        help="what the network computes in (default float32); its parameters stay float32",
+        help="dtype of the computation (default float32); the parameters stay float32",
     )
     photo.add_argument(
         "--textures",
         type=count,
         metavar="N",
-        help="add drawn images of nothing, such as noise and bricks, to the class non-cat",
+        help="add N drawn textures, such as noise and bricks, to the class non-cat",
     )
     photo.add_argument(
         "--share",
@@ -95,12 +98,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         dest="shares",
         metavar="STRATUM=P",
-        help="sampling weight: the share of every batch from one kind of image of one source",
+        help="sampling weight: the share P of every batch that comes from a stratum of a source",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train, write the run folder, print how good the model is."""
+    """Train, write the run folder, print the evaluation."""
     from catnet.training import run_folder
 
     if options.from_model and options.model != "photo":
@@ -113,27 +116,33 @@ def run(options: argparse.Namespace) -> int:
     settings = {"model": model, **_settings(options, model)}
     if resumed:
         _refuse_contradictions(resumed, config, settings, options.out)
-        if run_folder.saved(resumed)["finished"]:
-            log(f"{resumed} is finished; nothing is changed")
+        if run_folder.read_progress(resumed)["finished"]:
+            log(f"{resumed} is finished already; nothing was changed")
             return 0
-    folder = resumed or run_folder.vacant(options.out, model)
+    folder = resumed or run_folder.choose_folder(options.out, model)
     train = _train_photo if model == "photo" else _train_lecture
     return train(options, folder, config, settings)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
-    """The config of a run that is to be resumed."""
+    """Read the config of a run to resume."""
     from catnet.training import run_folder
 
-    config = run_folder.config_of(folder)
-    for model, what in (("transfer", "a fine-tuning is short"), ("sweep", "a sweep has no state")):
+    config = run_folder.read_config(folder)
+    for model, what in (("fine-tuning", "a fine-tuning"), ("sweep", "a sweep")):
         if config.get("model") == model:
-            raise UserError(f"--resume {folder}: {what} and cannot be resumed; begin a new one")
+            raise UserError(
+                f"--resume {folder}: {what} has no checkpoint to resume; start a new one"
+            )
     return config
 
 
 def _settings(options: argparse.Namespace, model: str) -> dict[str, Any]:
-    """The settings that are given; those that the network has no use for are mistakes."""
+    """The settings among the options.
+
+    Raises:
+        UserError: an option is not for this network.
+    """
     photo = model == "photo"
     for name in LECTURE_SETTINGS if photo else (*PHOTO_SETTINGS, "cache"):
         if getattr(options, name) is not None:
@@ -142,44 +151,44 @@ def _settings(options: argparse.Namespace, model: str) -> dict[str, Any]:
     if not photo and len(options.data) > 1:
         raise UserError("several DATA are for --model photo only")
     names = (*SETTINGS, *(PHOTO_SETTINGS if photo else LECTURE_SETTINGS))
-    settings = _given(options, names)
-    return settings | (_begin_with(options.from_model) if options.from_model else {})
+    settings = _options_set(options, names)
+    return settings | (_from_model(options.from_model) if options.from_model else {})
 
 
-def _given(options: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:
+def _options_set(options: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(options, name)) is not None}
 
 
-def _begin_with(name: str) -> dict[str, Any]:
-    """The settings of a photo training that begins with a model: its layers are the model's."""
+def _from_model(name: str) -> dict[str, Any]:
+    """The settings of a photo training with the weights, and so the layers, of a model."""
     described = load_model(name).architecture
     if described["model"] != "photo":
         raise UserError(
-            f"--from {name}: is a {described['model']} network, not photo; without --model photo "
-            "it gets a new last layer"
+            f"--from {name}: is a {described['model']} network, not photo; leave --model photo out "
+            "to fine-tune it"
         )
     layers = {key: tuple(described[key]) for key in ("widths", "blocks")}
-    return {"begin_with": str(find_model(name).absolute()), **layers}
+    return {"from_model": str(find_model(name).absolute()), **layers}
 
 
 def _refuse_contradictions(
     folder: Path, config: dict[str, Any], settings: dict[str, Any], out: str | None
 ) -> None:
-    """Refuse options that differ from what a resumed run was begun with."""
+    """Refuse options that contradict the config of a resumed run."""
     if out is not None:
-        raise UserError("--out: a resumed run stays in its folder; leave it out")
+        raise UserError("--out: a resumed run stays in its folder; do not give --out")
     for name, value in settings.items():
-        its = config.get(name)
-        if json.loads(json.dumps(value)) != its:
-            how = f"with {its}" if its else "without it"
+        original = config.get(name)
+        if json.loads(json.dumps(value)) != original:
+            how = f"with {original}" if original else "without it"
             raise UserError(
-                f"{_flag(name)}: {folder} was begun {how}; leave it out, or begin a new run"
+                f"{_flag(name)}: {folder} was started {how}; leave it out, or start a new run"
             )
 
 
 def _flag(name: str) -> str:
-    own = {"shares": "--share", "begin_with": "--from"}
-    return own.get(name, f"--{name.replace('_', '-')}")
+    flags = {"shares": "--share", "from_model": "--from"}
+    return flags.get(name, f"--{name.replace('_', '-')}")
 
 
 def _train_lecture(
@@ -191,7 +200,7 @@ def _train_lecture(
     from catnet.training.mlp import Config, train_run
 
     if config:
-        how = run_folder.settings_of(Config, config)
+        how = run_folder.read_settings(Config, config)
     else:
         model, optimizer = settings["model"], settings.get("optimizer", "gd")
         defaults = {
@@ -202,9 +211,9 @@ def _train_lecture(
         }
         settings = {**defaults, **settings}
         how = Config(**{**settings, "hidden": tuple(settings["hidden"])})
-    registry.build(how.architecture)  # what does not fit is said before anything is made
+    registry.build(how.architecture)  # refuse a wrong network before anything is created
     data = options.data[0] if options.data else config.get("data")
-    # A run that is resumed, perhaps from another folder, names its images as before.
+    # Absolute, so that a run can be resumed from another folder, with the same image names.
     data = data and str(Path(data).absolute())
     train_part, test_part, source = load_parts(data)
     source = config.get("source", source)
@@ -215,36 +224,36 @@ def _train_lecture(
         train_part,
         test_part,
         source,
-        progress_line(how.steps, run_folder.saved(folder)["step"] if config else 0),
+        progress_line(how.steps, run_folder.read_progress(folder)["step"] if config else 0),
         data=data,
         resume=bool(config),
         every=options.save_every or run_folder.EVERY,
     )
-    log(f"cost {costs[0]:.4f} before, {costs[-1]:.4f} after {len(costs)} steps; all is in {folder}")
+    log(f"cost {costs[0]:.4f} → {costs[-1]:.4f} in {len(costs)} steps; the run is in {folder}")
     print(result)
     return 0
 
 
 def _default_learning_rate(model: str, optimizer: str) -> float:
-    """What usually works on images divided by 255."""
+    """A learning rate that usually works on images divided by 255."""
     return 0.001 if optimizer in ("adam", "adamw", "rmsprop") else LEARNING_RATES[model]
 
 
 def _train_photo(
     options: argparse.Namespace, folder: Path, config: dict[str, Any], settings: dict[str, Any]
 ) -> int:
-    """Train the convolutional network on any mixture of sources."""
+    """Train the photo network on one or several sources."""
     from catnet.training import run_folder
     from catnet.training.resnet import PhotoConfig
     from catnet.training.resnet_run import EVERY, run
 
-    own = {name: value for name, value in settings.items() if name != "model"}
-    own["shares"] = tuple(own.get("shares", ()))
+    photo = {name: value for name, value in settings.items() if name != "model"}
+    photo["shares"] = tuple(photo.get("shares", ()))
 
     def configure(images: int) -> PhotoConfig:
         if config:
-            return run_folder.settings_of(PhotoConfig, config)
-        return PhotoConfig.suited(images + own.get("textures", 0), **own)
+            return run_folder.read_settings(PhotoConfig, config)
+        return PhotoConfig.for_images(images + photo.get("textures", 0), **photo)
 
     results = run(
         options.data or config.get("data", []),
@@ -261,28 +270,28 @@ def _train_photo(
 
 
 def _fine_tune(options: argparse.Namespace) -> int:
-    """Give a trained model a new last layer for the user's own classes."""
+    """Fine-tune a trained model: a new last layer for the classes of DATA."""
     from catnet.training import finetune, run_folder
 
     for name in ("model", *LECTURE_SETTINGS, *PHOTO_SETTINGS, "cache", "resume", "save_every"):
         if getattr(options, name) is not None:
             raise UserError(f"{_flag(name)} is not for --from")
     if len(options.data) != 1:
-        raise UserError("--from MODEL needs one DATA: a folder with two classes, say")
+        raise UserError("--from MODEL needs one DATA, such as a folder with two classes")
     model = load_model(options.from_model)
-    settings = _given(options, ("learning_rate", "steps", "batch_size", "seed"))
-    config = finetune.Transfer(freeze=options.freeze, **settings)
-    folder = run_folder.vacant(options.out, "transfer")
+    settings = _options_set(options, ("learning_rate", "steps", "batch_size", "seed"))
+    config = finetune.FineTuning(freeze=options.freeze, **settings)
+    folder = run_folder.choose_folder(options.out, "fine-tuning")
     train_part, test_part, source = load_parts(options.data[0])
     images = len(train_part.labels)
     log(f"from {model.name}, training on {images} images, {source}")
     if (options.batch_size or 0) > images:
         raise UserError(f"--batch-size {config.batch_size}: there are {images} images only")
 
-    def phase(what: str) -> Callable[[int, float], None]:
-        return progress_line(config.steps, title=f"{what}  ")
+    def phase(title: str) -> Callable[[int, float], None]:
+        return progress_line(config.steps, title=f"{title}  ")
 
     result = finetune.run(folder, config, model, train_part, test_part, source, phase)
-    log(f"all is in {folder}")
+    log(f"the run is in {folder}")
     print(result)
     return 0

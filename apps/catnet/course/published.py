@@ -1,4 +1,4 @@
-"""The runs that the course's notebook published, and the same runs made here, in float64."""
+"""Reproduce the training runs that the course's notebook published, in float64."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from jaxnn import Layer
 
 LEARNING_RATE = 0.0075
 EVERY = 100  # steps from one published cost to the next
-EXAMPLES = (209, 50)  # photographs in the course's training and test part
+EXAMPLES = (209, 50)  # photos in the course's training and test part
 
 
 class Run(NamedTuple):
-    """One published training: full-batch gradient descent from a known start.
+    """One published run: full-batch gradient descent from a known initialization.
 
     Attributes:
-        name: what the table calls it.
+        name: its name in the table.
         sizes: inputs, units of every hidden layer, one output.
-        scale: of the first weights, see ``initialise``.
+        scale: of the initialization, see ``initialize``.
         costs: at steps 0, 100, 200, …, as published.
-        digits: decimals that were published, at most.
-        tolerance: difference from the published costs that rounding explains.
+        digits: the largest number of decimals that were published.
+        tolerance: the largest difference from the published costs that rounding explains.
         train: published accuracy on the training part.
         test: published accuracy on the test part.
     """
@@ -48,7 +48,7 @@ class Run(NamedTuple):
 
     @property
     def steps(self) -> int:
-        """How many updates the run makes."""
+        """The number of updates of the run."""
         return EVERY * len(self.costs)
 
 
@@ -67,7 +67,7 @@ RUNS = (
             0.04855478562877018,
         ),
         digits=17,
-        tolerance=1e-9,  # what 2500 steps in another order of summation may keep of them
+        tolerance=1e-9,  # rounding in 2500 steps with another order of summation
         train=1.0,
         test=0.72,
     ),
@@ -90,16 +90,16 @@ RUNS = (
 
 
 class Result(NamedTuple):
-    """A published run made again.
+    """The reproduction of a published run.
 
     Attributes:
-        run: which.
+        run: the published run.
         gradient: "hand" or "jax".
         costs: (steps,) before every update.
-        train_right: (n,) which answers on the training part are right.
-        test_right: (n,) which on the test part.
-        duplicates: test images that are training images too, pixel by pixel: index in the
-            test part to index in the training part.
+        train_right: (n,) whether each answer on the training part is right.
+        test_right: (n,) the same on the test part.
+        duplicates: test images that are identical to a training image: index in the test part
+            → index in the training part.
     """
 
     run: Run
@@ -116,7 +116,7 @@ class Result(NamedTuple):
 
     @property
     def agrees(self) -> bool:
-        """Whether every published number came out, within the run's tolerance."""
+        """Whether every published number is reproduced, within the run's tolerance."""
         return bool(
             np.all(np.abs(self.differences) <= self.run.tolerance)
             and abs(np.mean(self.train_right) - self.run.train) < 1e-11
@@ -124,27 +124,27 @@ class Result(NamedTuple):
         )
 
 
-def initialise(
+def initialize(
     sizes: Sequence[int], scale: Literal["0.01", "sqrt"], seed: int = 1
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The first parameters, drawn as the course draws them: (W, b) of every layer.
+    """Initialize the parameters as the course does: (W, b) of every layer.
 
     Args:
         sizes: inputs, and units of every layer.
-        scale: "0.01" multiplies W by 0.01, "sqrt" divides it by the root of its inputs.
-        seed: of NumPy's old global generator; W of the first layer is drawn first; b is 0.
+        scale: "0.01" multiplies W by 0.01, "sqrt" divides it by √(number of inputs).
+        seed: of NumPy's legacy generator; W of the first layer comes first; b is 0.
 
     Example:
-        >>> [(W, b)] = initialise([2, 1], "0.01")
+        >>> [(W, b)] = initialize([2, 1], "0.01")
         >>> W.round(4).tolist(), b.tolist()
         ([[0.0162, -0.0061]], [0.0])
     """
     if scale not in ("0.01", "sqrt"):
         raise ValueError(f"expected scale to be '0.01' or 'sqrt', got {scale!r}")
-    draw = np.random.RandomState(seed)
+    rng = np.random.RandomState(seed)
     layers = []
     for n_in, n_out in itertools.pairwise(sizes):
-        W = draw.randn(n_out, n_in)
+        W = rng.randn(n_out, n_in)
         layers.append((W * 0.01 if scale == "0.01" else W / np.sqrt(n_in), np.zeros(n_out)))
     return layers
 
@@ -161,7 +161,7 @@ def network(sizes: Sequence[int], activation: Layer = jaxnn.relu) -> Layer:
 
 
 def as_params(layers: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[Any, ...]:
-    """What ``initialise`` draws, as parameters of ``network``."""
+    """The result of ``initialize`` as params of ``network``."""
     params = [params for W, b in layers for params in ({"W": W, "b": b}, ())]
     return tuple(params[:-1])
 
@@ -173,21 +173,24 @@ def reproduce(
     gradient: Literal["hand", "jax"] = "hand",
     report: Callable[[int, float], None] | None = None,
 ) -> Result:
-    """Make a published run again, in float64.
+    """Reproduce a published run, in float64.
 
     Args:
         run: one of ``RUNS``.
         train: the course's training part.
         test: its test part.
         gradient: by hand, or by ``jax.grad``.
-        report: called now and then with the steps done and the last cost.
+        report: called after every chunk with the steps done and the last cost.
     """
     net = network(run.sizes)
     with jax.enable_x64(True):
         (x, y), (x_test, _) = _rows(train), _rows(test)
         params, costs = jaxnn.gradient_descent(
-            *(net, jaxnn.binary_cross_entropy),
-            *(as_params(initialise(run.sizes, run.scale)), x, y),
+            net,
+            jaxnn.binary_cross_entropy,
+            as_params(initialize(run.sizes, run.scale)),
+            x,
+            y,
             learning_rate=LEARNING_RATE,
             steps=run.steps,
             gradient=gradient,
@@ -206,20 +209,20 @@ def reproduce(
 
 
 def duplicates(train: np.ndarray, test: np.ndarray) -> dict[int, int]:
-    """Test images that are training images too: index in test to (first) index in train.
+    """Test images that are identical to a training image: index in test → first index in train.
 
     Example:
         >>> images = np.arange(4)[:, None]
         >>> duplicates(images, images[2:3])
         {0: 2}
     """
-    place = {image.tobytes(): i for i, image in reversed(list(enumerate(train)))}
-    found = ((i, place.get(image.tobytes())) for i, image in enumerate(test))
-    return {i: j for i, j in found if j is not None}
+    places = {image.tobytes(): i for i, image in reversed(list(enumerate(train)))}
+    pairs = ((i, places.get(image.tobytes())) for i, image in enumerate(test))
+    return {i: j for i, j in pairs if j is not None}
 
 
 def table(result: Result) -> str:
-    """Published numbers, ours, and the difference, as text."""
+    """Format the published numbers, ours, and their differences."""
     run, digits = result.run, result.run.digits
     means = {"hand": "backpropagation by hand", "jax": "jax.grad"}[result.gradient]
     column = max(digits + 2, 14)  # as wide as the costs, and as the accuracies
@@ -241,7 +244,7 @@ def table(result: Result) -> str:
         texts = f"{published:<{column}.12g}  {np.mean(right):<{column}.12g}"
         lines.append(f"{part:>8}  {texts}  accuracy, {right.sum()} of {len(right)}")
     for i, j in result.duplicates.items():
-        lines.append(f"Test photograph {i} is training photograph {j}, pixel by pixel.")
+        lines.append(f"Test photo {i} is identical to training photo {j}.")
     if result.duplicates:
         right = np.delete(result.test_right, list(result.duplicates))
         what = f"test, without {'it' if len(result.duplicates) == 1 else 'these'}"
@@ -254,17 +257,17 @@ def table(result: Result) -> str:
 
 
 def main(data: str, gradient: Literal["hand", "jax"] = "hand") -> bool:
-    """Make all published runs; the tables go to stdout, progress to stderr.
+    """Reproduce all published runs; tables go to stdout, progress to stderr.
 
     Args:
         data: the folder with the course's two h5 files.
         gradient: by hand, or by ``jax.grad``.
 
     Returns:
-        Whether everything came out as published.
+        Whether every number is reproduced.
 
     Raises:
-        UserError: the data is not the course's.
+        UserError: the data are not the course's.
     """
     train, test = dataset.load(data)
     counts = (len(train.labels), 0 if test is None else len(test.labels))
@@ -282,7 +285,7 @@ def main(data: str, gradient: Literal["hand", "jax"] = "hand") -> bool:
 
 
 def _decimals(number: float, digits: int) -> str:
-    """A number as it is published: the shortest that is the same float, or 6 decimals."""
+    """A number in the published format: the shortest decimals of the float, at least 6."""
     return np.format_float_positional(number, precision=digits, min_digits=6)
 
 

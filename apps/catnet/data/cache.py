@@ -28,7 +28,7 @@ from catnet.data.entries import opened
 from catnet.data.reading import Row, reading
 from catnet.errors import UserError
 from catnet.images.decode import decode
-from catnet.models.registry import SIZE
+from catnet.images.size import SIZE
 
 Progress: TypeAlias = Callable[[str, int, int], None]  # source, images done, images in all
 

@@ -16,6 +16,7 @@ from catnet.data.duplicates import Fingerprints, fingerprints, pairs
 from catnet.data.entries import Listing, opened
 from catnet.errors import UserError
 from catnet.images.decode import ImageError, dimensions
+from catnet.images.size import SIZE
 from catnet.terminal import log, one_line
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Check:
         width = f"{narrowest}" if narrowest == widest else f"{narrowest}–{widest}"
         height = f"{lowest}" if lowest == highest else f"{lowest}–{highest}"
         lines = [*self._counts(), "", f"sizes: {width} × {height} pixels"]
-        lines += _table(f"smaller than {dataset.SIZE} pixels", map(one_line, self.small))
+        lines += _table(f"smaller than {SIZE} pixels", map(one_line, self.small))
         lines += _table("cannot be used", map(one_line, self.left_out))
         lines += _table("not images", map(one_line, self.others))
         lines += map(one_line, self.notes)
@@ -200,13 +201,13 @@ def _dimensions(
     for name in (name for part in parts for name in part.names):
         try:  # an image in an h5 file has no other size
             source = sources.get(name)
-            sizes[name] = (dataset.SIZE, dataset.SIZE) if source is None else dimensions(source)
+            sizes[name] = (SIZE, SIZE) if source is None else dimensions(source)
         except ImageError as error:  # it has changed since it was decoded
             left_out.append(f"{name}: {error}")
     if not sizes:
         raise UserError(f"{listing.path}: its images have gone meanwhile")
     widths, heights = (list(side) for side in zip(*sizes.values(), strict=True))
-    return widths, heights, [name for name, size in sizes.items() if min(size) < dataset.SIZE]
+    return widths, heights, [name for name, size in sizes.items() if min(size) < SIZE]
 
 
 # ---- what a model thinks of the labels

@@ -20,7 +20,7 @@ from catnet.errors import UserError
 from catnet.images.decode import decode_many
 from catnet.images.kinds import passed_over
 from catnet.images.paths import ImageError
-from catnet.models.registry import SIZE
+from catnet.images.size import SIZE
 
 if TYPE_CHECKING:
     import h5py

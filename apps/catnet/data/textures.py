@@ -16,7 +16,7 @@ from catnet.data.class_names import is_anything_else
 from catnet.data.duplicates import fingerprints
 from catnet.data.split import TRAIN, split
 from catnet.errors import UserError
-from catnet.models.registry import SIZE
+from catnet.images.size import SIZE
 
 NAME = "textures"
 LARGE = 4 * SIZE  # shapes are drawn this large, then made smaller, for smooth edges

@@ -1,1 +1,1 @@
-"""How good a model is, and why it answers what it answers."""
+"""Metrics, calibration, plots, and saliency images."""

@@ -1,4 +1,4 @@
-"""From a log-odds to a probability, and when an answer is little better than a guess."""
+"""Calibration: from a logit to a probability, and the confidence band of unsure answers."""
 
 from __future__ import annotations
 
@@ -8,49 +8,48 @@ import numpy as np
 
 from catnet.errors import UserError
 
-LEAST = 1e-3  # the slope is at least so much, for log-odds scaled to a standard deviation of 1
-RIGHT = 0.95  # share of the answers that are not called unsure which should be right
+LEAST = 1e-3  # lower bound of the slope, for logits scaled to a standard deviation of 1
+RIGHT = 0.95  # wanted share of right answers among those that are not unsure
 
 
 class Calibration(NamedTuple):
-    """What validation data say about log-odds z: P(cat) = σ(slope · z + offset).
+    """A calibration of logits z, fitted on validation data: P(cat) = σ(slope · z + offset).
 
     Attributes:
-        slope: below 1 where the network is too sure of itself.
-        offset: where it says cat too often or too seldom.
-        guess: between these two probabilities an answer is unsure.
+        slope: below 1 where the network is overconfident.
+        offset: not 0 where the network answers cat too often or too seldom.
+        confidence_band: between these two probabilities an answer is unsure.
     """
 
     slope: float
     offset: float
-    guess: tuple[float, float]
+    confidence_band: tuple[float, float]
 
 
 UNCALIBRATED = Calibration(1.0, 0.0, (0.5, 0.5))
 
 
 def calibrate(z: np.ndarray, labels: np.ndarray, sources: np.ndarray) -> Calibration:
-    """Fit slope and offset by logistic regression (Platt 1999), and find where to be unsure.
+    """Fit slope and offset by logistic regression (Platt 1999), and the confidence band.
 
-    Only sources with both labels count, each by the root of its number of images and its
-    two labels alike: a probability is meant for an image that is as likely a cat as not before
-    one looks.
+    Only sources with both labels count.  The weight of a source is the root of its number of
+    images, half of it for each label: a probability assumes a prior of ½.
 
     With few images the best slope may be infinite.  Platt's targets keep it finite: of n images
     of class 1 the target is (n + 1) / (n + 2) instead of 1, of n of class 0 it is 1 / (n + 2)
     instead of 0.  Where weights differ, n is the effective count (Σw)² / Σw² (Kish 1965).
 
-    The slope is positive: a higher log-odds never means a lower probability.  Where the images
-    say the opposite, log-odds tell nothing: all probabilities are then almost equal to the share
-    of class 1, still in the order of the log-odds, and all answers are unsure.
+    The slope is positive: a higher logit never means a lower probability.  Where the data have
+    the opposite trend, the logits carry no information: all probabilities are then almost equal
+    to the share of class 1, in the order of the logits, and all answers are unsure.
 
     Args:
-        z: (n,) log-odds of the validation images.
+        z: (n,) logits of the validation images.
         labels: (n,) 0 or 1.
-        sources: (n,) which source each is from.
+        sources: (n,) source of each.
 
     Raises:
-        UserError: a log-odds is NaN or infinite.
+        UserError: a logit is NaN or infinite.
 
     Example:
         Six answers, one of them wrong; Platt's targets are 4/5 and 1/5.
@@ -63,27 +62,27 @@ def calibrate(z: np.ndarray, labels: np.ndarray, sources: np.ndarray) -> Calibra
     z = np.asarray(z, float)
     if bad := np.count_nonzero(~np.isfinite(z)):
         raise UserError(
-            f"the network's answers for {bad} of {len(z)} validation images are not finite; "
-            "train it again with a smaller --learning-rate"
+            f"the logits of {bad} of {len(z)} validation images are NaN or infinite; "
+            "train again with a smaller --learning-rate"
         )
     if len(set(labels.tolist())) < 2:
-        return UNCALIBRATED  # nothing can be learnt from one label
+        return UNCALIBRATED  # one label alone says nothing about the logits
     weight = calibration_weights(labels, sources)
     used = weight > 0
     z, y, weight = z[used], labels[used], weight[used]
     target = np.where(y == 1, 1 - _smoothing(weight[y == 1]), _smoothing(weight[y == 0]))
     slope, offset = _logistic_regression(z, target, weight)
-    return Calibration(slope, offset, unsure_between(_sigmoid(slope * z + offset), y, weight))
+    return Calibration(slope, offset, choose_band(_sigmoid(slope * z + offset), y, weight))
 
 
 def calibration_weights(labels: np.ndarray, sources: np.ndarray) -> np.ndarray:
-    """``weights``; where no source has both labels, those of all images as one source."""
+    """``weights``; where no source has both labels, all images count as one source."""
     weight = weights(labels, sources)
     return weight if weight.any() else weights(labels, np.zeros(len(labels)))
 
 
 def weights(labels: np.ndarray, sources: np.ndarray) -> np.ndarray:
-    """How much each image counts, adding up to 1 (or all 0); see ``calibrate``."""
+    """The weight of each image; their sum is 1, or all are 0; see ``calibrate``."""
     weight = np.zeros(len(labels))
     for source in np.unique(sources):
         counts = [np.count_nonzero((sources == source) & (labels == label)) for label in (0, 1)]
@@ -94,20 +93,20 @@ def weights(labels: np.ndarray, sources: np.ndarray) -> np.ndarray:
     return weight / max(weight.sum(), 1e-300)
 
 
-def unsure_between(
+def choose_band(
     p: np.ndarray, labels: np.ndarray, weight: np.ndarray, right: float = RIGHT
 ) -> tuple[float, float]:
-    """The narrowest band around ½ outside of which so many answers are right.
+    """Choose the narrowest band around ½ outside of which enough answers are right.
 
     Args:
         p: (n,) probabilities.
         labels: (n,) 0 or 1.
-        weight: (n,) how much each counts.
-        right: the share wanted.
+        weight: (n,) weight of each.
+        right: the share of right answers wanted, by weight.
 
     Returns:
-        Its ends, ½ ± h; ½ and ½ where all answers together are as good, and at most 0.05 and
-        0.95: who is that sure says so.
+        The ends ½ − h and ½ + h.  h is 0 where all answers together are good enough, and at most
+        0.45: answers of probability 0.95 and above are never unsure.
     """
     wrong = (p >= 0.5) != (labels == 1)
     low = high = 0.5
@@ -130,14 +129,14 @@ def _logistic_regression(
 ) -> tuple[float, float]:
     """Slope and offset of s = slope · z + offset with the lowest Σ w (log(1 + eˢ) − t s).
 
-    The cost is convex, so where its minimum has a slope below the bound, the minimum under the
-    bound lies on it.  z is centred and scaled, so that neither shift nor scale of z matters.
+    The cost is convex: where its minimum has a slope below the bound, the constrained minimum
+    lies on the bound.  z is centred and scaled, so the result does not depend on either.
     """
     size = max(float(np.abs(z).max()), np.finfo(float).tiny)
     scaled = z / size
     middle = float(np.average(scaled, weights=weight))
     spread = float(np.sqrt(np.average((scaled - middle) ** 2, weights=weight)))
-    if spread <= 1e-12 * max(1.0, abs(middle)):  # all log-odds are the same
+    if spread <= 1e-12 * max(1.0, abs(middle)):  # all logits are equal
         spread = 1 / size  # so that the slope is LEAST
     x = np.stack([(scaled - middle) / spread, np.ones_like(z)], axis=1)
     theta = _newton(x, target, weight, np.zeros(len(z)))
@@ -150,10 +149,10 @@ def _logistic_regression(
 def _newton(
     x: np.ndarray, target: np.ndarray, weight: np.ndarray, fixed: np.ndarray, rounds: int = 100
 ) -> np.ndarray:
-    """θ that minimizes the cross-entropy of s = x θ + fixed, by Newton's method with a line search.
+    """Minimize the cross-entropy of s = x θ + fixed over θ, by Newton's method with a line search.
 
-    A full step can lead far away where the cost is flat: it is halved until the cost falls by a
-    share of what its slope promises (Armijo's rule).  So the cost falls at every step.
+    A full step may overshoot where the cost is flat.  It is halved until the cost falls by a
+    fraction of the predicted decrease (Armijo's rule), so the cost falls at every step.
     """
 
     def cost(theta: np.ndarray) -> float:
@@ -167,10 +166,10 @@ def _newton(
         curvature = (x.T * (weight * p * (1 - p))) @ x
         ridge = 1e-12 * np.trace(curvature) + np.finfo(float).tiny
         step = np.linalg.solve(curvature + ridge * np.eye(len(theta)), gradient)
-        promised = float(gradient @ step)  # twice what a quadratic cost would fall by
+        decrease = float(gradient @ step)  # twice the decrease of a quadratic cost
         now, length = cost(theta), 1.0
-        close = promised < 1e-12  # rounding hides that the cost still falls
-        while not close and cost(theta - length * step) > now - 1e-4 * length * promised:
+        close = decrease < 1e-12  # below this, rounding hides a decrease
+        while not close and cost(theta - length * step) > now - 1e-4 * length * decrease:
             length /= 2
         theta = theta - length * step
         if close:

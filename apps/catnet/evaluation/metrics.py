@@ -1,4 +1,4 @@
-"""How good answers are: accuracy with its interval, AUC, calibration, and the worst mistakes.
+"""Metrics: accuracy with its interval, AUC, calibration error, and the worst mistakes.
 
 Labels are 0 or 1; probabilities and scores are those of class 1.
 """
@@ -16,11 +16,11 @@ from numpy.typing import ArrayLike
 from catnet.errors import UserError
 from catnet.terminal import one_line
 
-SHOWN = 10  # mistakes that a printed evaluation names
+LISTED = 10  # mistakes in a printed evaluation
 
 
 def wilson(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """The interval of shares that ``successes`` of ``n`` speak for.
+    """The Wilson confidence interval of a proportion.
 
     With p = successes / n::
 
@@ -29,7 +29,7 @@ def wilson(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
     Args:
         successes: from 0 to ``n``.
         n: at least 1.
-        z: the normal quantile of the confidence; 1.96 for 95%.
+        z: the normal quantile of the confidence level; 1.96 for 95%.
 
     Source:
         E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
@@ -49,7 +49,7 @@ def wilson(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
 
 
 def confusion(labels: ArrayLike, predicted: ArrayLike) -> np.ndarray:
-    """Counts (2, 2): row the truth, column the prediction.
+    """The confusion matrix (2, 2): row the truth, column the prediction.
 
     Example:
         >>> confusion([0, 0, 1, 1, 1], [0, 1, 1, 1, 0]).tolist()
@@ -63,8 +63,8 @@ def confusion(labels: ArrayLike, predicted: ArrayLike) -> np.ndarray:
 def balanced_accuracy(labels: ArrayLike, predicted: ArrayLike) -> float:
     """The mean of both classes' accuracies; NaN when there is only one class.
 
-    ½ (right of class 0 / all of class 0 + right of class 1 / all of class 1): answering always
-    the same gives ½, however unequal the classes.
+    ½ (right of class 0 / all of class 0 + right of class 1 / all of class 1).  A constant answer
+    has ½, whatever the class balance.
 
     Source:
         K. H. Brodersen et al., "The balanced accuracy and its posterior distribution",
@@ -82,9 +82,9 @@ def balanced_accuracy(labels: ArrayLike, predicted: ArrayLike) -> float:
 def auc(labels: ArrayLike, scores: ArrayLike) -> float:
     """The area under the ROC curve; NaN when there is only one class.
 
-    The share of pairs, one example of each class, in which that of class 1 has the higher
-    score, a tie counting ½.  From the sum R of the ranks of the n₁ examples of class 1, ties
-    having the mean of their ranks: (R − n₁(n₁ + 1)/2) / (n₀ n₁).
+    The share of pairs, one example of each class, in which the example of class 1 has the higher
+    score; a tie counts ½.  It is (R − n₁(n₁ + 1)/2) / (n₀ n₁), with R the sum of the ranks of
+    the n₁ examples of class 1; ties have the mean of their ranks.
 
     Source:
         J. A. Hanley, B. J. McNeil, "The meaning and use of the area under a receiver operating
@@ -105,17 +105,17 @@ def auc(labels: ArrayLike, scores: ArrayLike) -> float:
 
 
 def calibration_error(labels: ArrayLike, probabilities: ArrayLike, bins: int = 15) -> float:
-    """The expected calibration error: how far probabilities lie from the shares that came true.
+    """The expected calibration error: the mean distance of probabilities from frequencies.
 
-    Examples are put into ``bins`` equal intervals of their probability; the mean over all
-    examples of \\|share of class 1 − mean probability\\| of the example's bin.
+    Examples are sorted into ``bins`` equal intervals of their probability.  The error is the mean
+    over all examples of \\|share of class 1 − mean probability\\| in the example's bin.
 
     Source:
         M. P. Naeini, G. F. Cooper, M. Hauskrecht, "Obtaining well calibrated probabilities using
         Bayesian binning", AAAI (2015).
 
     Example:
-        Of four answers of 75%, three come true, of two of 10% one does:
+        Of four answers of 75%, three are of class 1; of two answers of 10%, one is:
 
         >>> round(calibration_error([1, 1, 1, 0, 1, 0], [0.75] * 4 + [0.1] * 2), 4)
         0.1333
@@ -133,7 +133,7 @@ class Mistake(NamedTuple):
     Attributes:
         name: of the example.
         truth: the name of its class.
-        p_cat: the probability of class 1 that was answered.
+        p_cat: the probability of class 1 in the answer.
     """
 
     name: str
@@ -143,21 +143,21 @@ class Mistake(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What ``evaluate`` finds; prints as a table.
+    """The result of ``evaluate``; prints as a table.
 
     Attributes:
-        examples: how many there are.
+        examples: their number.
         accuracy: the share of right answers.
         interval: the 95% Wilson interval of the accuracy.
         balanced_accuracy: see the function.
         auc: see the function.
         majority: the more frequent class of these examples, and its share: the accuracy of
-            always saying so.
+            always answering it.
         confusion: (2, 2) counts, row the truth, column the answer.
         calibration_error: see the function.
-        threshold: class 1 is answered from this probability on.
+        threshold: the answer is class 1 from this probability on.
         classes: the names of class 0 and class 1.
-        mistakes: every wrong answer, those surest of the wrong class first.
+        mistakes: every wrong answer, the most confident ones first.
     """
 
     examples: int
@@ -204,15 +204,15 @@ class Evaluation:
         if not self.mistakes:
             return ["no mistakes"]
         count = len(self.mistakes)
-        heading = f"the worst {SHOWN} of {count} mistakes" if count > SHOWN else "the mistakes"
+        heading = f"the worst {LISTED} of {count} mistakes" if count > LISTED else "the mistakes"
         width = max(len(one_line(name)) for name in self.classes)
         return [f"{heading}, with the probability of {one_line(self.classes[1])}:"] + [
             f"{p_cat:6.1%}  is {one_line(truth):{width}}  {one_line(name)}"
-            for name, truth, p_cat in self.mistakes[:SHOWN]
+            for name, truth, p_cat in self.mistakes[:LISTED]
         ]
 
     def as_json(self) -> dict[str, Any]:
-        """The same in types that JSON has; null for what is undefined."""
+        """A dict for JSON, with null for undefined values."""
         return {
             **{key: _or_none(value) for key, value in vars(self).items()},
             "interval": list(self.interval),
@@ -230,18 +230,18 @@ def evaluate(
     classes: tuple[str, str],
     threshold: float = 0.5,
 ) -> Evaluation:
-    """Compare answers with the truth.
+    """Evaluate answers against the truth.
 
     Args:
         labels: (n,) the truth, 0 or 1.
         probabilities: (n,) of class 1, in [0, 1].
-        names: n; what the examples are called in the list of mistakes.
+        names: n names of the examples, for the list of mistakes.
         classes: the names of class 0 and class 1.
-        threshold: class 1 is answered from this probability on.
+        threshold: the answer is class 1 from this probability on.
 
     Raises:
-        UserError: there are no examples, or a probability is not one.
-        ValueError: labels other than 0 and 1, or not as many of each argument.
+        UserError: there are no examples, or a probability is outside of [0, 1] or NaN.
+        ValueError: a label is not 0 or 1, or the arguments differ in length.
 
     Example:
         >>> print(evaluate([0, 0, 1, 1, 1], [0.1, 0.7, 0.8, 0.9, 0.2],

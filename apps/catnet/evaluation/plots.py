@@ -1,4 +1,4 @@
-"""The images of a run, as PNG files: cost curve, confusion matrix, the worst mistakes."""
+"""The plots of a run, as PNG files: cost curve, confusion matrix, the worst mistakes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DOTS_PER_INCH = 120
 SHOWN = 24  # mistakes in one image
 COLUMNS = 6
 CAPTION = 24  # characters of an image's name
-MISSING = "drawing needs matplotlib: pip install 'jaxnn[apps]'"
+MISSING = "plots need matplotlib: pip install 'jaxnn[apps]'"
 
 
 def cost_curve(path: str | os.PathLike[str], costs: ArrayLike, title: str) -> None:
@@ -34,11 +34,11 @@ def cost_curve(path: str | os.PathLike[str], costs: ArrayLike, title: str) -> No
 
     Args:
         path: the PNG file.
-        costs: (steps,), at least one; what is not finite is left out.
+        costs: (steps,), at least one; NaN and infinite costs are left out.
         title: above the curve.
 
     Raises:
-        UserError: matplotlib is not installed.  So do all functions here.
+        UserError: matplotlib is not installed; all functions of this module raise it.
     """
     costs = np.asarray(costs, float)
     finite = costs[np.isfinite(costs)]
@@ -60,7 +60,7 @@ def cost_curve(path: str | os.PathLike[str], costs: ArrayLike, title: str) -> No
 
 
 def sweep_curves(path: str | os.PathLike[str], cells: Sequence[Cell]) -> None:
-    """Draw the costs of a sweep: a panel for each start, a colour for each learning rate.
+    """Draw the costs of a sweep: a panel for each initialization, a colour for each learning rate.
 
     Args:
         path: the PNG file.
@@ -68,25 +68,25 @@ def sweep_curves(path: str | os.PathLike[str], cells: Sequence[Cell]) -> None:
     """
     from matplotlib import colormaps
 
-    starts = list(dict.fromkeys(cell.start for cell in cells))
+    initializations = list(dict.fromkeys(cell.initialization for cell in cells))
     rates = sorted({cell.learning_rate for cell in cells})
-    figure = _figure(4.2 * len(starts) + 1, 4.2)
-    panels = figure.subplots(1, len(starts), sharey=True, squeeze=False)[0]
+    figure = _figure(4.2 * len(initializations) + 1, 4.2)
+    panels = figure.subplots(1, len(initializations), sharey=True, squeeze=False)[0]
     lines = {}  # one for each learning rate
-    for panel, start in zip(panels, starts, strict=True):
+    for panel, initialization in zip(panels, initializations, strict=True):
         for cell in sorted(cells, key=lambda cell: cell.learning_rate):
-            if cell.start != start:
+            if cell.initialization != initialization:
                 continue
             color = colormaps["viridis"](rates.index(cell.learning_rate) / max(1, len(rates) - 1))
             finite = np.where(np.isfinite(cell.costs), cell.costs, np.nan)
             if len(finite) > 1:
                 panel.plot(finite.T, color=color, linewidth=0.5, alpha=0.4)
-            middle = np.median(finite, axis=0)  # NaN from where a seed has no number any more
+            middle = np.median(finite, axis=0)  # NaN from the step at which a seed diverged
             (lines[cell.learning_rate],) = panel.plot(middle, color=color, linewidth=2)
         panel.set_yscale("log")
-        panel.set_ylim(top=2.0)  # what starts or strays far above a coin's cost, log 2, is cut
+        panel.set_ylim(top=2.0)  # a coin's cost is log 2; costs far above it are cut off
         panel.set_xlabel("step")
-        panel.set_title(start, parse_math=False)
+        panel.set_title(initialization, parse_math=False)
         panel.grid(which="both", alpha=0.3)
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("cost")
@@ -135,7 +135,7 @@ def mistakes(
     Args:
         path: the PNG file.
         images: the examples by name, (H, W, 3) uint8.
-        result: what ``catnet.evaluation.metrics.evaluate`` found on them.
+        result: their evaluation, from ``catnet.evaluation.metrics.evaluate``.
     """
     shown = result.mistakes[:SHOWN]
     if not shown:
@@ -159,7 +159,7 @@ def mistakes(
 
 
 def check() -> None:
-    """Whether anything can be drawn, without the time to import what draws.
+    """Check that matplotlib is installed, without the time to import it.
 
     Raises:
         UserError: matplotlib is not installed.
@@ -169,7 +169,7 @@ def check() -> None:
 
 
 def _figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches; of no window system, and of no global state."""
+    """An empty figure, size in inches, without a window system or global state."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -182,13 +182,13 @@ def _write(path: str | os.PathLike[str], figure: Figure) -> None:
 
     file = io.BytesIO()
     with warnings.catch_warnings():
-        # Names of images may be in any script; what the font lacks is drawn as a box.
+        # Names of images may be in any script; glyphs that the font lacks are drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(file, format="png")
     write_atomically(path, file.getvalue())
 
 
 def _short(name: str) -> str:
-    """The last part of a path, on one line, of a length that fits above an image."""
+    """The last part of a path, on one line, short enough for a caption."""
     name = one_line(PurePath(name).name or name)
     return name if len(name) <= CAPTION else f"…{name[1 - CAPTION :]}"

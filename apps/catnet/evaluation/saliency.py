@@ -1,4 +1,4 @@
-"""Seeing why: what the network saw, which pixels moved its answer, and its first filters."""
+"""Saliency images: which pixels an answer depends on; and the filters of the first layer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,60 +15,63 @@ import numpy as np
 from PIL import Image
 
 from catnet.errors import UserError
+from catnet.images.size import SIZE
 from catnet.models import registry
 from catnet.models.classifier import Classifier
 from jaxnn.files import write_atomically
 
-SCALE = 4  # screen pixels for one that the network saw
+SCALE = 4  # pixels of a drawing for one pixel of the network's input
 GAP = 8  # between two images
-STEM = 40  # characters of an image's name in the name of its explanation
+STEM = 40  # characters of an image's name in the name of its saliency image
 
 
 def saliency(classifier: Classifier, images: np.ndarray) -> np.ndarray:
-    """How strongly the answer depends on every pixel.
+    """Compute how strongly the logit depends on every pixel.
 
-    The gradient of the logit s with respect to the image, by the network's own backward
-    rules: ``max over colours |∂s / ∂x|`` (Simonyan et al. 2013, arXiv:1312.6034).
+    The saliency is ``max over colours |∂s / ∂x|``, with s the logit and x the image, by the
+    hand-written backward rules (Simonyan et al. 2013, arXiv:1312.6034).
 
     Args:
-        classifier: whose answers.
+        classifier: the model.
         images: (n, 64, 64, 3) uint8.
 
     Returns:
         (n, 64, 64) float32, not negative.
     """
-    of_one = _of_one(json.dumps(classifier.architecture))
+    compute = _compile_saliency(json.dumps(classifier.architecture))
     x = images.astype(np.float32) / 255
-    return np.stack([np.asarray(of_one(classifier.params, image)) for image in x])
+    return np.stack([np.asarray(compute(classifier.params, image)) for image in x])
 
 
 @functools.cache
-def _of_one(architecture: str) -> Callable[[Any, np.ndarray], Any]:
-    """The compiled saliency of a network: (params, image in [0, 1]) to (64, 64)."""
+def _compile_saliency(architecture: str) -> Callable[[Any, np.ndarray], Any]:
+    """Compile the saliency of a network: (params, image in [0, 1]) → (64, 64)."""
     import jax
     import jax.numpy as jnp
 
     net = registry.build(json.loads(architecture))
 
-    def of_one(params: Any, image: jax.Array) -> jax.Array:
+    def compute(params: Any, image: jax.Array) -> jax.Array:
         logit, cache = net.forward(params, image)
         _, dx = net.backward(params, cache, jnp.ones_like(logit))
         return jnp.max(jnp.abs(dx), axis=-1)
 
-    return jax.jit(of_one)
+    return jax.jit(compute)
 
 
 def draw(image: np.ndarray, strength: np.ndarray) -> Image.Image:
-    """The image that the network saw; beside it, in grey, with what mattered glowing.
+    """Draw the input of the network, and beside it a grey copy with the salient pixels in colour.
 
     Args:
         image: (64, 64, 3) uint8.
-        strength: (64, 64), of ``saliency``.
+        strength: (64, 64), from ``saliency``.
 
     Returns:
-        An RGB image, two squares wide.
+        An RGB image of the two squares.
     """
-    around = np.pad(strength, 1, mode="edge")  # single pixels flicker: smooth over 3×3
+    around = np.pad(
+        strength, 1, mode="edge"
+    )  # the gradient of single pixels is noisy: smooth over 3×3
     n = len(strength)
     smooth = sum(around[i : i + n, j : j + n] for i in range(3) for j in range(3))
     top = np.quantile(smooth, 0.99)
@@ -80,7 +83,7 @@ def draw(image: np.ndarray, strength: np.ndarray) -> Image.Image:
 
 
 def write_explanation(folder: Path, number: int, name: str, image: Image.Image) -> Path:
-    """Write an explanation as ``NUMBER-NAME.png``; the number keeps equal names apart."""
+    """Write a saliency image as ``NUMBER-NAME.png``; equal names differ in the number."""
     stem = "".join(c if c.isalnum() or c in "-_" else "_" for c in Path(name).stem)[:STEM]
     path = folder / f"{number:04}-{stem or 'image'}.png"
     _write(path, image)
@@ -88,12 +91,12 @@ def write_explanation(folder: Path, number: int, name: str, image: Image.Image) 
 
 
 def new_folder(path: str) -> Path:
-    """Make the folder for explanations; it may be there, but not hold anything."""
+    """Make the folder for saliency images; it may exist if it is empty."""
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
-            raise UserError(f"--explain {path}: holds files already; choose a new folder")
+            raise UserError(f"--explain {path}: has files in it already; choose a new folder")
     except FileExistsError:
         raise UserError(f"--explain {path}: is a file; choose a new folder") from None
     except OSError as error:
@@ -102,22 +105,22 @@ def new_folder(path: str) -> Path:
 
 
 def filters(classifier: Classifier) -> np.ndarray:
-    """What each unit or channel of the first layer that looks at pixels looks for.
+    """Return the weights of the first layer, one filter for each of its units or channels.
 
     Returns:
         (count, height, width, 3) float32, weights of red, green and blue.
     """
-    for W in _weights(classifier.params):
-        if W.ndim == 4 and W.shape[2] == 3:  # a convolution: (h, w, 3, count)
-            return W.transpose(3, 0, 1, 2)
-        if W.ndim == 2 and W.shape[1] == registry.SIZE**2 * 3:  # dense: (count, inputs)
-            return W.reshape(-1, registry.SIZE, registry.SIZE, 3)
-        break
-    raise UserError(f"{classifier.name}: its first layer does not look at coloured pixels")
+    params = classifier.params
+    for index in registry.network(classifier.architecture).first:
+        params = params[index]
+    W = np.asarray(params["W"], np.float32)
+    if W.ndim == 4:  # a convolution: (height, width, 3, count)
+        return W.transpose(3, 0, 1, 2)
+    return W.reshape(-1, SIZE, SIZE, 3)  # a dense layer: (count, pixels · 3)
 
 
 def draw_filters(weights: np.ndarray) -> Image.Image:
-    """Filters side by side, each on its own scale: grey is 0, brighter more, darker less."""
+    """Draw filters side by side, each on its own scale; grey is 0, brighter is positive."""
     largest = np.abs(weights).max(axis=(1, 2, 3), keepdims=True)
     scaled = 127.5 * (1 + weights / np.where(largest > 0, largest, 1))
     columns = math.ceil(math.sqrt(len(weights)))
@@ -126,27 +129,21 @@ def draw_filters(weights: np.ndarray) -> Image.Image:
 
 
 def refuse_out(path: str) -> None:
-    """Where ``write_filters`` would not write."""
+    """Refuse a path that ``write_filters`` would not write to.
+
+    Raises:
+        UserError: it exists, or its name does not end in ``.png``.
+    """
     if Path(path).suffix.lower() != ".png":
         raise UserError(f"--out {path}: the drawing is a PNG; choose a name that ends in .png")
     if os.path.lexists(path):
-        raise UserError(f"--out {path}: is there already; choose another name")
+        raise UserError(f"--out {path}: exists already; choose another name")
 
 
 def write_filters(path: str, image: Image.Image) -> None:
-    """Write the drawing of ``draw_filters``; nothing that is there is overwritten."""
+    """Write the drawing of ``draw_filters``; an existing file is not overwritten."""
     refuse_out(path)
     _write(Path(path), image)
-
-
-def _weights(params: Any) -> Iterator[np.ndarray]:
-    """All W of a network, the first layer's first."""
-    if isinstance(params, dict):
-        if "W" in params:
-            yield np.asarray(params["W"], np.float32)
-    else:
-        for child in params:
-            yield from _weights(child)
 
 
 def _in_rows(images: list[np.ndarray], columns: int, scale: int = SCALE) -> Image.Image:

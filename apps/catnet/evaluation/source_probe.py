@@ -1,4 +1,4 @@
-"""Whether the features of a network tell where an image is from: they should not."""
+"""The source probe: can the source of an image be told from its features?  It should not."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from catnet.evaluation.metrics import auc
 
 
 def source_auc(features: np.ndarray, sources: np.ndarray, folds: int = 5) -> float:
-    """How well a linear classifier on features tells two sources apart, held out.
+    """Cross-validated AUC of a linear classifier that separates two sources by their features.
 
-    Ridge regression to ±1 on standardized features, each part predicted by the others.
+    Ridge regression to ±1 on standardized features; each fold is predicted from the others.
 
     Args:
         features: (n, d), of images of one label.
         sources: (n,) two different values.
-        folds: into how many parts the images are divided, in turn.
+        folds: the number of folds.
 
     Returns:
-        The area under the ROC curve: 0.5 where they cannot be told apart.
+        The area under the ROC curve: 0.5 where the sources cannot be separated.
 
     Example:
         >>> import numpy as np
@@ -33,10 +33,10 @@ def source_auc(features: np.ndarray, sources: np.ndarray, folds: int = 5) -> flo
     y = np.where(sources == first, -1.0, 1.0)
     x = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-9)
     x = np.concatenate([x, np.ones((len(x), 1))], axis=1)
-    said = np.zeros(len(x))
-    part = np.arange(len(x)) // 2 % folds  # of images in order or in turns, some of both
+    scores = np.zeros(len(x))
+    folded = np.arange(len(x)) // 2 % folds  # both sources in every fold, sorted or alternating
     for fold in range(folds):
-        seen = part != fold
-        gram = x[seen].T @ x[seen] + len(x) * 1e-2 * np.eye(x.shape[1])
-        said[~seen] = x[~seen] @ np.linalg.solve(gram, x[seen].T @ y[seen])
-    return auc((y > 0).astype(int), said)
+        train = folded != fold
+        gram = x[train].T @ x[train] + len(x) * 1e-2 * np.eye(x.shape[1])
+        scores[~train] = x[~train] @ np.linalg.solve(gram, x[train].T @ y[train])
+    return auc((y > 0).astype(int), scores)

@@ -1,4 +1,4 @@
-"""A trained network with all that an answer needs: classes, calibration, threshold, name."""
+"""The classifier: a trained network with its class names, calibration and threshold."""
 
 from __future__ import annotations
 
@@ -22,26 +22,27 @@ from PIL.Image import Image
 from catnet.errors import UserError
 from catnet.images.decode import ImageError, decode_many, from_array, from_image
 from catnet.images.paths import ImageFile, read
+from catnet.images.size import SIZE
 from catnet.models import registry
 from catnet.terminal import one_line
 
 SHIPPED = Path(__file__).with_name("model.safetensors")
-# Images are always answered this many at a time, the last ones filled up with black: so
-# an answer never depends on its neighbours, and nothing is compiled twice.
+# The network always gets batches of this size; the last one is padded with black images.  So an
+# answer does not depend on the other images, and the network is compiled once.
 BATCH = 16
 
 
 class Prediction(NamedTuple):
-    """One answer.
+    """The answer for one image.
 
     Attributes:
-        path: of the image; None for one that was not given as a path.
-        label: the name of its class, or None when there is no image.
-        p_cat: the probability of class 1 (cat), or None.
-        threshold: class 1 is answered from this probability on.
-        model: the name of the model that answered.
+        path: of the image; None for an image in memory.
+        label: the name of its class; None when the image could not be read.
+        p_cat: the probability of class 1 (cat); None when the image could not be read.
+        threshold: the label is class 1 from this probability on.
+        model: the name of the model.
         error: why there is no answer, or None.
-        unsure: whether the label is little better than a guess.
+        unsure: whether ``p_cat`` lies inside the model's confidence band.
     """
 
     path: str | None
@@ -55,18 +56,18 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Classifier:
-    """A network that answers with one of two class names.
+    """A trained network that classifies images into two classes.
 
     Attributes:
-        architecture: what ``catnet.models.registry.build`` makes the network from.
+        architecture: the description that ``catnet.models.registry.build`` builds the network from.
         params: the network's parameters.
         classes: the names of class 0 and class 1.
-        name: what answers are signed with.
+        name: the name of the model, part of every answer.
         about: one sentence: what it was trained on.
-        threshold: class 1 is answered from this probability on.
+        threshold: the label is class 1 from this probability on.
         slope: probability = σ(slope · logit + offset); fitted on validation data.
         offset: see slope.
-        guess: between these two probabilities an answer counts as unsure; chosen on
+        confidence_band: an answer with a probability between these two is unsure; chosen on
             validation data.
 
     Example:
@@ -85,7 +86,7 @@ class Classifier:
     threshold: float = 0.5
     slope: float = 1.0
     offset: float = 0.0
-    guess: tuple[float, float] = (0.5, 0.5)
+    confidence_band: tuple[float, float] = (0.5, 0.5)
 
     def __repr__(self) -> str:
         import jax
@@ -96,13 +97,13 @@ class Classifier:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None) -> Classifier:
-        """Read a model file, or a run folder that has one.
+        """Read a model file, or the model file of a run folder.
 
         Args:
-            path: the file or folder; the model shipped with the package unless given.
+            path: the file or folder; the default is the model shipped with the package.
 
         Raises:
-            UserError: no such file, damaged, or made for something else.
+            UserError: the file does not exist, is damaged, or is not a catnet model.
         """
         import jax
 
@@ -112,11 +113,11 @@ class Classifier:
         if file.is_dir():
             file = file / "model.safetensors"
         try:
-            fields = _checked(jaxnn.load_metadata(file))
-            # Its shapes are what counts: random weights would take longer to trace, and for as
-            # many images as will be answered at a time JAX remembers what it traced.
-            net = registry.build(fields["architecture"], start="zeros")
-            images = jax.ShapeDtypeStruct((BATCH, registry.SIZE, registry.SIZE, 3), "float32")
+            fields = _read_fields(jaxnn.load_metadata(file))
+            # Only the shapes matter: zeros are faster to trace than random weights, and JAX
+            # reuses the trace for the first batch of this size.
+            net = registry.build(fields["architecture"], initialization="zeros")
+            images = jax.ShapeDtypeStruct((BATCH, SIZE, SIZE, 3), "float32")
             like = jax.eval_shape(lambda: net.init(jax.random.key(0), images))
             params, _ = jaxnn.load(file, like)
         except OSError as error:
@@ -125,17 +126,17 @@ class Classifier:
             raise UserError(f"model {error}") from None
         except UserError as error:
             raise UserError(f"model {file}: {error}") from None
-        # A file may hold half precision, to be small; answers are computed in float32.  In NumPy:
-        # for JAX to do it, it would compile a program for each shape.
+        # A small file holds float16; the network computes in float32.  NumPy converts, since JAX
+        # (0.10.2) would compile a program for each shape.
         with np.errstate(over="ignore"):
             params = jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float32), params)
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
-            raise UserError(f"model {file}: has weights that are not finite; train it again")
+            raise UserError(f"model {file}: has weights that are NaN or infinite; train it again")
         params = jax.device_put(params)
         return cls(params=params, **fields)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model file that ``load`` reads: whole, or not at all."""
+        """Write a model file for ``load``; the write is atomic."""
         import jaxnn
 
         described = {
@@ -146,9 +147,9 @@ class Classifier:
         jaxnn.save(path, self.params, {**described, **_PREPROCESSING})
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """The probability of class 1 for images (n, 64, 64, 3) uint8: (n,) float64.
+        """Compute the probability of class 1 for images (n, 64, 64, 3) uint8: (n,) float64.
 
-        NaN where the weights are so large that the logit is not finite.
+        The probability is NaN where the logit is not finite, because of very large weights.
         """
         logits = self.logits(images)
         logits[~np.isfinite(logits)] = np.nan
@@ -157,69 +158,70 @@ class Classifier:
         return 1 / (1 + np.exp(-np.clip(z, -500, 500)))
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """What the network says of images (n, 64, 64, 3) uint8, uncalibrated: (n,) float64."""
+        """Compute the logits, before calibration, of images (n, 64, 64, 3) uint8: (n,) float64."""
         if not len(images):
             return np.zeros(0)
-        logits = _logits(json.dumps(self.architecture))
-        views = 2 * len(self.architecture.get("views", ())) or 1  # each an image to the network
-        size = max(1, BATCH // views)
-        z = in_batches(lambda part: logits(self.params, part), images, size)
+        compute = _compile_logits(json.dumps(self.architecture))
+        # Test-time augmentation makes two images of each one, for every side.
+        copies = 2 * len(self.architecture.get("test_time_augmentation", ())) or 1
+        size = max(1, BATCH // copies)
+        z = in_batches(lambda batch: compute(self.params, batch), images, size)
         return z[:, 0].astype(np.float64)
 
     def predict(self, images: Any, threshold: float | None = None) -> list[Prediction]:
-        """Answer for one image or for many, in their order.
+        """Classify one image or many, in their order.
 
-        An image is
+        An image is one of
 
         - a path: a ``str`` or a ``pathlib.Path``;
         - the content of an image file: ``bytes``, or a binary file that is open;
-        - an image of Pillow's;
+        - a Pillow image;
         - an array of uint8: (H, W) or (H, W, 1) grey, (H, W, 3) red, green, blue, or (H, W, 4)
-          with opacity, which is laid over white.  Arrays of JAX and others will do.
+          with opacity, which is laid over white.  Arrays of JAX and other libraries work too.
 
-        Many are a sequence, an iterator or a generator of such, of mixed kinds if need be, or
-        one array (n, H, W, 1, 3 or 4).  Any height and width: they are squashed to 64×64.
+        Many images are a sequence, an iterator or a generator of these, also of mixed kinds, or
+        one array (n, H, W, 1, 3 or 4).  Images of any height and width are resized to 64×64.
 
         Args:
             images: one image, or many.
-            threshold: class 1 is answered from this probability on; the model's unless given.
+            threshold: the label is class 1 from this probability on; the default is the model's.
 
         Returns:
-            A ``Prediction`` for each, also for one image; with ``error`` set where a file holds
-            no image, or an array has another shape or dtype.
+            A list with a ``Prediction`` for each image; ``error`` is set where a file holds no
+            image, or an array has another shape or dtype.
 
         Raises:
-            TypeError: something is none of these, such as None, a number or a dict.
+            TypeError: an item is none of these, such as None, a number or a dict.
         """
-        return list(self.answers(_each(images), threshold))
+        return list(self.stream(_each(images), threshold))
 
-    def answers(
-        self, found: Iterable[ImageFile | Given | Image], threshold: float | None = None
+    def stream(
+        self, images: Iterable[ImageFile | Source | Image], threshold: float | None = None
     ) -> Iterator[Prediction]:
-        """Answers one after the other, while later images are still being decoded.
+        """Yield the answers in order, while later images are still being decoded.
 
-        With a threshold of the caller's own nothing is called unsure.
+        With a threshold given, no answer is unsure.
         """
-        return (answer for answer, _ in self.seen(found, threshold))
+        return (answer for answer, _ in self.stream_with_images(images, threshold))
 
-    def seen(
-        self, found: Iterable[ImageFile | Given | Image], threshold: float | None = None
+    def stream_with_images(
+        self, images: Iterable[ImageFile | Source | Image], threshold: float | None = None
     ) -> Iterator[tuple[Prediction, np.ndarray | None]]:
-        """``answers``, each with the image (64, 64, 3) that the network saw, if there is one."""
-        ahead, items = itertools.tee(map(_named, map(_squashed, found)))
-        decoded = decode_many(item for _, item in ahead if not isinstance(item, _DONE))
-        waiting: list[tuple[str | None, np.ndarray | ImageError]] = []
+        """``stream``, each answer with the input of the network (64, 64, 3), or None."""
+        ahead, items = itertools.tee(map(_path_and_source, map(_resize_in_memory, images)))
+        decoded = decode_many(item for _, item in ahead if not isinstance(item, _DECODED))
+        batch: list[tuple[str | None, np.ndarray | ImageError]] = []
         for path, item in items:
-            waiting.append((path, item if isinstance(item, _DONE) else next(decoded)[1]))
-            if len(waiting) == BATCH:
-                yield from self._answer(waiting, threshold)
-                waiting.clear()
-        yield from self._answer(waiting, threshold)
+            batch.append((path, item if isinstance(item, _DECODED) else next(decoded)[1]))
+            if len(batch) == BATCH:
+                yield from self._answer(batch, threshold)
+                batch.clear()
+        yield from self._answer(batch, threshold)
 
     def _answer(
         self, items: list[tuple[str | None, np.ndarray | ImageError]], threshold: float | None
     ) -> Iterator[tuple[Prediction, np.ndarray | None]]:
-        low, high = self.guess if threshold is None else (1.0, 0.0)
+        low, high = self.confidence_band if threshold is None else (1.0, 0.0)
         threshold = self.threshold if threshold is None else threshold
         images = [image for _, image in items if isinstance(image, np.ndarray)]
         p_cats = iter(self.probabilities(np.stack(images)) if images else ())
@@ -227,7 +229,7 @@ class Classifier:
             if isinstance(image, ImageError):
                 yield Prediction(path, None, None, threshold, self.name, str(image)), None
             elif math.isnan(p_cat := float(next(p_cats))):
-                error = "the model's answer is not a number; train it again"
+                error = "the model's logit is NaN or infinite; train the model again"
                 yield Prediction(path, None, None, threshold, self.name, error), image
             else:
                 label = self.classes[int(p_cat >= threshold)]
@@ -236,72 +238,72 @@ class Classifier:
 
 
 def in_batches(
-    work: Callable[[np.ndarray], Any], images: np.ndarray, size: int = BATCH
+    compute: Callable[[np.ndarray], Any], images: np.ndarray, size: int = BATCH
 ) -> np.ndarray:
-    """What ``work`` makes of images (n, 64, 64, 3), at least one, given as many at a time."""
+    """Compute something of images (n, 64, 64, 3), n ≥ 1, in batches of one size, zero-padded."""
     rows = []
     for start in range(0, len(images), size):
         part = images[start : start + size]
-        filled = np.zeros((size, *images.shape[1:]), images.dtype)
-        filled[: len(part)] = part
-        rows.append(np.asarray(work(filled))[: len(part)])
+        batch = np.zeros((size, *images.shape[1:]), images.dtype)
+        batch[: len(part)] = part
+        rows.append(np.asarray(compute(batch))[: len(part)])
     return np.concatenate(rows)
 
 
-# What the numbers of an image become before the network sees them; part of a model file.
-_PREPROCESSING = {"size": registry.SIZE, "pixels": "divided by 255"}
+# The preprocessing of images that the network expects; part of a model file.
+_PREPROCESSING = {"size": SIZE, "pixels": "divided by 255"}
 
 
 @functools.cache
-def _logits(architecture: str) -> Callable[[Any, np.ndarray], Any]:
-    """The compiled network of a description: (params, images uint8) to logits (n, 1)."""
+def _compile_logits(architecture: str) -> Callable[[Any, np.ndarray], Any]:
+    """Compile the network of a description: (params, images uint8) → logits (n, 1)."""
     import jax
 
     net = registry.build(json.loads(architecture))
     return jax.jit(lambda params, images: net.apply(params, images.astype("float32") / 255))
 
 
-# An image as ``seen`` takes it: what is to be decoded, or has been, or could not be.
-Given: TypeAlias = str | bytes | np.ndarray | ImageError
-_DONE = (np.ndarray, ImageError)
+# The source of an image: a path or the bytes of a file, a decoded image, or why there is none.
+Source: TypeAlias = str | bytes | np.ndarray | ImageError
+_DECODED = (np.ndarray, ImageError)
 
 _IMAGES = (
-    "an image is a path, the bytes of a file, an open binary file, an image of Pillow's,"
+    "an image is a path, the bytes of a file, an open binary file, a Pillow image,"
     " or an array (H, W, 3) of uint8"
 )
 
 
-def _named(item: ImageFile | Given) -> tuple[str | None, Given]:
+def _path_and_source(item: ImageFile | Source) -> tuple[str | None, Source]:
     if not isinstance(item, ImageFile):
         return None, item
     return item.path, item.source if item.error is None else ImageError(item.error)
 
 
-def _each(images: Any) -> Iterable[ImageFile | Given | Image]:
-    """What ``predict`` was given, image by image."""
+def _each(images: Any) -> Iterable[ImageFile | Source | Image]:
+    """The images of the argument of ``predict``."""
     if _is_array(images):
         images = np.asarray(images)
         if images.ndim == 4:
             return images
-        if images.ndim == 1 and images.dtype.kind in "OUT":  # objects, or names of files
+        if images.ndim == 1 and images.dtype.kind in "OUT":  # objects or paths
             images = images.tolist()
-    if (one := _one(images)) is not None:
-        return [one]
+    if (image := _image(images)) is not None:
+        return [image]
     ordered = isinstance(images, Iterable) and not isinstance(images, (Mapping, set, frozenset))
     if not ordered or _is_array(images):
-        raise TypeError(f"cannot predict {_shown(images)}: {_IMAGES}; or give a list of images")
-    return _all_of(images)
+        raise TypeError(f"cannot predict {_format(images)}: {_IMAGES}; or give a list of images")
+    return _check_each(images)
 
 
-def _all_of(images: Iterable[Any]) -> Iterator[ImageFile | Given | Image]:
-    for i, image in enumerate(images):
-        if (one := _one(image)) is None:
-            raise TypeError(f"cannot predict image {i}, {_shown(image)}: {_IMAGES}")
-        yield one
+def _check_each(images: Iterable[Any]) -> Iterator[ImageFile | Source | Image]:
+    for i, value in enumerate(images):
+        if (image := _image(value)) is None:
+            raise TypeError(f"cannot predict image {i}, {_format(value)}: {_IMAGES}")
+        yield image
 
 
-def _one(image: Any) -> ImageFile | Given | Image | None:
-    """One image of any kind; None if it is something else."""
+def _image(image: Any) -> ImageFile | Source | Image | None:
+    """One image of any kind; None if the value is no image."""
     if isinstance(image, (str, os.PathLike)):
         return ImageFile(os.fsdecode(image))
     if isinstance(image, (bytes, bytearray, memoryview)):
@@ -310,8 +312,8 @@ def _one(image: Any) -> ImageFile | Given | Image | None:
         return image
     if _is_array(image):
         return np.asarray(image) if image.ndim else None
-    if callable(getattr(image, "read", None)):  # here, not in a thread: it may come twice
-        return _content(image)
+    if callable(getattr(image, "read", None)):  # read here, not in a thread: a file may come twice
+        return _read_content(image)
     return None
 
 
@@ -319,7 +321,7 @@ def _is_array(value: Any) -> bool:
     return hasattr(value, "ndim") and hasattr(value, "dtype")
 
 
-def _content(file: Any) -> bytes | ImageError:
+def _read_content(file: Any) -> bytes | ImageError:
     text = ImageError("a file opened as text; open it as binary, with 'rb'")
     if isinstance(file, io.TextIOBase):
         return text
@@ -327,64 +329,76 @@ def _content(file: Any) -> bytes | ImageError:
         content = read(file)
     except ImageError as error:
         return error
-    except ValueError as error:  # it is closed
+    except ValueError as error:  # the file is closed
         return ImageError(f"cannot be read: {one_line(str(error))}")
     return content if isinstance(content, bytes) else text
 
 
-def _squashed(image: ImageFile | Given | Image) -> ImageFile | Given:
-    """What is in memory already is squashed in this thread: Pillow's images are not for several."""
+def _resize_in_memory(image: ImageFile | Source | Image) -> ImageFile | Source:
+    """Resize an image in memory, in this thread: Pillow images are not thread-safe."""
     try:
         if isinstance(image, np.ndarray):
-            return from_array(image, registry.SIZE)
+            return from_array(image, SIZE)
         if isinstance(image, Image):
-            return from_image(image, registry.SIZE)
+            return from_image(image, SIZE)
     except ImageError as error:
         return error
     return image
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     return f"{one_line(reprlib.repr(value))} ({type(value).__name__})"
 
 
-def _checked(metadata: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a Classifier from a model file's metadata, each of the kind it has to be."""
-    if "architecture" not in metadata:
-        raise UserError("is not a catnet model; catnet train makes one")
-    for key, value in _PREPROCESSING.items():
-        if metadata.get(key) != value:
-            got = reprlib.repr(metadata.get(key))
-            raise UserError(f"wants images with {key} {got}, not {value!r}")
-    fields = {
-        field.name: metadata.get(field.name, field.default)
-        for field in dataclasses.fields(Classifier)
-        if field.name != "params"
-    }
-    if unknown := sorted(set(metadata) - set(fields) - set(_PREPROCESSING)):
-        raise UserError(f"has {reprlib.repr(unknown[0])}, which this catnet does not know; update")
-    classes, guess = fields["classes"], fields["guess"]
-    fits = (
-        isinstance(fields["architecture"], dict)
-        and isinstance(classes, list)
-        and len(classes) == 2
-        and all(map(_is_name, (*classes, fields["name"], fields["about"])))
-        and classes[0] != classes[1]
-        and all(_is_number(fields[name]) for name in ("slope", "offset"))
-        and isinstance(guess, (list, tuple))
-        and len(guess) == 2
-        and all(_is_number(p) and 0 <= p <= 1 for p in (fields["threshold"], *guess))
-    )
-    if not fits:
-        raise UserError("its metadata is not that of a catnet model; train it again")
-    shown = {name: one_line(fields[name]) for name in ("name", "about")}
-    return {**fields, **shown, "classes": tuple(classes), "guess": tuple(guess)}
-
-
-def _is_name(value: Any) -> bool:
+def _is_text(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= 2**16
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it is a number in the range of float; there is no end to the integers of JSON."""
+    """Whether it is a number in the range of float; integers of JSON may be larger."""
     return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+def _is_probability(value: Any) -> bool:
+    return _is_number(value) and 0 <= value <= 1
+
+
+def _is_pair(of: Callable[[Any], bool], value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == 2 and all(map(of, value))
+
+
+# Field of a Classifier → check of its value in the metadata of a model file.
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "architecture": lambda value: isinstance(value, dict),
+    "classes": lambda value: _is_pair(_is_text, value) and value[0] != value[1],
+    "name": _is_text,
+    "about": _is_text,
+    "threshold": _is_probability,
+    "slope": _is_number,
+    "offset": _is_number,
+    "confidence_band": lambda value: _is_pair(_is_probability, value),
+}
+
+
+def _read_fields(metadata: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a Classifier, from the metadata of a model file.
+
+    Raises:
+        UserError: a field is missing, unknown or wrong, or the preprocessing is another.
+    """
+    if "architecture" not in metadata:
+        raise UserError("is not a catnet model; catnet train makes one")
+    for key, value in _PREPROCESSING.items():
+        if metadata.get(key) != value:
+            other = reprlib.repr(metadata.get(key))
+            raise UserError(f"expects images with {key} {other}, not {value!r}")
+    if unknown := sorted(set(metadata) - set(_CHECKS) - set(_PREPROCESSING)):
+        raise UserError(f"has {reprlib.repr(unknown[0])}, which this catnet does not know; update")
+    defaults = {field.name: field.default for field in dataclasses.fields(Classifier)}
+    fields = {name: metadata.get(name, defaults[name]) for name in _CHECKS}
+    for name, is_right in _CHECKS.items():
+        if not is_right(fields[name]):
+            raise UserError(f"its metadata have a wrong value of {name}; train it again")
+    lines = {name: one_line(fields[name]) for name in ("name", "about")}
+    pairs = {name: tuple(fields[name]) for name in ("classes", "confidence_band")}
+    return {**fields, **lines, **pairs}

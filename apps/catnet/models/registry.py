@@ -1,38 +1,41 @@
-"""The lecture's three networks: logistic regression, one hidden layer, L layers."""
+"""Which networks there are, and how one is built from its description."""
 
 from __future__ import annotations
 
 import reprlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from catnet.errors import UserError
+from catnet.images.size import SIZE
 
 if TYPE_CHECKING:
-    from jaxnn import Layer
+    from jax.nn.initializers import Initializer
 
-SIZE = 64  # pixels, height and width of every image
+    from jaxnn import Layer
+    from jaxnn.combinators.serial import Serial
+
 DEFAULT_HIDDEN = {"logistic": (), "shallow": (7,), "deep": (20, 7, 5)}
-# The lecture's for its L layers; logistic regression oscillates unless it goes slower.
+# The lecture's value for L layers; logistic regression needs a smaller one, or it oscillates.
 LEARNING_RATES = {"logistic": 0.002, "shallow": 0.0075, "deep": 0.0075}
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "identity", "gelu", "silu", "softplus")
-STARTS = ("lecun", "he", "xavier", "large", "zeros")  # the ways weights may begin
+INITIALIZATIONS = ("lecun", "he", "xavier", "large", "zeros")
 OPTIMIZERS = ("gd", "momentum", "adam", "adamw", "rmsprop")
-UNITS, LAYERS = 100_000, 100  # what asks for more is a slip, or a file made to do harm
+UNITS, LAYERS = 100_000, 100  # upper bounds: more is a typing error, or a malicious file
 
 
 def architecture(
     model: str, hidden: Sequence[int] | None = None, activation: str = "relu"
 ) -> dict[str, Any]:
-    """A description of a network that JSON can hold; ``build`` makes the network from it.
+    """Describe one of the lecture's networks in a dict for JSON; ``build`` makes the network.
 
     Args:
         model: "logistic", "shallow" or "deep".
-        hidden: units of the hidden layers; the lecture's unless given: none, 7, or 20 7 5.
+        hidden: units of the hidden layers; the default is the lecture's: none, 7, or 20 7 5.
         activation: of the hidden layers, one of ``ACTIVATIONS``.
 
     Raises:
-        UserError: when these do not fit together.
+        UserError: the arguments contradict each other, or one is out of range.
 
     Example:
         >>> architecture("shallow")
@@ -59,43 +62,79 @@ def architecture(
     return {"model": model, "hidden": hidden, "activation": activation}
 
 
-def build(described: dict[str, Any], start: str = "lecun") -> Layer:
-    """The network of a description: images (..., 64, 64, 3) in [0, 1] to logits (..., 1).
+class Network(NamedTuple):
+    """A network without test-time augmentation, and where its head begins.
+
+    Attributes:
+        layers: ``layers[:head]`` compute the features of an image, ``layers[head:]`` the logit
+            from the features; ``params[:head]`` and ``params[head:]`` are their params.
+        head: index of the first layer of the head.
+        first: indices of the params of the first layer with weights: (0, 0) is
+            ``params[0][0]``.
+    """
+
+    layers: Serial
+    head: int
+    first: tuple[int, ...]
+
+
+def network(described: dict[str, Any], initialization: str = "lecun") -> Network:
+    """Build the layers of a network, without test-time augmentation; see ``build``.
+
+    Example:
+        >>> layers, head, _ = network(architecture("deep"))
+        >>> layers[:head]
+        serial(flatten, dense(20), relu, dense(7), relu, dense(5), relu)
+        >>> layers[head:]
+        serial(dense(1))
+    """
+    import jaxnn
+
+    W_init = _initializer(initialization)
+    error = UserError(f"its architecture is not one of this catnet: {reprlib.repr(described)}")
+    if described.get("model") == "photo":
+        from catnet.models.resnet import photo_network
+
+        if not _is_photo(described):
+            raise error
+        return Network(photo_network(described, W_init), head=1, first=(0, 0))
+    try:
+        described = architecture(**described)
+    except TypeError:
+        raise error from None
+    activation = getattr(jaxnn, described["activation"])
+    features: list[Layer] = [jaxnn.flatten]
+    for n_out in described["hidden"]:
+        features += [jaxnn.dense(n_out, W_init=W_init), activation]
+    layers = jaxnn.serial(*features, jaxnn.dense(1, W_init=W_init))
+    return Network(layers, head=len(features), first=(1,))
+
+
+def build(described: dict[str, Any], initialization: str = "lecun") -> Layer:
+    """Build the network of a description: images (..., 64, 64, 3) in [0, 1] → logits (..., 1).
 
     Args:
-        described: what ``architecture`` returns.
-        start: how the weights begin, one of ``STARTS``: normal with the variance 1 / n[l−1] as in
-            the lecture's L-layer network (lecun), 2 / n[l−1] (he), 2 / (n[l−1] + n[l]) (xavier)
-            or 1 (large), or all at zero.
+        described: what ``architecture`` returns, or the description of a photo network.
+        initialization: of the weights, one of ``INITIALIZATIONS``: normal with the variance
+            1 / n[l−1] as in the lecture's L-layer network (lecun), 2 / n[l−1] (he),
+            2 / (n[l−1] + n[l]) (xavier) or 1 (large), or zeros.
+
+    Raises:
+        UserError: the description is not that of a network.
 
     Example:
         >>> build(architecture("deep"))
         serial(flatten, dense(20), relu, dense(7), relu, dense(5), relu, dense(1))
     """
-    import jaxnn
+    net = network(described, initialization).layers
+    if not (sides := described.get("test_time_augmentation")):
+        return net
+    from catnet.models.test_time_augmentation import test_time_augmentation
 
-    wrong = UserError(f"its architecture is not one of this catnet: {reprlib.repr(described)}")
-    if described.get("model") == "photo":
-        from catnet.models.resnet import build_photo
-
-        if not _is_photo(described):
-            raise wrong
-        return build_photo(described, _initializer(start))
-    try:
-        described = architecture(**described)
-    except TypeError:
-        raise wrong from None
-    activation = getattr(jaxnn, described["activation"])
-    W_init = _initializer(start)
-    hidden = [
-        layer
-        for n_out in described["hidden"]
-        for layer in (jaxnn.dense(n_out, W_init=W_init), activation)
-    ]
-    return jaxnn.serial(jaxnn.flatten, *hidden, jaxnn.dense(1, W_init=W_init))
+    return test_time_augmentation(net, tuple(sides))
 
 
-def _initializer(start: str) -> Any:
+def _initializer(initialization: str) -> Initializer:
     from jax.nn import initializers
 
     return {
@@ -104,15 +143,15 @@ def _initializer(start: str) -> Any:
         "xavier": initializers.glorot_normal(),
         "large": initializers.normal(1.0),
         "zeros": initializers.zeros,
-    }[start]
+    }[initialization]
 
 
 def _is_photo(described: dict[str, Any]) -> bool:
-    """Whether the numbers of a photo network go together, and none of them is absurd."""
+    """Whether this describes a photo network, with numbers in a sensible range."""
     needed = ("classes", "cats", "widths", "blocks")
-    if not set(needed) <= set(described) <= {*needed, "model", "mirrored", "views"}:
+    if not set(needed) <= set(described) <= {*needed, "model", "test_time_augmentation"}:
         return False
-    if not _are_whole(described.get("views", []), 1, SIZE):
+    if not _are_whole(described.get("test_time_augmentation", []), 1, SIZE):
         return False
     classes, cats, widths, blocks = (described[name] for name in needed)
     return (
@@ -127,7 +166,7 @@ def _is_photo(described: dict[str, Any]) -> bool:
 
 
 def _are_whole(numbers: Any, low: int, high: int) -> bool:
-    """Whether it is a list of whole numbers from low to high."""
+    """Whether ``numbers`` is a list of whole numbers from low to high."""
     return isinstance(numbers, (list, tuple)) and all(
         type(n) is int and low <= n <= high for n in numbers
     )

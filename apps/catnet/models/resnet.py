@@ -1,4 +1,4 @@
-"""The network for photographs: many classes while it learns, one log-odds when it answers."""
+"""The photo network: logits of many classes in training, the log-odds of "cat" in prediction."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from jax import lax
 from jax.nn.initializers import Initializer, he_normal, zeros
 
 import jaxnn
-from catnet.errors import UserError
-from catnet.models.registry import SIZE
-from catnet.models.test_time_augmentation import views
 from jaxnn import Layer, Loss, binary_cross_entropy, dense, serial, softmax_cross_entropy
+from jaxnn.combinators.serial import Serial
 from jaxnn.layer import Array, Key, constructor, expect_input, no_params
 
 HE = he_normal()
@@ -26,14 +24,14 @@ def trunk(widths: Sequence[int], blocks: Sequence[int], W_init: Initializer = HE
     """Images (..., 64, 64, 3) to features (..., widths[-1]).
 
     A stem of windows 8×8, four pixels apart, then a stage of residual blocks at 16×16, 8×8 and
-    4×4; each halving is a window of 2×2 that does not overlap.  The last convolution of a block
-    starts at zero, so that every block starts as the identity (Goyal et al. 2017,
-    arXiv:1706.02677).
+    4×4.  A convolution with windows 2×2, two pixels apart, halves the size between stages.  The
+    last convolution of a block starts at zero, so that every block starts as the identity
+    (Goyal et al. 2017, arXiv:1706.02677).
 
     Args:
         widths: channels of each stage.
         blocks: how many blocks each stage has.
-        W_init: how the kernels begin that do not start at zero.
+        W_init: initialization of the kernels that do not start at zero.
     """
     layers: list[Layer] = [jaxnn.conv(widths[0], window=8, stride=4, W_init=W_init)]
     for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
@@ -52,27 +50,17 @@ def _block(width: int, W_init: Initializer) -> Layer:
     )
 
 
-def build_photo(described: dict[str, Any], W_init: Initializer = HE) -> Layer:
-    """The network of a description: images (..., 64, 64, 3) in [0, 1] to logits (..., 1).
+def photo_network(described: dict[str, Any], W_init: Initializer = HE) -> Serial:
+    """The layers of a photo network: images (..., 64, 64, 3) in [0, 1] → logits (..., 1).
 
     Args:
-        described: widths, blocks, classes, which of these are cats, and its views, if it has any.
-        W_init: how weights begin.
-
-    Raises:
-        UserError: the description is not of such a network.
+        described: widths, blocks, classes, and cats: which of the classes are cats.
+        W_init: initialization of the weights.
     """
-    try:
-        classes, cats = int(described["classes"]), [int(cat) for cat in described["cats"]]
-        widths, blocks = ([int(n) for n in described[key]] for key in ("widths", "blocks"))
-        if not 0 < len(cats) < classes or len(widths) != len(blocks):
-            raise ValueError
-        body = trunk(tuple(widths), tuple(blocks), W_init)
-        net = serial(body, dense(classes, W_init=W_init), log_odds(tuple(cats), classes))
-        parts = described.get("views") or [SIZE] * bool(described.get("mirrored"))
-        return views(net, tuple(parts)) if parts else net
-    except (KeyError, TypeError, ValueError):
-        raise UserError(f"its architecture is not one of this catnet: {described}") from None
+    classes = described["classes"]
+    features = trunk(tuple(described["widths"]), tuple(described["blocks"]), W_init)
+    head = (dense(classes, W_init=W_init), log_odds(tuple(described["cats"]), classes))
+    return serial(features, *head)
 
 
 class Targets(NamedTuple):

@@ -1,1 +1,1 @@
-"""Everything that trains, and the folder of a run."""
+"""Training of every kind of network, and run folders."""

@@ -1,8 +1,8 @@
-"""Random changes that leave a cat a cat: training images made new at every step, in jitted JAX.
+"""Data augmentation in jitted JAX: random crops, colours, noise, compression, mixup, cutmix.
 
-``augment`` is for training, ``prepare`` for everything else, ``mix`` blends images together
-with their targets.  Between them images are stored row by row, float32 ``(n, H, 3, W)`` in
-[0, 1]: so a resize is two matrix products an image, and colour needs no small ones.
+``augment`` is for training, ``prepare`` for validation and prediction; ``mix`` blends images and
+their targets.  The functions in between have images as float32 ``(n, H, 3, W)`` in [0, 1]: in
+this layout a resize is two matrix products an image.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from catnet.models.registry import SIZE
+from catnet.images.size import SIZE
 from catnet.training.jpeg import GREY, across_channels, recompress
 
 Array: TypeAlias = jax.Array
@@ -25,23 +25,23 @@ Range: TypeAlias = tuple[float, float]
 
 @dataclass(frozen=True)
 class Strength:
-    """How far ``augment`` may go; a range is drawn from uniformly, a share is of the images.
+    """The strength of ``augment``: ranges of uniform samples, and shares of the images.
 
     Attributes:
         area: of a crop, as a fraction of the image.
-        aspect: of a crop, width over height; drawn uniformly on the log scale.
-        softness: width of the resize kernel, 1 = linear interpolation, more blurs, less
-            is blocky; drawn uniformly on the log scale.
-        sharpen: at most how much of a kernel twice as wide is taken away.
-        brightness: each image is multiplied by one factor within 1 ± brightness.
-        contrast: its distance from its mean grey, by one within 1 ± contrast.
-        saturation: its distance from grey, by one within 1 ± saturation.
-        gain: each of its channels, by one within 1 ± gain.
-        grey: share turned grey.
+        aspect: of a crop, width over height; uniform on the log scale.
+        softness: width of the resize kernel: 1 is linear interpolation, more is blurred, less
+            is blocky; uniform on the log scale.
+        sharpen: largest weight of the kernel of twice the width that is subtracted.
+        brightness: each image is multiplied by a factor within 1 ± brightness.
+        contrast: its distance from its mean grey, by a factor within 1 ± contrast.
+        saturation: its distance from grey, by a factor within 1 ± saturation.
+        gain: each of its channels, by a factor within 1 ± gain.
+        grey: share of the images that become grey.
         noise: largest standard deviation of the noise, in units of the full range.
-        recompress: share that goes through the quantisation of JPEG again.
-        quality: of that, from 1 to 100 as in libjpeg.
-        erase: share of which a rectangle is painted over.
+        recompress: share of the images that are quantized as in JPEG.
+        quality: of this compression, from 1 to 100 as in libjpeg.
+        erase: share of the images in which a rectangle is erased.
         erase_area: of the rectangle, as a fraction of the image.
     """
 
@@ -81,18 +81,18 @@ LIGHT = Strength(
 
 @partial(jax.jit, static_argnames="strength")
 def augment(key: Array, images: Array, strength: Strength = FULL) -> Array:
-    """Every image cropped, flipped, recoloured, and some re-compressed or partly erased.
+    """Crop, flip and recolour every image; compress some again, and erase a part of some.
 
     Args:
-        key: the randomness.
-        images: uint8 ``(n, S, S, 3)``, in random order (``recompress`` takes neighbours).
-        strength: how far to go; a new one compiles anew.
+        key: of ``jax.random``.
+        images: uint8 ``(n, S, S, 3)``, in random order: ``random_recompress`` takes the first.
+        strength: static: another value compiles another program.
 
     Returns:
         float32 ``(n, 64, 64, 3)`` in [0, 1].
 
     Example:
-        The same key, the same images::
+        The result depends on the key alone::
 
             >>> import jax, numpy as np
             >>> from catnet.training.augment import LIGHT, augment
@@ -110,11 +110,11 @@ def augment(key: Array, images: Array, strength: Strength = FULL) -> Array:
 
 @jax.jit
 def prepare(images: Array) -> Array:
-    """Images as the network sees them outside training: whole, at its size, nothing random.
+    """Prepare images for validation and prediction: whole, at the network's size.
 
     Args:
-        images: uint8 ``(n, S, S, 3)``; with S = 64, as the decoder gives them, only the
-            scale changes, and other sizes are resized by antialiased linear interpolation.
+        images: uint8 ``(n, S, S, 3)``; images of S = 64, the decoder's size, are only
+            divided by 255; others are resized by antialiased linear interpolation.
 
     Returns:
         float32 ``(n, 64, 64, 3)`` in [0, 1].
@@ -129,17 +129,17 @@ def prepare(images: Array) -> Array:
 def mix(
     key: Array, images: Array, targets: Any, mixup: float = 0.0, cutmix: float = 0.0
 ) -> tuple[Array, Any]:
-    """Blend a share of the images with the one before, and their targets in proportion.
+    """Blend a share of the images with the image before, and their targets in proportion.
 
     Mixup (Zhang et al. 2018) is ``λ x + (1 − λ) x′``; cutmix (Yun et al. 2019) pastes a
     rectangle of x′ that covers 1 − λ of x.  λ is uniform on [0, 1].
 
     Args:
-        key: the randomness.
+        key: of ``jax.random``.
         images: ``(n, H, W, 3)``, in random order.
         targets: a tree of floating arrays ``(n, ...)``: probabilities, weights.
-        mixup: share of the images that mixup takes.
-        cutmix: share that cutmix takes; the two together at most 1.
+        mixup: share of the images for mixup.
+        cutmix: share of the images for cutmix; the sum of the two is at most 1.
 
     Returns:
         ``images`` and ``targets`` blended.
@@ -148,19 +148,17 @@ def mix(
     which, lam, *corner = jax.random.uniform(key, (4, n))
     box = rectangles(corner, 1.0 - lam, jnp.ones(n), height, width)  # (n, H, W)
     cut = (which >= mixup) & (which < mixup + cutmix)
-    blend = jnp.where(which < mixup, lam, 1.0)  # how much each pixel keeps of x
+    blend = jnp.where(which < mixup, lam, 1.0)  # weight of x in each pixel
     keep = jnp.where(cut[:, None, None] & box, 0.0, blend[:, None, None])
     share = jnp.where(cut, 1.0 - jnp.mean(box, axis=(1, 2)), blend)
 
-    def other(value: Array) -> Array:
-        return jnp.roll(value, 1, axis=0)
+    def blend_with_previous(value: Array, keep: Array) -> Array:
+        return keep * value + (1.0 - keep) * jnp.roll(value, 1, axis=0)
 
-    def blended(value: Array, keep: Array) -> Array:
-        return keep * value + (1.0 - keep) * other(value)
+    def blend_target(target: Array) -> Array:
+        return blend_with_previous(target, share.reshape(n, *[1] * (target.ndim - 1)))
 
-    return blended(images, keep[..., None]), jax.tree.map(
-        lambda target: blended(target, share.reshape(n, *[1] * (target.ndim - 1))), targets
-    )
+    return blend_with_previous(images, keep[..., None]), jax.tree.map(blend_target, targets)
 
 
 def to_rows(images: Array) -> Array:
@@ -170,15 +168,15 @@ def to_rows(images: Array) -> Array:
 
 def from_rows(x: Array) -> Array:
     """``(n, H, 3, W)`` to ``(n, H, W, 3)``."""
-    return _settled(x).swapaxes(2, 3)
+    return _materialize(x).swapaxes(2, 3)
 
 
-def _settled(x: Array) -> Array:
-    """x itself, computed to the end before anything is made of it.
+def _materialize(x: Array) -> Array:
+    """Return x, which XLA computes completely before any use of it.
 
-    XLA for CPUs fuses whatever it can into a concatenation or a transposition, where nothing
-    is vectorized: the whole of ``augment`` then takes three times as long.  It drops an
-    ``optimization_barrier`` first; across a branch it does not fuse.
+    XLA for CPUs (jax 0.10.2) fuses operations into a concatenation or a transposition, where
+    nothing is vectorized: ``augment`` then takes three times as long (``python -m catnet_bench
+    photo``).  It removes an ``optimization_barrier`` before that; it does not fuse across a branch.
     """
     return jax.lax.cond(jnp.isnan(x.ravel()[0]), jnp.zeros_like, lambda x: x, x)
 
@@ -187,9 +185,9 @@ def _settled(x: Array) -> Array:
 
 
 def random_crop(key: Array, x: Array, strength: Strength) -> Array:
-    """A random part of each image, perhaps mirrored, at the network's size."""
+    """Crop a random part of each image, mirror half of them, and resize to the network's size."""
     n = len(x)
-    u = jax.random.uniform(key, (7, n))  # in one call: each takes XLA half a second to compile
+    u = jax.random.uniform(key, (7, n))  # one call: XLA compiles each for half a second
     area = _between(strength.area, u[0])
     aspect = _between_logs(strength.aspect, u[1])
     height = jnp.minimum(jnp.sqrt(area / aspect), 1.0)
@@ -199,9 +197,11 @@ def random_crop(key: Array, x: Array, strength: Strength) -> Array:
     columns = (jnp.where(flip, left + width, left), jnp.where(flip, -width, width))
     softness = _between_logs(strength.softness, u[5])
     sharpen = strength.sharpen * u[6]
-    # Without the barrier XLA draws the numbers anew for every weight: four times the work.
-    drawn = ((top, height), columns, softness, sharpen)
-    return resize(x, *jax.lax.optimization_barrier(drawn))
+    # Without the barrier, XLA (jax 0.10.2) computes the random numbers again for every weight:
+    # four times the work (``python -m catnet_bench photo``).
+    crops = ((top, height), columns, softness, sharpen)
+    rows, columns, softness, sharpen = jax.lax.optimization_barrier(crops)
+    return resize(x, rows, columns, softness, sharpen)
 
 
 def resize(
@@ -215,10 +215,10 @@ def resize(
 
     Args:
         x: ``(n, S, 3, S)``.
-        rows: where the crop begins and how far it goes, ``(n,)`` each, as fractions of S.
-        columns: likewise; a negative width mirrors.
-        softness: ``(n,)``, width of the kernel; 1 = linear interpolation.
-        sharpen: ``(n,)``, how much of a kernel twice as wide is taken away; 0 = nothing.
+        rows: start and length of the crop, ``(n,)`` each, as fractions of S.
+        columns: the same for columns; a negative length mirrors.
+        softness: ``(n,)``, width of the kernel; 1 is linear interpolation.
+        sharpen: ``(n,)``, weight of the kernel of twice the width that is subtracted.
 
     Returns:
         ``(n, 64, 3, 64)``, clipped to [0, 1].
@@ -233,13 +233,13 @@ def resize(
 def resize_weights(
     start: Array, length: Array, softness: Array, sharpen: Array, size: int
 ) -> Array:
-    """The matrices of a resize, ``(n, 64, size)``: each row a kernel around a sample's place.
+    """The matrices of a resize, ``(n, 64, size)``; each row is a kernel around a sample.
 
     Sample i lies at ``c = size · (start + (i + ½)/64 · length)``; pixel j, with its centre at
     j + ½, has weight ``max(0, 1 − |c − j − ½| / w)``, rows scaled to sum 1.  The half-width is
-    ``w = softness · max(1, scale)`` for ``scale = size · |length| / 64`` pixels a sample: wide
-    enough not to alias when shrinking.  Pillow's ``BILINEAR`` is softness 1.  Sharpening by s
-    makes of the kernels k and K, the second twice as wide, ``(1 + s) k − s K``.
+    ``w = softness · max(1, scale)`` for ``scale = size · |length| / 64`` pixels a sample, which
+    avoids aliasing when shrinking.  Pillow's ``BILINEAR`` is softness 1.  Sharpening by s gives
+    the kernel ``(1 + s) k − s K``, where K is the kernel k at twice the width.
     """
     place = ((jnp.arange(SIZE) + 0.5) / SIZE)[None]
     centres = size * (start[:, None] + place * length[:, None])
@@ -255,11 +255,11 @@ def resize_weights(
     return narrow + sharpen * (narrow - triangle(2.0))
 
 
-# --- colour: one affine map an image --------------------------------------------------------
+# --- colour: one affine map per image --------------------------------------------------------
 
 
 def random_colour(key: Array, x: Array, strength: Strength) -> Array:
-    """Gain, brightness, saturation and contrast of each image, drawn at random."""
+    """Change gain, brightness, saturation and contrast of each image at random."""
     u = jax.random.uniform(key, (7, len(x)))
 
     def around_one(spread: float, u: Array) -> Array:
@@ -289,10 +289,10 @@ def recolour(x: Array, gain: Array, saturation: Array, contrast: Array) -> Array
 
 
 def random_noise(key: Array, x: Array, strength: Strength) -> Array:
-    """Noise of a standard deviation drawn for each image, at most ``strength.noise``.
+    """Add noise of a random standard deviation to each image, at most ``strength.noise``.
 
-    An image's noise is a random mixture of a few patterns that the batch shares: one matrix
-    product, where fresh numbers for every pixel would cost more than all the rest together.
+    The noise of an image is a random mixture of a few patterns, the same for the batch: one matrix
+    product.  Random numbers for every pixel would cost more than all the rest of ``augment``.
     """
     pattern_key, mixture_key = jax.random.split(key)
     bound = math.sqrt(3.0)  # uniform on ±√3 has unit variance; a sum of several is near normal
@@ -304,24 +304,24 @@ def random_noise(key: Array, x: Array, strength: Strength) -> Array:
 
 
 def random_recompress(key: Array, x: Array, strength: Strength) -> Array:
-    """Re-compress the first images of the batch, the block grid at a random place."""
+    """Compress the first images of the batch again, with the block grid at a random place."""
     count = round(strength.recompress * len(x))
     if count == 0:
         return x
     u = jax.random.uniform(key, (count + 2,))
     quality = _between(strength.quality, u[2:])
-    # One place for the batch: a place for each image would cost more than the rest of it.
+    # One place for the batch: one for each image would cost more than the rest of the function.
     down, right = (8 * u[:2]).astype(jnp.int32)
     part = jnp.roll(x[:count], (down, right), (1, 3))
     part = jnp.roll(recompress(part, quality), (-down, -right), (1, 3))
-    return _settled(jnp.concatenate([part, x[count:]]))
+    return _materialize(jnp.concatenate([part, x[count:]]))
 
 
 # --- rectangles ------------------------------------------------------------------------------
 
 
 def random_erase(key: Array, x: Array, strength: Strength) -> Array:
-    """Paint a rectangle of one random colour over a share of the images."""
+    """Erase a rectangle in a share of the images: it gets one random colour."""
     if strength.erase == 0:
         return x
     n, height, _, width = x.shape
@@ -335,9 +335,9 @@ def random_erase(key: Array, x: Array, strength: Strength) -> Array:
 def rectangles(
     corner: Sequence[Array], area: Array, aspect: Array, height: int, width: int
 ) -> Array:
-    """One rectangle an image, wholly inside: a mask, bool ``(n, height, width)``.
+    """Masks of one rectangle per image, bool ``(n, height, width)``.
 
-    ``corner`` says how far down and right it lies, from 0 to 1, ``(n,)`` each.
+    ``corner`` has the vertical and the horizontal place from 0 to 1, ``(n,)`` each.
     """
     tall = jnp.minimum(jnp.sqrt(area / aspect), 1.0)
     wide = jnp.minimum(jnp.sqrt(area * aspect), 1.0)
@@ -352,10 +352,10 @@ def rectangles(
 
 
 def _between(bounds: Range, u: Array) -> Array:
-    """u from 0 to 1, stretched to lie between the bounds."""
+    """u from [0, 1], mapped linearly to the bounds."""
     return bounds[0] + (bounds[1] - bounds[0]) * u
 
 
 def _between_logs(bounds: Range, u: Array) -> Array:
-    """The same on the log scale."""
+    """u from [0, 1], mapped to the bounds on the log scale."""
     return jnp.exp(_between((math.log(bounds[0]), math.log(bounds[1])), u))

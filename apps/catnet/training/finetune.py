@@ -1,4 +1,4 @@
-"""Transfer: a trained network with a new last layer, for two classes of the user's own."""
+"""Fine-tuning: a trained network gets a new head, for two classes of the user's own."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from catnet.data.dataset import Dataset
 from catnet.errors import UserError, diverged
 from catnet.evaluation import plots
 from catnet.evaluation.metrics import Evaluation
+from catnet.models import registry
 from catnet.models.classifier import Classifier
-from catnet.models.features import divided, features
+from catnet.models.features import features
 from catnet.training import run_folder
 from catnet.training.mlp import fill
 
@@ -22,24 +23,23 @@ if TYPE_CHECKING:
     from jaxnn import Layer
 
 Report = Callable[[int, float], None]  # (steps done, last cost)
-Phase = Callable[[str], Report]  # what learns, "last layer" or "all layers", to its own report
+Phase = Callable[[str], Report]  # "last layer" or "all layers" → the report of this phase
 
-WHOLE_RATE = 1e-4  # learning rate of the whole network: small, so that what it knows stays
+WHOLE_RATE = 1e-4  # learning rate of all layers: small, so that the features change little
 HEAD_RATE = 1e-2  # of a new last layer by itself
 CHUNK = 50
 
 
 @dataclass(frozen=True)
-class Transfer:
-    """All that decides a transfer, besides the model and the data.
+class FineTuning:
+    """The settings of a fine-tuning.
 
     Attributes:
-        freeze: whether only the new last layer learns.
-        steps: updates of the last layer; then as many of the whole network, unless frozen.
-        learning_rate: of the part that learns last; None for 0.01 of a last layer alone, and
-            0.0001 of a whole network.
+        freeze: whether only the new last layer is trained.
+        steps: updates of the last layer, and then as many of all layers, unless frozen.
+        learning_rate: of the last phase; None for 0.01 (last layer) or 0.0001 (all layers).
         weight_decay: of AdamW.
-        batch_size: examples a step, at most.
+        batch_size: examples a step; all examples, where there are fewer.
         seed: of the order of the examples.
     """
 
@@ -51,38 +51,40 @@ class Transfer:
     seed: int = 1
 
 
-def transferred(architecture: dict[str, Any]) -> dict[str, Any]:
-    """The architecture with a last layer for two classes in place of its own.
+def replace_head(architecture: dict[str, Any]) -> dict[str, Any]:
+    """Return the architecture with a head for two classes.
 
     Raises:
-        UserError: there is nothing below the last layer that could be kept.
+        UserError: the network has no layer below its head.
     """
     if architecture.get("model") == "photo":
         return {**architecture, "classes": 2, "cats": [1]}
     if not architecture.get("hidden"):
-        raise UserError("--from: a model with a single layer has nothing to hand on; train anew")
+        raise UserError(
+            "--from: the model has a single layer, so it has no features to reuse; train a new one"
+        )
     return architecture
 
 
 def run(
     folder: Path,
-    config: Transfer,
+    config: FineTuning,
     model: Classifier,
     train_part: Dataset,
     test_part: Dataset,
     source: str,
     phase: Phase | None = None,
 ) -> Evaluation:
-    """Train, then make and fill the run folder: a transfer that is stopped leaves nothing.
+    """Train, then create and fill the run folder; stopped in training, it leaves no folder.
 
     Returns:
-        What the new model does on the test part.
+        The evaluation of the new model on the test part.
     """
     plots.check()
-    transferred(model.architecture)
-    described = {"model": "transfer", **asdict(config), "from": model.name, "source": source}
+    replace_head(model.architecture)
+    described = {"model": "fine-tuning", **asdict(config), "from": model.name, "source": source}
     architecture, params, costs = train(config, model, train_part, phase)
-    run_folder.begin(folder, {**described, "classes": list(train_part.classes)})
+    run_folder.create(folder, {**described, "classes": list(train_part.classes)})
     classifier = Classifier(
         architecture=architecture,
         params=params,
@@ -90,28 +92,31 @@ def run(
         name=folder.resolve().name,
         about=f"trained on {len(train_part.labels)} images {source}, from {model.name}",
     )
-    return fill(folder, classifier, costs, test_part, f"transfer from {model.name}")
+    return fill(folder, classifier, costs, test_part, f"fine-tuning of {model.name}")
 
 
 def train(
-    config: Transfer, model: Classifier, data: Dataset, phase: Phase | None = None
+    config: FineTuning, model: Classifier, data: Dataset, phase: Phase | None = None
 ) -> tuple[dict[str, Any], Any, np.ndarray]:
-    """Give a model a new last layer, and train it, or all of it, on a dataset.
+    """Give a model a new head and train it on a dataset.
 
-    The last layer is trained first, on the features that the layers below make of every
-    image and its mirror image; they are computed once.  Then, unless they are frozen, all
-    layers together, at a small learning rate: from a last layer that still knows nothing
-    they would learn noise (Kumar et al. 2022, arXiv:2202.10054).
+    First the last layer is trained, on the features of every image and of its mirror image,
+    which are computed once.  Then, unless they are frozen, all layers are trained together, at
+    a small learning rate.  All layers from the first step would distort the features, since the
+    gradients of a random head are noise (Kumar et al. 2022, arXiv:2202.10054).
 
     Args:
-        config: how.
-        model: what is learnt from; not changed.
+        config: the settings.
+        model: the trained model; not changed.
         data: images of the two classes.
-        phase: told what learns from now on, since the two differ in speed; what it gives is called
-            with the steps done of this phase and the cost.
+        phase: called with the name of each phase; it returns the report of this phase, which is
+            called with the steps of the phase that are done, and the last cost.
 
     Returns:
         The architecture, the parameters, and the cost before every update.
+
+    Raises:
+        UserError: the training diverged, or the model has no layer below its head.
     """
     import jax
     import jax.numpy as jnp
@@ -119,20 +124,20 @@ def train(
 
     import jaxnn
 
-    described = transferred(model.architecture)
-    body, kept, head, _ = divided(described, model.params)
+    described = replace_head(model.architecture)
+    net, head, _ = registry.network(described)
     x = np.concatenate([data.images, data.images[:, :, ::-1]])  # and mirrored
     y = jnp.asarray(np.tile(data.labels, 2)[:, None], jnp.float32)
-    seen = features(body, kept, x)
-    new = jax.tree.map(jnp.zeros_like, head.init(jax.random.key(0), seen))
+    inputs = features(net[:head], model.params[:head], x)
+    zeros = jax.tree.map(jnp.zeros_like, net[head:].init(jax.random.key(0), inputs))
     loss, costs = jaxnn.binary_cross_entropy, []
     batch_size = min(config.batch_size, len(x))
 
-    def descend(what: str, part: Layer, params: Any, inputs: Any, rate: float) -> Any:
-        report = phase(what) if phase else None
+    def descend(title: str, layers: Layer, params: Any, x: Any, rate: float) -> Any:
+        report = phase(title) if phase else None
 
-        def progress(state: jaxnn.State, of_chunk: jax.Array) -> None:
-            costs.extend(np.asarray(of_chunk).tolist())
+        def progress(state: jaxnn.State, new_costs: jax.Array) -> None:
+            costs.extend(np.asarray(new_costs).tolist())
             if len(bad := np.flatnonzero(~np.isfinite(costs))):
                 raise diverged(int(bad[0]), costs[bad[0]], rate)
             if report:
@@ -141,18 +146,18 @@ def train(
         how = {"steps": config.steps, "chunk": CHUNK, "progress": progress}
         how |= {"batch_size": batch_size, "key": jax.random.key(config.seed)}
         optimizer = optax.adamw(rate, weight_decay=config.weight_decay)
-        return jaxnn.fit(part, loss, params, inputs, y, optimizer=optimizer, **how)[0]
+        return jaxnn.fit(layers, loss, params, x, y, optimizer=optimizer, **how)[0]
 
     head_rate = config.learning_rate if config.freeze else None
-    params = (*kept, *descend("last layer", head, new, seen, head_rate or HEAD_RATE))
+    new_head = descend("last layer", net[head:], zeros, inputs, head_rate or HEAD_RATE)
+    params = (*model.params[:head], *new_head)
     if not config.freeze:
         pixels = jnp.asarray(x, jnp.float32) / 255
-        net = jaxnn.serial(*body.layers, *head.layers)
         rate = config.learning_rate or WHOLE_RATE
         params = descend("all layers", net, params, pixels, rate)
     return described, params, np.array(costs)
 
 
-def total_steps(config: Transfer) -> int:
-    """How many updates ``train`` makes."""
+def total_steps(config: FineTuning) -> int:
+    """The number of updates that ``train`` makes."""
     return config.steps * (1 if config.freeze else 2)

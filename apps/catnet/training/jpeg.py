@@ -1,4 +1,4 @@
-"""The lossy half of JPEG, jitted: what compression leaves of an image."""
+"""The lossy part of JPEG compression, in jitted JAX."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ TO_RGB = np.linalg.inv(TO_YCC)
 
 
 def recompress(x: Array, quality: Array) -> Array:
-    """Round as JPEG does: colour differences at half the resolution, 8×8 cosine transforms.
+    """Quantize as JPEG does: chrominance at half the resolution, DCT of 8×8 blocks.
 
     Args:
         x: ``(n, H, 3, W)`` in [0, 1]; H and W are multiples of 8.
-        quality: ``(n,)``, 1 to 100, scales the tables as libjpeg does.
+        quality: ``(n,)``, 1 to 100; scales the tables as libjpeg does.
 
     Returns:
         ``(n, H, 3, W)`` in [0, 1].
@@ -49,12 +49,12 @@ def recompress(x: Array, quality: Array) -> Array:
     n, height, _, width = x.shape
     scale = jnp.where(quality < 50, 5000 / quality, 200 - 2 * quality)[:, None, None]
     tables = jnp.clip(jnp.floor((TABLES[None] * scale + 50) / 100), 1, 255)[:, :, None, :]
-    level = jnp.array([128.0, 0.0, 0.0])[None, None, :, None]  # luma is stored less 128
+    level = jnp.array([128.0, 0.0, 0.0])[None, None, :, None]  # luma is stored minus 128
     ycc = across_channels(jnp.asarray(TO_YCC)[None], x) * 255.0 - level
     blocks = ycc.reshape(n, height // 8, 8, 3, width // 8, 8).transpose(0, 3, 1, 4, 2, 5)
-    basis, kept = jnp.asarray(_cosines()), jnp.asarray(_kept())[None, :, None, :]
+    basis, mask = jnp.asarray(_cosines()), jnp.asarray(_mask())[None, :, None, :]
     coefficients = blocks.reshape(n, 3, -1, 64) @ basis.T
-    coefficients = jnp.round(coefficients / tables) * (tables * kept)
+    coefficients = jnp.round(coefficients / tables) * (tables * mask)
     blocks = (coefficients @ basis).reshape(n, 3, height // 8, width // 8, 8, 8)
     ycc = blocks.transpose(0, 2, 4, 1, 3, 5).reshape(x.shape) + level
     return jnp.clip(across_channels(jnp.asarray(TO_RGB)[None], ycc) / 255.0, 0.0, 1.0)
@@ -67,14 +67,14 @@ def _cosines() -> np.ndarray:
     return np.kron(one, one).astype(np.float32)
 
 
-def _kept() -> np.ndarray:
-    """Which coefficients survive, (3, 64): colour differences lose the upper half of each axis."""
+def _mask() -> np.ndarray:
+    """The coefficients that are kept, (3, 64): for chrominance the lower half of each axis."""
     half = np.zeros((8, 8), np.float32)
     half[:4, :4] = 1
     return np.stack([np.ones(64, np.float32), half.ravel(), half.ravel()])
 
 
 def across_channels(matrix: Array, x: Array) -> Array:
-    """``matrix (n or 1, 3, 3)`` times the channels of x ``(n, H, 3, W)``: sums, to be fused."""
+    """``matrix (n or 1, 3, 3)`` times the channels of x ``(n, H, 3, W)``; XLA fuses the sums."""
     red, green, blue = (matrix[:, None, :, j, None] * x[:, :, j, None] for j in range(3))
     return red + green + blue

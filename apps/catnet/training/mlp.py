@@ -1,4 +1,4 @@
-"""Training: from a dataset to a run folder with the model, its numbers and its images."""
+"""Train the lecture's networks: from a dataset to a run folder with model, metrics and plots."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from catnet.training import run_folder
 from catnet.training.run_folder import Checkpoint, Stopped, write_json
 from jaxnn.files import write_atomically
 
-DESCENT = {"gd": 0.0, "momentum": 0.9}  # on all examples at once: the momentum of each
-CHUNK = 100  # steps between two lines of progress, and at least between two saved states
+DESCENT = {"gd": 0.0, "momentum": 0.9}  # full-batch gradient descent: optimizer → momentum
+CHUNK = 100  # steps between two reports, and at least between two checkpoints
 
 
 @dataclass(frozen=True)
 class Config:
-    """All that decides a training, besides the data.
+    """The settings of a training.
 
     Attributes:
         model: "logistic", "shallow" or "deep".
         hidden: units of the hidden layers.
         activation: of the hidden layers.
         learning_rate: the lecture's α.
-        steps: how many updates.
+        steps: the number of updates.
         optimizer: one of ``catnet.models.registry.OPTIMIZERS``; "gd" is plain gradient descent.
         batch_size: examples a step; None for all of them.
-        seed: of initialisation and order of the data.
+        seed: of the initialization and the order of the examples.
         gradient: "hand" or "jax".
     """
 
@@ -53,17 +53,17 @@ class Config:
 
     @property
     def architecture(self) -> dict[str, Any]:
-        """What ``networks.build`` makes the network from."""
+        """The description that ``registry.build`` builds the network from."""
         return registry.architecture(self.model, self.hidden, self.activation)
 
 
 class Outcome(NamedTuple):
-    """What a training came to.
+    """The result of a training.
 
     Attributes:
-        params: the last good parameters.
-        costs: the cost before every update that led to them, and theirs if it is known.
-        stopped: why it ended before its last step, if it did.
+        params: the last parameters with a finite cost.
+        costs: the cost before every update that led to them, and their own if it is known.
+        stopped: why the training ended before its last step, if it did.
     """
 
     params: Any
@@ -75,7 +75,7 @@ Report = Callable[[int, float], None]  # (steps done, last cost)
 
 
 class _Diverged(Exception):
-    """Ends a training from within: the cost of this step is not finite."""
+    """Ends a training at a step whose cost is NaN or infinite."""
 
     def __init__(self, step: int, cost: float) -> None:
         self.step, self.cost = step, "NaN" if np.isnan(cost) else "infinite"
@@ -84,10 +84,10 @@ class _Diverged(Exception):
 def train(
     config: Config, data: Dataset, checkpoint: Checkpoint, report: Report | None = None
 ) -> Outcome:
-    """Train the network of ``config`` on a dataset, from the saved state on if there is one.
+    """Train the network of ``config`` on a dataset, from the checkpoint if there is one.
 
     Raises:
-        UserError: the cost is not finite from the beginning, or the saved state is of no use here.
+        UserError: the first cost is NaN or infinite, or the checkpoint cannot be used here.
     """
     import jax
     import jax.numpy as jnp
@@ -106,16 +106,16 @@ def train(
         start = begin(net, params, x, config.steps, DESCENT[config.optimizer])
     else:
         start = jaxnn.State(0, params, _optimizer(config).init(params))
-    reached = deque([start], maxlen=2)  # from one of two any good step can be reached again
+    states = deque([start], maxlen=2)  # any step since can be computed again from one of two
     costs: list[float] = []
-    if found := checkpoint.load((start.params, start.opt_state, np.zeros(0))):
-        (params, opt_state, known), about = found
-        costs = np.asarray(known).tolist()
-        reached.append(jaxnn.State(about["step"], params, opt_state))
-        if descent and not _fits(net, x, reached[-1]):
+    if saved := checkpoint.load((start.params, start.opt_state, np.zeros(0))):
+        (params, opt_state, saved_costs), about = saved
+        costs = np.asarray(saved_costs).tolist()
+        states.append(jaxnn.State(about["step"], params, opt_state))
+        if descent and not _fits(net, x, states[-1]):
             raise UserError(
-                f"{checkpoint.folder}: NumPy factorises the examples in another way here; "
-                "go on where the run was begun, or begin a new run"
+                f"{checkpoint.folder}: NumPy factorizes the examples differently on this machine; "
+                "resume on the machine where the run was started, or start a new run"
             )
 
     def advance(state: jaxnn.State, steps: int, progress: Any) -> Any:
@@ -127,34 +127,34 @@ def train(
         how |= {"optimizer": _optimizer(config), "batch_size": config.batch_size or len(x)}
         return jaxnn.fit(net, loss, state.params, x, y, key=key_of_steps, **how)[0]
 
-    def watch(state: jaxnn.State, of_chunk: jax.Array) -> None:
-        costs.extend(np.asarray(of_chunk).tolist())
-        if len(bad := np.flatnonzero(~np.isfinite(of_chunk))):
-            step = state.step - len(of_chunk) + int(bad[0])
+    def progress(state: jaxnn.State, new_costs: jax.Array) -> None:
+        costs.extend(np.asarray(new_costs).tolist())
+        if len(bad := np.flatnonzero(~np.isfinite(new_costs))):
+            step = state.step - len(new_costs) + int(bad[0])
             raise _Diverged(step, costs[step])
-        reached.append(state)
+        states.append(state)
         if report:
             report(state.step, costs[-1])
 
-        def so_far() -> tuple[Any, dict[str, Any]]:
+        def current() -> tuple[Any, dict[str, Any]]:
             return (state.params, state.opt_state, np.array(costs, np.float32)), {}
 
-        checkpoint.after(state.step, config.steps, so_far)
+        checkpoint.save_if_due(state.step, config.steps, current)
 
     try:
-        params = advance(reached[-1], config.steps, watch)
+        params = advance(states[-1], config.steps, progress)
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
             raise _Diverged(config.steps, np.nan)  # in the last update, after the last cost
     except Stopped as stop:
-        return Outcome(reached[-1].params, np.array(costs), stop)
+        return Outcome(states[-1].params, np.array(costs), stop)
     except _Diverged as bad:
         if bad.step == 0:
             raise UserError(
-                f"training cannot begin: the cost of the first step is {bad.cost}; check the data"
+                f"training cannot start: the cost of the first step is {bad.cost}; check the data"
             ) from None
-        # The cost of a step is that of the parameters before it: those one step before are good.
+        # The cost of a step is that of the parameters before it: the step before has good ones.
         good = bad.step - 1
-        near = next(state for state in reversed(reached) if state.step <= good)
+        near = next(state for state in reversed(states) if state.step <= good)
         params = near.params if near.step == good else advance(near, good, lambda *_: None)
         why = UserError(
             f"training diverged at step {bad.step}: the cost is {bad.cost}; the parameters before "
@@ -166,11 +166,11 @@ def train(
 
 
 def _fits(net: Any, x: Any, state: Any) -> bool:
-    """Whether a descent can go on from a state that was saved.
+    """Whether gradient descent can resume from the state of a checkpoint.
 
-    In the row space of the examples, the weights of the state have the coordinates that a
-    factorisation of the examples gives.  Another LAPACK may give others.  The weights themselves,
-    which are saved too, show it.
+    In the row space of the examples, the state has weights in the coordinates of a factorization
+    of the examples.  Another LAPACK may choose other coordinates: then the weights computed from
+    them differ from those in the checkpoint.
     """
     import jax
 
@@ -191,14 +191,14 @@ def _fits(net: Any, x: Any, state: Any) -> bool:
 def _optimizer(config: Config) -> Any:
     import optax
 
-    made = {
+    constructors = {
         "gd": optax.sgd,
         "momentum": lambda rate: optax.sgd(rate, momentum=0.9),
         "adam": optax.adam,
         "adamw": optax.adamw,
         "rmsprop": optax.rmsprop,
     }
-    return made[config.optimizer](config.learning_rate)
+    return constructors[config.optimizer](config.learning_rate)
 
 
 def train_run(
@@ -213,25 +213,26 @@ def train_run(
     resume: bool = False,
     every: float = run_folder.EVERY,
 ) -> tuple[np.ndarray, Evaluation]:
-    """Train and fill the run folder: config.json, metrics.csv, model.safetensors, images.
+    """Train and fill the run folder: config.json, metrics.csv, model.safetensors, plots.
 
     Args:
-        folder: a new one, or to resume one that ``train_run`` made.
+        folder: a new folder; with ``resume``, the folder of an earlier ``train_run``.
         config: the settings.
-        train_part: learnt from.
-        test_part: what the model is evaluated on.
+        train_part: the images to train on.
+        test_part: the images to evaluate on.
         source: where the data are from, in words.
-        report: told of every chunk of steps.
-        data: where to find the data again; None for the drawn sample.
-        resume: go on from the state in the folder.
-        every: seconds between two saves of the state.
+        report: called after every chunk of steps.
+        data: the path of the data, for a resumed run; None for the drawn sample.
+        resume: continue from the checkpoint in the folder.
+        every: seconds between two checkpoints.
 
     Returns:
-        The costs, and what the network does on the test part.
+        The costs, and the evaluation on the test part.
 
     Raises:
-        UserError: also when the training diverged, and KeyboardInterrupt: both after
-            the folder has been filled with what there is.
+        UserError: the data do not fit; or the training diverged, after its last good parameters
+            are written.
+        Stopped: Ctrl-C was pressed, after the parameters so far are written.
     """
     from catnet.evaluation import plots
 
@@ -243,7 +244,7 @@ def train_run(
     arrays = (train_part.images, train_part.labels, test_part.images, test_part.labels)
     content = run_folder.digest(*arrays, train_part.classes)
     if resume:
-        run_folder.same_data(folder, data or "the drawn sample", content)
+        run_folder.refuse_other_data(folder, data or "the drawn sample", content)
     else:
         described = {
             **asdict(config),
@@ -254,8 +255,8 @@ def train_run(
             "train_examples": len(train_part.labels),
             "test_examples": len(test_part.labels),
         }
-        run_folder.begin(folder, described)
-    with run_folder.training_in(folder):
+        run_folder.create(folder, described)
+    with run_folder.lock(folder):
         with Checkpoint(folder, every) as checkpoint:
             params, costs, stopped = train(config, train_part, checkpoint, report)
         classifier = Classifier(
@@ -276,10 +277,10 @@ def train_run(
 def fill(
     folder: Path, classifier: Classifier, costs: np.ndarray, part: Dataset, title: str
 ) -> Evaluation:
-    """Write what a training came to: the model, its costs, what it does on a test part, images.
+    """Write the results of a training: the model, its costs, its evaluation, and plots.
 
     Returns:
-        What it does on the test part.
+        The evaluation on the test part.
     """
     from catnet.evaluation import plots
 
@@ -296,10 +297,10 @@ def fill(
 
 
 def evaluate_on(classifier: Classifier, part: Dataset) -> Evaluation:
-    """What a classifier does on a dataset, in the classifier's names of the classes.
+    """Evaluate a classifier on a dataset, in the classifier's names of the classes.
 
     Raises:
-        UserError: the classes of the data are not those of the model; see ``classes.match``.
+        UserError: the classes of the data are not those of the model; see ``class_names.match``.
     """
     labels = np.array(match(classifier.classes, part.classes).labels)[part.labels]
     p = classifier.probabilities(part.images)

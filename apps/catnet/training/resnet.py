@@ -1,4 +1,4 @@
-"""Training the network for photographs: many short steps, resumable, the best weights kept."""
+"""Train the photo network: resumable, with augmentation; the best weights are kept."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from catnet.data.sampling import Sampler, make_sampler, priors
 from catnet.data.split import PARTS, TEST, TRAIN, VALIDATION, split
 from catnet.errors import UserError, diverged
 from catnet.evaluation.metrics import auc, balanced_accuracy
+from catnet.models import registry
 from catnet.models.classifier import Classifier
 from catnet.models.resnet import Targets, log_odds, photo_loss, targets, trunk
 from catnet.terminal import pace_of
@@ -32,39 +33,40 @@ from catnet.training.augment import FULL, LIGHT, augment, mix, prepare
 from catnet.training.run_folder import Checkpoint
 from jaxnn.files import write_atomically
 
-CHUNK = 8  # steps in one compiled program: between them nothing waits for Python
-BATCH = 256  # images at a time where nothing is learnt
-EPOCHS = 20  # by default every image is drawn so often on average
-STEPS = (1000, 12000)  # but with so many steps at least and at most
+CHUNK = 8  # steps in one compiled program, between which nothing waits for Python
+BATCH = 256  # images in one validation batch
+EPOCHS = 20  # default: how often every image is sampled, on average
+STEPS = (1000, 12000)  # the least and the most steps by default
 
 
 @dataclass(frozen=True)
 class PhotoConfig:
-    """All that decides a training, besides the data.
+    """The settings of a photo training.
 
     Attributes:
         widths: channels of each stage of the network.
         blocks: residual blocks of each stage.
-        steps: how many updates; see ``suited``.
+        steps: the number of updates; see ``for_images``.
         batch_size: images a step.
-        learning_rate: at its peak; of Muon for kernels and matrices, of Adam for the rest.
+        learning_rate: at its peak; for Muon (kernels and matrices) and Adam (the rest).
         weight_decay: of kernels and matrices.
         warm_up: share of the steps in which the learning rate rises from 0; then it falls to 0.
-        light: share of the steps, from the first, with light augmentation.
-        settle: share of the steps, to the last, with light augmentation again: images as they
-            are in prediction (Touvron et al. 2019, arXiv:1906.06423).
-        mixup: share of the images that are blended with another, in the steps between these.
-        cutmix: share of them into which a rectangle of another is pasted.
-        fine_weight: of the cost of the fine classes.
-        smoothing: share of a label that is given to the others.
+        light: share of the first steps, which have light augmentation.
+        settle: share of the last steps, which have light augmentation again: their images are
+            like those in prediction (Touvron et al. 2019, arXiv:1906.06423).
+        mixup: share of the images that are blended with another image, in the steps between.
+        cutmix: share of the images that get a rectangle of another image, in the same steps.
+        fine_weight: weight of the cost of the fine classes.
+        smoothing: label smoothing: the share of a label that goes to the other classes.
         average: decay of the moving average of the weights.
-        validate_every: steps.
-        begin_with: a photo model whose weights are gone on from; "" for new ones.  Its last layer
-            is replaced where the classes are others.
-        precision: what the network computes in, "float32" or "bfloat16"; its parameters, their
-            gradients and the cost are float32 in any case.
-        textures: how many drawn images of nothing are added, as non-cats.
-        shares: of every batch that come from a stratum, by name; see ``sampling.shares``.
+        validate_every: steps between two validations.
+        from_model: a photo model whose weights are the initialization; "" for random ones.  Its
+            last layer is replaced where the classes differ.
+        precision: dtype of the network's computation, "float32" or "bfloat16"; parameters,
+            gradients and the cost are float32.
+        textures: how many drawn textures are added, as non-cats.
+        shares: sampling weights: the share of every batch from a stratum, by name; see
+            ``sampling.shares``.
         seed: of all randomness.
     """
 
@@ -83,18 +85,18 @@ class PhotoConfig:
     smoothing: float = 0.1
     average: float = 0.998
     validate_every: int = 800
-    begin_with: str = ""
+    from_model: str = ""
     precision: str = "float32"
     textures: int = 0
     shares: tuple[tuple[str, float], ...] = ()
     seed: int = 1
 
     @classmethod
-    def suited(cls, images: int, **settings: Any) -> Self:
-        """The settings for so many images; those that are given stay.
+    def for_images(cls, images: int, **settings: Any) -> Self:
+        """The default settings for a number of images, with some replaced.
 
         Example:
-            >>> config = PhotoConfig.suited(30_000, seed=2)
+            >>> config = PhotoConfig.for_images(30_000, seed=2)
             >>> config.steps, config.validate_every, config.batch_size
             (4687, 390, 128)
         """
@@ -107,7 +109,7 @@ class PhotoConfig:
 
 
 class TrainState(NamedTuple):
-    """What a step makes from the one before."""
+    """The state between two steps."""
 
     step: Any
     params: Any
@@ -116,22 +118,22 @@ class TrainState(NamedTuple):
 
 
 class Classes(NamedTuple):
-    """The classes that the network tells apart while it learns, and which of them are cats."""
+    """The fine classes that the network is trained on, and which of them are cats."""
 
     names: tuple[str, ...]
     cats: tuple[int, ...]
-    fine: np.ndarray  # (n,) of every image; −1 where it is not known
+    fine: np.ndarray  # (n,) fine class of every image; −1 where it is unknown
 
     @staticmethod
     def of(cache: Cache) -> Classes:
-        """The fine classes of the data; where it has none, the two classes themselves."""
+        """The fine classes of the data; the two classes themselves, where it has none."""
         if cache.fine_names:
             return Classes(cache.fine_names, cache.fine_cats, cache.table.fine)
         return Classes(cache.classes, (1,), cache.table.labels)
 
 
 def network(config: PhotoConfig, classes: int) -> jaxnn.Layer:
-    """The network that learns: images to logits of all classes."""
+    """The network in training: images → logits of all classes."""
     return jaxnn.serial(trunk(config.widths, config.blocks), jaxnn.dense(classes))
 
 
@@ -155,29 +157,34 @@ def optimizer(config: PhotoConfig) -> optax.GradientTransformation:
     )
 
 
-def start(config: PhotoConfig, classes: int) -> TrainState:
-    """The state before the first step."""
+def make_state(config: PhotoConfig, classes: int) -> TrainState:
+    """The state before the first step, with random weights."""
     net = network(config, classes)
     pixels = jax.ShapeDtypeStruct((64, 64, 3), jnp.float32)
     params = jax.jit(lambda key: net.init(key, pixels))(jax.random.key(config.seed))
-    average = jax.tree.map(jnp.copy, params)  # buffers of its own: those of a state are given away
+    average = jax.tree.map(jnp.copy, params)  # its own buffers: those of params are donated
     return TrainState(np.zeros((), np.int32), params, average, optimizer(config).init(params))
 
 
-def _with_weights(state: TrainState, model: Classifier, keep_last: bool = True) -> TrainState:
-    """The same state with the weights of a model in it.
+def _load_weights(state: TrainState, model: Classifier, keep_last: bool = True) -> TrainState:
+    """The state with the weights of a model.
 
-    The last layer is the model's if it has as many classes, and if it is to be kept.
+    Args:
+        state: of a network of the same features.
+        model: a photo model.
+        keep_last: whether its last layer is kept too, if it has as many classes.
 
     Raises:
-        UserError: the layers below the last are others.
+        UserError: the layers below the head differ.
     """
-    # Copies: the buffers of a state are given away, and the model keeps its own.
-    theirs = [jax.tree.map(jnp.copy, layer) for layer in model.params[:2]]
-    fits = [_shapes(a) == _shapes(b) for a, b in zip(theirs, state.params, strict=True)]
-    if not fits[0]:
+    head = registry.network(model.architecture).head
+    # Copies, since the buffers of a state are donated, and the model keeps its own.
+    *features, last = jax.tree.map(jnp.copy, model.params[: head + 1])
+    if _shapes(features) != _shapes([*state.params[:head]]):
         raise UserError(f"{model.name}: is another network than this training's")
-    params = (theirs[0], theirs[1] if fits[1] and keep_last else state.params[1])
+    if not keep_last or _shapes(last) != _shapes(state.params[head]):
+        last = state.params[head]
+    params = (*features, last)
     return state._replace(params=params, average=jax.tree.map(jnp.copy, params))
 
 
@@ -185,25 +192,25 @@ def _shapes(tree: Any) -> str:
     return str(jax.tree.map(jnp.shape, tree))
 
 
-def initial(config: PhotoConfig, classes: Classes) -> TrainState:
-    """The state before the first step, with the weights of ``begin_with`` if there is one.
+def initialize(config: PhotoConfig, classes: Classes) -> TrainState:
+    """The state before the first step, with the weights of ``from_model`` if it is set.
 
     Raises:
-        UserError: that model cannot be read, or is another network.
+        UserError: this model cannot be read, or is another network.
     """
-    state = start(config, len(classes.names))
-    if not config.begin_with:
+    state = make_state(config, len(classes.names))
+    if not config.from_model:
         return state
-    model = Classifier.load(config.begin_with)
+    model = Classifier.load(config.from_model)
     if model.architecture["model"] != "photo":
-        raise UserError(f"{model.name}: is no photo network; leave --model photo out")
+        raise UserError(f"{model.name}: is not a photo network; leave --model photo out")
     same = model.architecture["cats"] == [*classes.cats]
     if len(classes.names) == 2:
         same = same and agree(model.classes, (classes.names[0], classes.names[1]))
-    return _with_weights(state, model, same)
+    return _load_weights(state, model, same)
 
 
-def compiled_steps(config: PhotoConfig, classes: Classes) -> Callable[..., Any]:
+def compile_steps(config: PhotoConfig, classes: Classes) -> Callable[..., Any]:
     """(state, images (k, n, 64, 64, 3) uint8, cat, fine, prior (k, n)) → (state, costs (k,))."""
     count = len(classes.names)
     net = network(config, count)
@@ -231,7 +238,7 @@ def compiled_steps(config: PhotoConfig, classes: Classes) -> Callable[..., Any]:
         cost, grads = cost_and_grads(state.params, x.astype(config.precision), y)
         updates, opt_state = descent.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        # The average forgets its random start: at first it moves faster.
+        # The average moves faster at first, to forget the random initialization.
         decay = jnp.minimum(config.average, (1.0 + state.step) / (10.0 + state.step))
         average = jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, state.average, params)
         return TrainState(state.step + 1, params, average, opt_state), cost
@@ -242,15 +249,15 @@ def compiled_steps(config: PhotoConfig, classes: Classes) -> Callable[..., Any]:
 def batches(
     cache: Cache, sampler: Sampler, columns: Sequence[np.ndarray], first: int, steps: int
 ) -> Generator[tuple[np.ndarray, ...], None, None]:
-    """The chunks of a training from a step on, gathered while the step before is computed.
+    """Yield the chunks of a training from step ``first`` on; a thread gathers them ahead.
 
-    A chunk has the images and what the columns, (n,) each, say of them.  What goes wrong while
-    they are gathered is raised where they are used.
+    A chunk has its images and their values of the columns, (n,) each.  An exception in the
+    thread is raised by the generator.
     """
     ahead: queue.Queue[Any] = queue.Queue(maxsize=2)
     stop = threading.Event()
 
-    def hand_over(item: Any) -> None:
+    def put(item: Any) -> None:
         while not stop.is_set():
             try:
                 return ahead.put(item, timeout=0.2)
@@ -265,10 +272,10 @@ def batches(
                 chosen = np.stack([sampler.batch(i) for i in range(at, min(at + CHUNK, steps))])
                 images = cache.take(chosen.ravel())
                 images = images.reshape(*chosen.shape, *images.shape[1:])
-                hand_over((images, *(column[chosen] for column in columns)))
-            hand_over(None)
+                put((images, *(column[chosen] for column in columns)))
+            put(None)
         except BaseException as error:
-            hand_over(error)
+            put(error)
 
     worker = threading.Thread(target=gather, daemon=True)
     worker.start()
@@ -283,7 +290,7 @@ def batches(
 
 
 class Validation(NamedTuple):
-    """Log-odds of the validation images, and what they are."""
+    """Logits of the validation images, with their labels and sources."""
 
     z: np.ndarray
     labels: np.ndarray
@@ -291,48 +298,49 @@ class Validation(NamedTuple):
 
     def scores(self, names: tuple[str, ...]) -> dict[str, dict[str, float]]:
         """AUC and balanced accuracy of every source that has both labels."""
-        found = {}
+        scores = {}
         for source, name in enumerate(names):
             here = self.sources == source
             if len(set(self.labels[here].tolist())) == 2:
-                found[name] = {
+                scores[name] = {
                     "auc": auc(self.labels[here], self.z[here]),
                     "balanced_accuracy": balanced_accuracy(self.labels[here], self.z[here] >= 0),
                 }
-        return found
+        return scores
 
     def score(self, names: tuple[str, ...]) -> float:
-        """What the best weights are chosen by: AUC, a source counting by the root of its size."""
-        found = self.scores(names)
-        sizes = [np.count_nonzero(self.sources == names.index(name)) for name in found]
-        aucs = [of_source["auc"] for of_source in found.values()]
+        """The score that selects the best weights: mean AUC, weighted by √images of a source."""
+        scores = self.scores(names)
+        sizes = [np.count_nonzero(self.sources == names.index(name)) for name in scores]
+        aucs = [of_source["auc"] for of_source in scores.values()]
         return float(np.average(aucs, weights=np.sqrt(sizes)))
 
 
-def answers(
+def compile_logits(
     config: PhotoConfig, classes: Classes
 ) -> Callable[[Any, Cache, np.ndarray], np.ndarray]:
-    """(params, cache, numbers of images) → their log-odds, (n,)."""
+    """(params, cache, indices of images) → logits of class 1, (n,)."""
     count = len(classes.names)
     net = jaxnn.serial(network(config, count), log_odds(classes.cats, count))
-    logits = jax.jit(lambda params, images: net.apply((params, ()), prepare(images)))
+    apply = jax.jit(lambda params, images: net.apply((params, ()), prepare(images)))
 
-    def run(params: Any, cache: Cache, numbers: np.ndarray) -> np.ndarray:
+    def logits(params: Any, cache: Cache, indices: np.ndarray) -> np.ndarray:
         z = []
-        for at in range(0, len(numbers), BATCH):
-            part = numbers[at : at + BATCH]
-            filled = np.resize(part, BATCH)  # nothing is compiled for a last batch that is short
-            z.append(np.asarray(logits(params, cache.take(filled)))[: len(part), 0])
+        for at in range(0, len(indices), BATCH):
+            part = indices[at : at + BATCH]
+            padded = np.resize(part, BATCH)  # a shorter last batch would be compiled by itself
+            z.append(np.asarray(apply(params, cache.take(padded)))[: len(part), 0])
         return np.concatenate(z)
 
-    return run
+    return logits
 
 
 def divide(config: PhotoConfig, cache: Cache) -> tuple[Sampler, np.ndarray]:
-    """What draws from the training part, and the numbers of the validation images.
+    """The sampler of the training part, and the indices of the validation images.
 
     Raises:
-        UserError: the shares or the batch size do not fit, or a part has too few images.
+        UserError: the sampling weights or the batch size do not fit, or a part has too few
+            images.
     """
     parts = split(cache.table)
     for part in (TRAIN, VALIDATION, TEST):
@@ -345,7 +353,7 @@ def divide(config: PhotoConfig, cache: Cache) -> tuple[Sampler, np.ndarray]:
 
 
 def _check_part(cache: Cache, parts: np.ndarray, part: int) -> None:
-    """Refuse a part without a class; to be measured on, both are needed from one source."""
+    """Refuse a part that lacks a class; validation and test need both classes of one source."""
     here = parts == part
     labels, sources = cache.table.labels[here], cache.table.sources[here]
     absent = [name for label, name in enumerate(cache.classes) if label not in labels]
@@ -367,29 +375,34 @@ def train(
     checkpoint: Checkpoint,
     log: Callable[[str], None],
 ) -> Any:
-    """Train from a state, or go on from the saved one.
+    """Train from a state, or from the checkpoint if there is one.
 
-    Writes the state, ``best.safetensors`` (the averaged weights with the best validation score)
-    and ``validation.jsonl`` (made from the state) into the run folder.
+    Writes the checkpoint, ``best.safetensors`` (the averaged weights with the best validation
+    score) and ``validation.jsonl`` (the scores) into the run folder.
 
     Returns:
         The best weights.
+
+    Raises:
+        UserError: the training diverged, or the checkpoint cannot be used.
+        Stopped: Ctrl-C was pressed; the checkpoint is saved.
     """
     classes = Classes.of(cache)
-    sampler, held = parts
+    sampler, validation_indices = parts
     best_file = checkpoint.folder / "best.safetensors"
-    lines: list[dict[str, Any]] = []  # one a validation
-    if found := checkpoint.load(state):
-        state, lines = found[0], found[1]["validations"]
+    lines: list[dict[str, Any]] = []  # the scores of each validation
+    if checkpointed := checkpoint.load(state):
+        state, lines = checkpointed[0], checkpointed[1]["validations"]
         _write_lines(checkpoint, lines)
-    run = compiled_steps(config, classes)
-    answer = answers(config, classes)
+    run = compile_steps(config, classes)
+    logits = compile_logits(config, classes)
 
     def validate(params: Any) -> Validation:
-        z = answer(params, cache, held)
-        return Validation(z, cache.table.labels[held], cache.table.sources[held])
+        i = validation_indices
+        z = logits(params, cache, i)
+        return Validation(z, cache.table.labels[i], cache.table.sources[i])
 
-    first, told, pace = int(state.step), time.monotonic(), pace_of(config.steps)
+    first, last_log, pace = int(state.step), time.monotonic(), pace_of(config.steps)
     columns = (cache.table.labels, classes.fine, priors(cache, sampler))
     with closing(batches(cache, sampler, columns, first, config.steps)) as chunks:
         for batch in chunks:
@@ -402,8 +415,8 @@ def train(
                 at = before + int(bad[0])
                 raise diverged(at, float(costs[bad[0]]), config.learning_rate, remark)
             now = pace(done)
-            if time.monotonic() - told > 10 or done == config.steps:
-                told = time.monotonic()
+            if time.monotonic() - last_log > 10 or done == config.steps:
+                last_log = time.monotonic()
                 speed = f"  {now.speed * config.batch_size:.0f} images/s" if now else ""
                 left = f"  {now}" if now and done < config.steps else ""
                 log(f"step {done}/{config.steps}  cost {costs[-1]:.3f}{speed}{left}")
@@ -412,7 +425,7 @@ def train(
                 validation = validate(state.average)
                 if len(bad := np.flatnonzero(~np.isfinite(validation.z))):
                     z = float(validation.z[bad[0]])
-                    raise diverged(done, z, config.learning_rate, remark, "a validation answer")
+                    raise diverged(done, z, config.learning_rate, remark, "a validation logit")
                 score = validation.score(cache.sources)
                 if score > max((line["score"] for line in lines), default=-1.0):
                     jaxnn.save(best_file, state.average, {"step": done, "score": score})
@@ -420,11 +433,11 @@ def train(
                 lines.append({"step": done, "score": score, **scores})
                 log(json.dumps(lines[-1]))
                 _write_lines(checkpoint, lines)
-            checkpoint.after(done, config.steps, partial(_saved, state, lines))
+            checkpoint.save_if_due(done, config.steps, partial(_checkpoint, state, lines))
     return jaxnn.load(best_file)[0]
 
 
-def _saved(state: TrainState, lines: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
+def _checkpoint(state: TrainState, lines: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
     return state, {"validations": lines}
 
 

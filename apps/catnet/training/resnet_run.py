@@ -1,4 +1,4 @@
-"""One training of the photo network as the command line asks for it: cache, run folder, scores."""
+"""A run of ``catnet train --model photo``: image cache, run folder, training, scores."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ from catnet.errors import UserError
 from catnet.evaluation.calibration import calibrate, calibration_weights
 from catnet.evaluation.metrics import Evaluation, evaluate
 from catnet.evaluation.source_probe import source_auc
+from catnet.models import registry
 from catnet.models.classifier import Classifier
-from catnet.models.features import divided, features
+from catnet.models.features import features
 from catnet.training import run_folder
-from catnet.training.resnet import Classes, PhotoConfig, divide, initial, train
+from catnet.training.resnet import Classes, PhotoConfig, divide, initialize, train
 from catnet.training.run_folder import Checkpoint, write_json
 
 Log = Callable[[str], None]
 
-VIEWS = (64, 44)  # what an answer is the mean of, see ``views``; chosen on validation data
-MIN_CALIBRATED = 20  # validation images of each class, to fit a calibration to
-MIN_PROBED = 50  # images of each source, to tell whether they can be told apart
-EVERY = 30.0  # seconds between two saves of the state, which is some 20 MB
+TEST_TIME_AUGMENTATION = (64, 44)  # sides of the middles; chosen on validation data
+MIN_CALIBRATED = 20  # validation images of each class that a calibration needs
+MIN_PROBED = 50  # images of each source that the source probe needs
+EVERY = 30.0  # seconds between two checkpoints, of about 20 MB
 
 
 def run(
@@ -46,27 +47,30 @@ def run(
     every: float,
     log: Log,
 ) -> dict[str, Evaluation]:
-    """Train on sources, or go on in a run folder; write the model and its scores.
+    """Train on sources, or resume a run; write the model and its scores into the run folder.
 
-    The run folder has config.json, validation.jsonl, state.safetensors (to go on from),
+    The run folder has config.json, validation.jsonl, state.safetensors (the checkpoint),
     best.safetensors, and at the end model.safetensors and evaluation.json.
 
     Args:
         sources: zips, folders or h5 files.
-        configure: gives the settings for a number of images.
-        folder: a new one, or to resume one that ``run`` made.
-        cache_in: where decoded images are kept.
-        resume: go on from the state in the folder.
-        every: seconds between two saves of the state.
-        say: told of the progress.
+        configure: number of images → settings.
+        folder: a new folder; with ``resume``, the folder of an earlier run.
+        cache_in: folder for decoded images.
+        resume: continue from the checkpoint in the folder.
+        every: seconds between two checkpoints.
+        log: called with each line of progress.
 
     Returns:
-        What the model does on the test part of every source, by name of the source.
+        The evaluation on the test part of every source, by name of the source.
+
+    Raises:
+        UserError: the data, the settings or the run folder do not fit.
     """
     if not sources:
         raise UserError("--model photo needs DATA: zips, folders or h5 files of photographs")
     place = Path(cache_in or cache_folder()).absolute()
-    cache = caches.build(sources, place, _told(log))
+    cache = caches.build(sources, place, _log_tenths(log))
     config = configure(len(cache))
     cache = with_textures(cache, config.textures)
     for line in cache.skipped:
@@ -78,13 +82,13 @@ def run(
     content = run_folder.digest(
         cache.sources, cache.strata, cache.fine_names, cache.fine_cats, *columns
     )
-    goes_on = False
+    step = 0
     if resume:
-        run_folder.same_data(folder, ", ".join(sources), content)
-        goes_on = run_folder.saved(folder)["step"] > 0
-    # A model that was begun with is not needed once there is a state, and may have gone.
-    begun = dataclasses.replace(config, begin_with="") if goes_on else config
-    state = initial(begun, Classes.of(cache))
+        run_folder.refuse_other_data(folder, ", ".join(sources), content)
+        step = run_folder.read_progress(folder)["step"]
+    # Once there is a checkpoint, the model of --from is not needed, and may be gone.
+    source = dataclasses.replace(config, from_model="") if step else config
+    state = initialize(source, Classes.of(cache))
     if not resume:
         described = {
             "model": "photo",
@@ -94,13 +98,13 @@ def run(
             "content": content,
             "sources": list(cache.sources),
         }
-        run_folder.begin(folder, described)
+        run_folder.create(folder, described)
     log(f"{len(cache)} images from {', '.join(cache.sources)}; the run is in {folder}")
-    with run_folder.training_in(folder):
+    with run_folder.lock(folder):
         with Checkpoint(folder, every) as checkpoint:
             params = train(config, cache, parts, state, checkpoint, log)
         classifier = _classifier(config, cache, params, folder.resolve().name)
-        classifier = calibrated(classifier, cache, log)
+        classifier = calibrate_classifier(classifier, cache, log)
         classifier.save(folder / "model.safetensors")
         results = scores(Classifier.load(folder), cache, log)
         described = {name: result.as_json() for name, result in results.items()}
@@ -109,12 +113,12 @@ def run(
     return results
 
 
-# What of the table a training depends on: ``content`` is a hash of every image's pixels.
+# The columns that a training depends on; ``content`` is a hash of every image's pixels.
 HASHED = ("content", "labels", "fine", "sources", "strata", "held_out")
 
 
 def _classifier(config: PhotoConfig, cache: Cache, params: Any, name: str) -> Classifier:
-    """The model of some weights, which are rounded to half precision: half the size."""
+    """The classifier of some weights, rounded to float16: half the size."""
     classes = Classes.of(cache)
     half = jax.tree.map(lambda leaf: leaf.astype(jnp.float16), params)
     return Classifier(
@@ -124,7 +128,7 @@ def _classifier(config: PhotoConfig, cache: Cache, params: Any, name: str) -> Cl
             "blocks": list(config.blocks),
             "classes": len(classes.names),
             "cats": list(classes.cats),
-            "views": list(VIEWS),
+            "test_time_augmentation": list(TEST_TIME_AUGMENTATION),
         },
         params=(*half, ()),
         classes=cache.classes,
@@ -133,10 +137,10 @@ def _classifier(config: PhotoConfig, cache: Cache, params: Any, name: str) -> Cl
     )
 
 
-def calibrated(classifier: Classifier, cache: Cache, log: Log) -> Classifier:
-    """The model with a calibration from the validation part; as it is where that is too small."""
-    numbers = np.flatnonzero(split(cache.table) == VALIDATION)
-    labels, sources = cache.table.labels[numbers], cache.table.sources[numbers]
+def calibrate_classifier(classifier: Classifier, cache: Cache, log: Log) -> Classifier:
+    """The model, calibrated on the validation part; unchanged where this part is too small."""
+    indices = np.flatnonzero(split(cache.table) == VALIDATION)
+    labels, sources = cache.table.labels[indices], cache.table.sources[indices]
     counts = np.bincount(labels[calibration_weights(labels, sources) > 0], minlength=2).tolist()
     if min(counts) < MIN_CALIBRATED:
         (n_0, n_1), (first, second) = counts, cache.classes
@@ -145,12 +149,12 @@ def calibrated(classifier: Classifier, cache: Cache, log: Log) -> Classifier:
             f"{n_1} of {second}, and {MIN_CALIBRATED} of each are needed"
         )
         return classifier
-    found = calibrate(classifier.logits(cache.take(numbers)), labels, sources)
-    return dataclasses.replace(classifier, **found._asdict())
+    calibration = calibrate(classifier.logits(cache.take(indices)), labels, sources)
+    return dataclasses.replace(classifier, **calibration._asdict())
 
 
 def scores(classifier: Classifier, cache: Cache, log: Log) -> dict[str, Evaluation]:
-    """What a model does on the test part of every source of a cache, each by itself.
+    """Evaluate a model on the test part of every source of a cache.
 
     Raises:
         UserError: the classes are not the model's, or no source has both in its test part.
@@ -159,19 +163,19 @@ def scores(classifier: Classifier, cache: Cache, log: Log) -> dict[str, Evaluati
     for note in fits.notes:
         log(note)
     results, lacks, by_chance = {}, [], []
-    held = split(cache.table) == TEST
+    test = split(cache.table) == TEST
     for source, name in enumerate(cache.sources):
         here = cache.table.sources == source
-        numbers = np.flatnonzero(held & here)
-        labels = cache.table.labels[numbers]
+        indices = np.flatnonzero(test & here)
+        labels = cache.table.labels[indices]
         absent = [its for label, its in enumerate(cache.classes) if label not in labels]
         if absent:
-            lack = f"has {len(numbers)} images held out, and no {' and no '.join(absent)}"
+            lack = f"has {len(indices)} images held out, and no {' and no '.join(absent)}"
             lacks.append(f"{name}: no score, since it {lack} among them")
             by_chance += lacks[-1:] if len(set(cache.table.labels[here].tolist())) == 2 else []
             continue
-        p = classifier.probabilities(cache.take(numbers))
-        names = [cache.table.names[i] for i in numbers]
+        p = classifier.probabilities(cache.take(indices))
+        names = [cache.table.names[i] for i in indices]
         labels = np.array(fits.labels)[labels]
         results[name] = evaluate(labels, p, names, classifier.classes, classifier.threshold)
     if not results:
@@ -182,36 +186,37 @@ def scores(classifier: Classifier, cache: Cache, log: Log) -> dict[str, Evaluati
 
 
 def checks(classifier: Classifier, cache: Cache) -> dict[str, Any]:
-    """False positives where there are none of class 1, and whether sources can be told apart.
+    """Measure false positives on sources without class 1, and how separable the sources are.
 
     Returns:
-        ``false_positives``: of every source without class 1 (cat), the share of its test part
-        that the model puts in it.  ``source_auc``: how well its features tell the two largest
-        sources apart among the test images of class 0; 0.5 is not at all.
+        ``false_positives``: for every source without class 1 (cat), the share of its test part
+        that the model classifies as class 1.  ``source_auc``: how well a linear classifier on the
+        features separates the two largest sources, among the test images of class 0; 0.5 is
+        chance.
     """
-    held = split(cache.table) == TEST
+    test = split(cache.table) == TEST
     false_positives, others = {}, {}
     for source, name in enumerate(cache.sources):
         here = cache.table.sources == source
-        numbers = np.flatnonzero(held & here & (cache.table.labels == 0))
-        if not cache.table.labels[here].any() and len(numbers):
-            p = classifier.probabilities(cache.take(numbers))
+        indices = np.flatnonzero(test & here & (cache.table.labels == 0))
+        if not cache.table.labels[here].any() and len(indices):
+            p = classifier.probabilities(cache.take(indices))
             false_positives[name] = float(np.mean(p >= classifier.threshold))
-        elif len(numbers):
-            others[name] = numbers
+        elif len(indices):
+            others[name] = indices
     largest = sorted(others, key=lambda name: -len(others[name]))[:2]
-    found: dict[str, Any] = {"false_positives": false_positives}
+    results: dict[str, Any] = {"false_positives": false_positives}
     if len(largest) == 2 and min(len(others[name]) for name in largest) >= MIN_PROBED:
         count = min(len(others[name]) for name in largest)
-        numbers = np.concatenate([others[name][:count] for name in largest])
-        body, kept, *_ = divided(classifier.architecture, classifier.params)
-        seen = features(body, kept, cache.take(numbers))
-        found["source_auc"] = source_auc(seen, np.repeat([0, 1], count))
-    return found
+        indices = np.concatenate([others[name][:count] for name in largest])
+        net, head, _ = registry.network(classifier.architecture)
+        x = features(net[:head], classifier.params[:head], cache.take(indices))
+        results["source_auc"] = source_auc(x, np.repeat([0, 1], count))
+    return results
 
 
-def _told(log: Log) -> Callable[[str, int, int], None]:
-    """Progress of decoding, a line for every tenth of a source."""
+def _log_tenths(log: Log) -> Callable[[str, int, int], None]:
+    """A report of decoding that logs a line for every tenth of a source."""
     last: dict[str, Any] = {}
 
     def progress(source: str, done: int, total: int) -> None:

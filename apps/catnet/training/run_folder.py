@@ -1,9 +1,9 @@
-"""The folder of a run: begun whole, used by one training at a time, with a state to go on from.
+"""The folder of a run: created atomically, locked by one training at a time, with a checkpoint.
 
 A training is a function of its settings, its data and its state.  The settings and a hash of the
-data are in ``config.json``, written once; the state is in ``state.safetensors``, replaced in one
-step every few seconds.  Whatever else is in the folder is made from them, so a training that was
-killed at any moment goes on from the last state and ends as if it had never stopped.
+data are in ``config.json``, written once.  The state is in ``state.safetensors``, the checkpoint,
+replaced atomically every few seconds.  All other files are computed from them: a training that
+was killed at any moment resumes from the checkpoint, to a bit-identical result.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from catnet.terminal import log
 from jaxnn.files import write_atomically
 
 CONFIG, STATE, LOCK = "config.json", "state.safetensors", ".lock"
-EVERY = 5.0  # seconds between two saves of the state
+EVERY = 5.0  # seconds between two checkpoints
 
-# What decides the numbers of a training besides its settings and data, by environment variable.
-# Those of JAX can be set in other ways, too, so it is asked for their values.
+# Environment variables that change the numbers of a training, besides its settings and data.
+# Those of JAX can be set in other ways too, so their values are read from ``jax.config``.
 OF_JAX = (
     "JAX_ENABLE_X64",
     "JAX_DEFAULT_PRNG_IMPL",
@@ -64,27 +64,31 @@ Settings = TypeVar("Settings")
 
 
 class Stopped(KeyboardInterrupt):
-    """Ctrl-C, after the state was saved."""
+    """Ctrl-C was pressed, and the checkpoint is saved."""
 
 
-def vacant(out: str | None, model: str) -> Path:
-    """The place of a new run: the one named, where nothing may be yet, or runs/MODEL-N."""
+def choose_folder(out: str | None, model: str) -> Path:
+    """Choose the folder of a new run: ``out``, or the first free runs/MODEL-N.
+
+    Raises:
+        UserError: ``out`` exists.
+    """
     numbered = (Path("runs") / f"{model}-{n}" for n in itertools.count(1))
     folder = Path(out) if out else next(path for path in numbered if not path.exists())
     if folder.exists():
-        raise UserError(f"{folder} is there already; choose another --out")
+        raise UserError(f"{folder} exists already; choose another --out")
     return folder
 
 
-def begin(folder: Path, described: dict[str, Any]) -> None:
-    """Make the folder of a run with its ``config.json`` in one step: it is never without.
+def create(folder: Path, described: dict[str, Any]) -> None:
+    """Create the folder of a run together with its ``config.json``, atomically.
 
     Args:
-        folder: where there is nothing yet.
+        folder: a path that does not exist.
         described: the settings, ``data`` (where the data are) and ``content`` (their hash).
 
     Raises:
-        UserError: it cannot be made; nothing is left behind.
+        UserError: it cannot be created; nothing is left behind.
     """
     described = {**described, "numerics": _numerics(), "versions": _versions()}
     beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
@@ -93,16 +97,16 @@ def begin(folder: Path, described: dict[str, Any]) -> None:
         write_json(beside / CONFIG, {**described, "checksum": digest(described)})
         beside.rename(folder)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be made ({error.strerror or error})") from None
+        raise UserError(f"{folder}: cannot be created ({error.strerror or error})") from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def config_of(folder: Path) -> dict[str, Any]:
-    """What ``begin`` was given.
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read the config that ``create`` wrote.
 
     Raises:
-        UserError: it is not a run folder, or its config.json was changed.
+        UserError: the folder is not a run folder, or its config.json was changed.
     """
     try:
         described = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
@@ -112,42 +116,52 @@ def config_of(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder}: is not a run folder ({error.strerror or error})") from None
     except (ValueError, KeyError, AttributeError, TypeError):
         raise UserError(
-            f"{folder / CONFIG}: is not as this catnet wrote it; begin a new run"
+            f"{folder / CONFIG}: was changed since catnet wrote it; start a new run"
         ) from None
     return described
 
 
-def settings_of(kind: type[Settings], described: dict[str, Any]) -> Settings:
-    """The settings in a ``config.json`` as the dataclass they were."""
+def read_settings(kind: type[Settings], described: dict[str, Any]) -> Settings:
+    """Read the settings in a config back into their dataclass.
+
+    Raises:
+        UserError: one is missing.
+    """
 
     def tuples(value: Any) -> Any:
         return tuple(map(tuples, value)) if isinstance(value, list) else value
 
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     if missing := [name for name in names if name not in described]:
-        raise UserError(f"the run was begun by another catnet: it has no {missing[0]}")
+        raise UserError(
+            f"the config of the run has no {missing[0]}: it is of another catnet; start a new run"
+        )
     return kind(**{name: tuples(described[name]) for name in names})
 
 
-def same_data(folder: Path, data: str, content: str) -> None:
-    """Refuse to go on with other data than those of the beginning, or with other arithmetic."""
-    begun = config_of(folder)
-    if begun["content"] != content:
+def refuse_other_data(folder: Path, data: str, content: str) -> None:
+    """Refuse to resume a run with other data than it was started with, or other numerics.
+
+    Raises:
+        UserError: the hash of the data, or a setting that changes the numbers, differs.
+    """
+    config = read_config(folder)
+    if config["content"] != content:
         raise UserError(
-            f"{data}: not, or no longer, the data that {folder} was begun with; "
-            f"give those, or begin a new run"
+            f"{data}: is not the data that {folder} was started with, or has changed; "
+            "name that data, or start a new run"
         )
     now = _numerics()
-    for name, value in begun.get("numerics", {}).items():
+    for name, value in config.get("numerics", {}).items():
         if now.get(name) != value:
             raise UserError(
-                f"{folder} was begun with {name} {_value(value)}, now it is "
+                f"{folder} was started with {name} {_value(value)}, and now it is "
                 f"{_value(now.get(name))}, which changes the numbers; "
-                "set it as it was, or begin a new run"
+                "set the old value, or start a new run"
             )
-    if begun["versions"] != _versions():
-        others = ", ".join(f"{name} {number}" for name, number in begun["versions"].items())
-        log(f"{folder} was begun with {others}: last digits may differ")
+    if config["versions"] != _versions():
+        others = ", ".join(f"{name} {number}" for name, number in config["versions"].items())
+        log(f"{folder} was started with {others}: the last digits may differ")
 
 
 def _value(value: Any) -> str:
@@ -156,49 +170,49 @@ def _value(value: Any) -> str:
 
 def digest(*parts: Any) -> str:
     """SHA-256 of arrays and of anything JSON can hold."""
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):
-            found.update(f"{part.dtype} {part.shape}\n".encode())
-            found.update(np.ascontiguousarray(part).data)
+            sha256.update(f"{part.dtype} {part.shape}\n".encode())
+            sha256.update(np.ascontiguousarray(part).data)
         else:
-            found.update(json.dumps(part, sort_keys=True).encode())
-    return found.hexdigest()
+            sha256.update(json.dumps(part, sort_keys=True).encode())
+    return sha256.hexdigest()
 
 
 def write_json(path: Path, described: Any) -> None:
-    """A JSON file that people can read, too."""
+    """Write an indented JSON file, atomically."""
     write_atomically(path, (json.dumps(described, indent=2) + "\n").encode())
 
 
 @contextmanager
-def training_in(folder: Path) -> Iterator[None]:
-    """Have a run folder for oneself; what goes wrong in it becomes one line.
+def lock(folder: Path) -> Iterator[None]:
+    """Lock a run folder for one training, and report its failures in one line.
 
     Raises:
-        UserError: another training is in it, or something cannot be read or written.
-        KeyboardInterrupt: with the command to go on.
+        UserError: another training has the lock, or a file cannot be read or written.
+        KeyboardInterrupt: with the command that resumes the run.
     """
-    go_on = f"catnet train --resume {shlex.quote(str(folder))}"
+    resume = f"catnet train --resume {shlex.quote(str(folder))}"
     try:
-        with filling(folder, go_on), (folder / LOCK).open("a") as file:
-            _lock(file, folder)
-            _sweep(folder)
+        with report_failures(folder, resume), (folder / LOCK).open("a") as file:
+            _lock_file(file, folder)
+            _remove_temporary_files(folder)
             yield
     except KeyboardInterrupt as stop:
-        raise type(stop)(f"{str(stop) or 'stopped'}; go on with: {go_on}") from None
+        raise type(stop)(f"{str(stop) or 'stopped'}; resume with: {resume}") from None
 
 
 @contextmanager
-def filling(folder: Path, then: str) -> Iterator[None]:
-    """What cannot be read or written meanwhile becomes one line.
+def report_failures(folder: Path, remedy: str) -> Iterator[None]:
+    """Report a file that cannot be read or written in one line.
 
     Args:
         folder: of the run.
-        then: what to do after the cause is mended.
+        remedy: what to do once the cause is fixed.
 
     Raises:
-        UserError: something cannot be read or written.
+        UserError: a file cannot be read or written.
     """
     try:
         yield
@@ -209,44 +223,45 @@ def filling(folder: Path, then: str) -> Iterator[None]:
         place = folder if Path(place).parent == folder else place
         reason = " ".join((error.strerror or str(error)).split())
         raise UserError(
-            f"{place}: {reason}; what was saved before is intact: mend this, then {then}"
+            f"{place}: {reason}; earlier files are intact; fix the cause, then {remedy}"
         ) from None
 
 
-def _lock(file: Any, folder: Path) -> None:
-    """The kernel lets go of it when the process ends, however it ends."""
+def _lock_file(file: Any, folder: Path) -> None:
+    """Lock a file; the kernel releases the lock when the process ends, even when it is killed."""
     try:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise UserError(
-            f"{folder}: another training is running in it; wait for its end, or begin a new run"
+            f"{folder}: another training is running in it; wait for its end, or start a new run"
         ) from None
     except (ImportError, OSError):  # Windows, and some network drives
-        log(f"{folder}: cannot be locked here; see that no other training runs in it")
+        log(f"{folder}: cannot be locked here; make sure that no other training runs in it")
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what ``write_atomically`` left beside its files when it was killed."""
-    for left in folder.glob(".*.????????"):
-        if Path(left.name[1:-9]).suffix in (".json", ".jsonl", ".csv", ".safetensors", ".png"):
-            left.unlink(missing_ok=True)
+def _remove_temporary_files(folder: Path) -> None:
+    """Remove the temporary files of ``write_atomically`` in a process that was killed."""
+    for path in folder.glob(".*.????????"):
+        if Path(path.name[1:-9]).suffix in (".json", ".jsonl", ".csv", ".safetensors", ".png"):
+            path.unlink(missing_ok=True)
 
 
-def saved(folder: Path) -> dict[str, Any]:
-    """What is known of the saved state: ``step`` and ``finished`` at least."""
-    found = _load(folder)
-    return found[1] if found else {"step": 0, "finished": False}
+def read_progress(folder: Path) -> dict[str, Any]:
+    """Read what a checkpoint says of itself: at least its ``step``, and ``finished``."""
+    checkpoint = _read_checkpoint(folder)
+    return checkpoint[1] if checkpoint else {"step": 0, "finished": False}
 
 
 def finish(folder: Path) -> None:
-    """Note in the state that all the rest is written."""
-    if found := _load(folder):
-        jaxnn.save(folder / STATE, found[0], {**found[1], "finished": True})
+    """Mark the checkpoint as finished: all other files are written."""
+    if checkpoint := _read_checkpoint(folder):
+        leaves, about = checkpoint
+        jaxnn.save(folder / STATE, leaves, {**about, "finished": True})
 
 
-def _load(folder: Path) -> tuple[list[Any], dict[str, Any]] | None:
+def _read_checkpoint(folder: Path) -> tuple[list[Any], dict[str, Any]] | None:
     try:
         leaves, about = jaxnn.load(folder / STATE)
     except FileNotFoundError:
@@ -254,26 +269,26 @@ def _load(folder: Path) -> tuple[list[Any], dict[str, Any]] | None:
     except OSError as error:
         raise UserError(f"{folder / STATE}: cannot be read ({error.strerror or error})") from None
     except jaxnn.ModelFileError as error:
-        raise UserError(f"{error}; the run cannot go on: begin a new one") from None
-    if about.get("run") != digest(config_of(folder)):
-        raise UserError(f"{folder / STATE}: is not of the run in {CONFIG}; begin a new run")
+        raise UserError(f"{error}; the run cannot be resumed; start a new one") from None
+    if about.get("run") != digest(read_config(folder)):
+        raise UserError(f"{folder / STATE}: belongs to another run than {CONFIG}; start a new run")
     return leaves, about
 
 
 class Checkpoint:
-    """The state of a training: read at its beginning, saved every few seconds and at its end.
+    """The checkpoint of a training: read at its start, saved every few seconds and at its end.
 
-    Inside ``with``, Ctrl-C waits for the end of the chunk of steps under way, so that what is
-    saved is whole; a second one does not wait.
+    Inside ``with``, Ctrl-C takes effect at the end of the chunk of steps in progress, so that
+    the checkpoint is consistent; a second Ctrl-C takes effect at once.
 
     Attributes:
         folder: of the run.
-        every: seconds between two saves.
+        every: seconds between two checkpoints.
     """
 
     def __init__(self, folder: Path, every: float = EVERY) -> None:
         self.folder, self.every = folder, every
-        self._run = digest(config_of(folder))
+        self._run = digest(read_config(folder))
         self._last = time.monotonic()
         self._pressed = self._installed = False
 
@@ -294,26 +309,29 @@ class Checkpoint:
         self._pressed = True
 
     def load(self, like: Any) -> tuple[Any, dict[str, Any]] | None:
-        """The saved tree, of the structure of ``like``, and what was saved with it, if any."""
-        found = _load(self.folder)
-        if found is None:
+        """Read the tree, with the structure of ``like``, and what was saved with it, if any."""
+        checkpoint = _read_checkpoint(self.folder)
+        if checkpoint is None:
             return None
+        leaves, about = checkpoint
         structure = jax.tree.structure(like)
-        if structure.num_leaves != len(found[0]):
-            raise UserError(f"{self.folder / STATE}: is of another catnet; begin a new run")
-        log(f"going on at step {found[1]['step']}")
-        return jax.tree.unflatten(structure, found[0]), found[1]
+        if structure.num_leaves != len(leaves):
+            raise UserError(f"{self.folder / STATE}: is of another catnet; start a new run")
+        log(f"resuming at step {about['step']}")
+        return jax.tree.unflatten(structure, leaves), about
 
-    def after(self, step: int, steps: int, state: Callable[[], tuple[Any, dict[str, Any]]]) -> None:
-        """To be called after every chunk of steps; saves the state when it is time to.
+    def save_if_due(
+        self, step: int, steps: int, state: Callable[[], tuple[Any, dict[str, Any]]]
+    ) -> None:
+        """Save the checkpoint when it is time; to be called after every chunk of steps.
 
         Args:
-            step: how many are done.
-            steps: how many there are in all.
-            state: gives a tree of arrays, and what JSON can hold.
+            step: the number of steps done.
+            steps: the number of steps of the training.
+            state: returns a tree of arrays, and a dict for JSON.
 
         Raises:
-            Stopped: somebody pressed Ctrl-C; the state is saved.
+            Stopped: Ctrl-C was pressed; the checkpoint is saved.
         """
         if step == steps or self._pressed or time.monotonic() - self._last >= self.every:
             tree, about = state()
@@ -325,10 +343,10 @@ class Checkpoint:
 
 
 def _numerics() -> dict[str, Any]:
-    """What decides the numbers of a training and can be set, as JSON has it; None for not set."""
-    set_in_all = jax.config.values  # a thread may have others for a while, as attributes
+    """The settings outside of catnet that change the numbers of a training; None for unset."""
+    defaults = jax.config.values  # a thread may override them by attributes
     of_jax = {
-        name: getattr(jax.config, name.lower(), set_in_all.get(name.lower())) for name in OF_JAX
+        name: getattr(jax.config, name.lower(), defaults.get(name.lower())) for name in OF_JAX
     }
     devices = {"device": jax.devices()[0].device_kind, "number of devices": jax.device_count()}
     return {
@@ -339,17 +357,16 @@ def _numerics() -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    """What may decide the last digits besides, and is not for the user to set."""
+    """What may change the last digits, and the user cannot set."""
     names = ("jaxnn", "jax", "jaxlib", "numpy", "optax")
     machine = {"processor": _processor(), "cores": str(os.cpu_count())}
     return {**{name: version(name) for name in names}, **machine}
 
 
 def _processor() -> str:
-    """The name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    named = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
+    names = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())

@@ -1,4 +1,4 @@
-"""Hyperparameters side by side: many networks trained at once, as one vmapped program."""
+"""A sweep over hyperparameters: many networks trained at once, in one vmapped program."""
 
 from __future__ import annotations
 
@@ -15,55 +15,55 @@ from catnet.data.dataset import Dataset
 from catnet.models import registry
 from catnet.terminal import exact
 
-TOGETHER = 64  # networks in one program; more take turns
+GROUP = 64  # networks in one program
 
 
 @dataclass(frozen=True)
 class Grid:
-    """What is varied, and what is the same for all.
+    """The hyperparameters of a sweep.
 
     Attributes:
         architecture: of all networks.
         learning_rates: the lecture's α.
-        starts: how the weights begin, from ``networks.STARTS``.
-        seeds: how many starts of each pair of the two.
+        initializations: of the weights, from ``registry.INITIALIZATIONS``.
+        seeds: the number of seeds for each pair of initialization and learning rate.
         steps: updates of full-batch gradient descent.
     """
 
     architecture: dict[str, Any]
     learning_rates: tuple[float, ...]
-    starts: tuple[str, ...] = ("lecun",)
+    initializations: tuple[str, ...] = ("lecun",)
     seeds: int = 1
     steps: int = 2500
 
     @property
     def cells(self) -> list[tuple[str, float]]:
-        """Every pair of start and learning rate."""
-        return list(itertools.product(self.starts, self.learning_rates))
+        """Every pair of initialization and learning rate."""
+        return list(itertools.product(self.initializations, self.learning_rates))
 
 
 class Cell(NamedTuple):
-    """What became of one pair of start and learning rate, over the seeds.
+    """The results of one pair of initialization and learning rate, over the seeds.
 
     Attributes:
-        start: the first of the pair.
-        learning_rate: the second.
+        initialization: of the weights.
+        learning_rate: the lecture's α.
         costs: (seeds, steps), before every update; of the seeds that are done.
         train_accuracy: (seeds,).
         test_accuracy: (seeds,).
     """
 
-    start: str
+    initialization: str
     learning_rate: float
     costs: np.ndarray
     train_accuracy: np.ndarray
     test_accuracy: np.ndarray
 
     def as_json(self) -> dict[str, Any]:
-        """All but the costs of every step."""
+        """A dict for JSON, without the costs of every step."""
         last = self.costs[:, -1].tolist()
         return {
-            "start": self.start,
+            "initialization": self.initialization,
             "learning_rate": self.learning_rate,
             "cost": [cost if np.isfinite(cost) else None for cost in last],
             "train_accuracy": self.train_accuracy.tolist(),
@@ -74,10 +74,10 @@ class Cell(NamedTuple):
 class Best(NamedTuple):
     """The network of the lowest last cost on the training part.
 
-    The test part has no say in it: its accuracy would no longer be that of unseen images.
+    The test part is not used: a choice on it would bias its accuracy upwards.
     """
 
-    start: str
+    initialization: str
     learning_rate: float
     seed: int
     cost: float
@@ -85,16 +85,20 @@ class Best(NamedTuple):
     params: Any
 
     def __str__(self) -> str:
-        return f"start {self.start}, learning rate {exact(self.learning_rate)}, seed {self.seed}"
+        return (
+            f"initialization {self.initialization}, learning rate {exact(self.learning_rate)}, "
+            f"seed {self.seed}"
+        )
 
 
 class Results(NamedTuple):
-    """What is known of a sweep so far.
+    """The results of a sweep so far.
 
     Attributes:
-        done: how many networks are trained.
-        count: how many there are in all.
-        cells: one for each pair of start and learning rate, the best test accuracy first.
+        done: the number of networks that are trained.
+        count: the number of networks of the grid.
+        cells: one for each pair of initialization and learning rate, the best test accuracy
+            first.
         best: None where no network has a finite cost and finite parameters.
     """
 
@@ -113,13 +117,13 @@ def sweep(
     """Train every network of a grid.
 
     Args:
-        grid: which networks.
-        train_part: learnt from.
-        test_part: what the accuracies are also computed on.
-        report: called with how many are done, and how many there are.
+        grid: the hyperparameters.
+        train_part: the images to train on.
+        test_part: only its accuracies are computed.
+        report: called with the number of networks done, and their number in all.
 
     Returns:
-        One cell for each pair of start and learning rate, the best test accuracy first.
+        One cell for each pair of initialization and learning rate, the best test accuracy first.
     """
     cells = []
     for results in train(grid, train_part, test_part):
@@ -133,12 +137,12 @@ def train(grid: Grid, train_part: Dataset, test_part: Dataset) -> Iterator[Resul
     """Train every network of a grid, 64 at a time in one program.
 
     Args:
-        grid: which networks.
-        train_part: learnt from.
-        test_part: what the accuracies are also computed on.
+        grid: the hyperparameters.
+        train_part: the images to train on.
+        test_part: only its accuracies are computed.
 
     Yields:
-        After every program, the results so far.
+        The results so far, after each group of networks.
     """
     import jax
     import jax.numpy as jnp
@@ -149,7 +153,7 @@ def train(grid: Grid, train_part: Dataset, test_part: Dataset) -> Iterator[Resul
     loss = jaxnn.binary_cross_entropy
     x, x_test = (jnp.asarray(part.images, jnp.float32) / 255 for part in (train_part, test_part))
     y, y_test = (part.labels[:, None].astype(np.float32) for part in (train_part, test_part))
-    nets = {name: registry.build(grid.architecture, name) for name in grid.starts}
+    nets = {name: registry.build(grid.architecture, name) for name in grid.initializations}
 
     @jax.jit
     @jax.vmap
@@ -163,28 +167,28 @@ def train(grid: Grid, train_part: Dataset, test_part: Dataset) -> Iterator[Resul
 
         return params, (costs, right(x, y), right(x_test, y_test))
 
-    every = [(*cell, seed) for cell in grid.cells for seed in range(grid.seeds)]
+    networks = [(*cell, seed) for cell in grid.cells for seed in range(grid.seeds)]
     parts, best = [], None
-    for at in range(0, len(every), TOGETHER):
-        some = every[at : at + TOGETHER]
-        starts = [nets[name].init(jax.random.key(seed), x[:1]) for name, _, seed in some]
-        together = jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)
-        params, outcomes = run(together, jnp.array([rate for _, rate, _ in some]))
+    for at in range(0, len(networks), GROUP):
+        group = networks[at : at + GROUP]
+        each = [nets[name].init(jax.random.key(seed), x[:1]) for name, _, seed in group]
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+        params, outcomes = run(stacked, jnp.array([rate for _, rate, _ in group]))
         parts.append([np.asarray(outcome) for outcome in outcomes])
-        best = _better(best, some, jax.tree.map(np.asarray, params), *parts[-1])
+        best = _better(best, group, jax.tree.map(np.asarray, params), *parts[-1])
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        yield Results(at + len(some), len(every), _cells(grid, columns), best)
+        yield Results(at + len(group), len(networks), _cells(grid, columns), best)
 
 
 def _better(
     best: Best | None,
-    some: Sequence[tuple[str, float, int]],
+    group: Sequence[tuple[str, float, int]],
     params: Any,
     costs: np.ndarray,
     train_accuracy: np.ndarray,
     test_accuracy: np.ndarray,
 ) -> Best | None:
-    """The best network of some and the best before."""
+    """The best network of a group and the best one before."""
     import jax
 
     last = costs[:, -1]
@@ -195,11 +199,11 @@ def _better(
     if not usable[i] or (best and best.cost <= last[i]):
         return best
     own = jax.tree.map(lambda leaf: leaf[i].copy(), params)
-    return Best(*some[i], float(last[i]), float(test_accuracy[i]), own)
+    return Best(*group[i], float(last[i]), float(test_accuracy[i]), own)
 
 
 def _cells(grid: Grid, columns: list[np.ndarray]) -> list[Cell]:
-    """The cells of which a network is done, from what all of those came to one after the other."""
+    """The cells with at least one network done, from the results of all networks in order."""
     cells = [
         Cell(*cell, *(column[i * grid.seeds : (i + 1) * grid.seeds] for column in columns))
         for i, cell in enumerate(grid.cells)
@@ -209,14 +213,14 @@ def _cells(grid: Grid, columns: list[np.ndarray]) -> list[Cell]:
 
 
 def write(folder: Path, grid: Grid, results: Results, part: Dataset, source: str) -> list[str]:
-    """Write what is known of a sweep into its folder, every file in one step.
+    """Write the results of a sweep into its folder, each file atomically.
 
     Args:
         folder: of the run.
-        grid: which networks.
+        grid: the hyperparameters.
         results: so far.
         part: the training part.
-        source: where it is from, in words.
+        source: where the data are from, in words.
 
     Returns:
         The names of the files.
@@ -227,7 +231,9 @@ def write(folder: Path, grid: Grid, results: Results, part: Dataset, source: str
     from jaxnn.files import write_atomically
 
     write_json(folder / "sweep.json", [cell.as_json() for cell in results.cells])
-    costs = {f"{cell.start} {exact(cell.learning_rate)}": cell.costs for cell in results.cells}
+    costs = {
+        f"{cell.initialization} {exact(cell.learning_rate)}": cell.costs for cell in results.cells
+    }
     file = io.BytesIO()
     np.savez_compressed(file, **costs)  # type: ignore[arg-type]
     write_atomically(folder / "costs.npz", file.getvalue())
@@ -248,16 +254,20 @@ def write(folder: Path, grid: Grid, results: Results, part: Dataset, source: str
 
 
 def table(cells: Sequence[Cell]) -> str:
-    """The cells as lines for a terminal: medians over the seeds, and the range of accuracies."""
+    """Format the cells for a terminal: medians over the seeds, and the range of accuracies."""
     rates = [exact(cell.learning_rate) for cell in cells]
     width = max(map(len, ("learning rate", *rates)))
-    lines = [f"{'start':8}  {'learning rate':>{width}}  {'cost':>8}  {'train':>6}  test accuracy"]
+    first = max(map(len, ("initialization", *(cell.initialization for cell in cells))))
+    lines = [
+        f"{'initialization':{first}}  {'learning rate':>{width}}  {'cost':>8}  {'train':>6}  "
+        "test accuracy"
+    ]
     for cell, rate in zip(cells, rates, strict=True):
         cost = float(np.median(cell.costs[:, -1]))
         low, middle, high = np.quantile(cell.test_accuracy, [0, 0.5, 1])
         spread = f" ({low:.1%}–{high:.1%})" if len(cell.test_accuracy) > 1 else ""
         lines.append(
-            f"{cell.start:8}  {rate:>{width}}  {cost:8.4f}  "
+            f"{cell.initialization:{first}}  {rate:>{width}}  {cost:8.4f}  "
             f"{np.median(cell.train_accuracy):6.1%}  {middle:.1%}{spread}"
         )
     return "\n".join(lines)

@@ -77,7 +77,7 @@ def ours(folder: Path) -> Callable[[], list[float]]:
     model = Classifier.load()
 
     def work() -> list[float]:
-        answers = list(model.answers(expand([str(folder)])))
+        answers = list(model.stream(expand([str(folder)])))
         failures = [answer for answer in answers if answer.p_cat is None]
         if failures:
             raise RuntimeError(f"no answer: {failures[0]}")

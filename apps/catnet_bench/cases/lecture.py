@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from catnet.course.published import initialise
+from catnet.course.published import initialize
 from catnet_bench.harness.case import Options, course
 from catnet_bench.harness.report import Row
 from catnet_bench.harness.timing import time_once
@@ -66,7 +66,7 @@ def contestants(file: Path, steps: int) -> dict[str, Contestant]:
 
 def write(file: Path, images: np.ndarray, labels: np.ndarray, sizes: tuple[int, ...]) -> Path:
     """Write what all contestants start from: images, labels, and the course's initial weights."""
-    layers = initialise(sizes, "sqrt")
+    layers = initialize(sizes, "sqrt")
     arrays: dict[str, Any] = {"images": images, "labels": labels}
     for i, (W, b) in enumerate(layers):
         arrays |= {f"W{i}": W, f"b{i}": b}

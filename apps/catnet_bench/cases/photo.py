@@ -13,7 +13,7 @@ import numpy as np
 import optax
 
 import jaxnn
-from catnet.training.resnet import Classes, PhotoConfig, compiled_steps, network, start
+from catnet.training.resnet import Classes, PhotoConfig, compile_steps, make_state, network
 from catnet_bench.harness.case import Options
 from catnet_bench.harness.report import Row, cores
 from catnet_bench.harness.timing import Seconds
@@ -176,8 +176,8 @@ def our_real_steps(problem: Problem) -> Callable[[], None]:
     classes = Classes(names, (0, 1, 2), np.asarray(problem.labels))
     # Without the phase of light augmentation: nearly all steps are after it.
     config = dataclasses.replace(problem.config, light=0.0, settle=0.0)
-    run = compiled_steps(config, classes)
-    state = start(config, problem.classes)
+    run = compile_steps(config, classes)
+    state = make_state(config, problem.classes)
     prior = np.zeros(len(problem.labels), np.float32)
     batches = [
         np.stack([part] * STEPS)

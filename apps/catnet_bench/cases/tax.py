@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxnn
-from catnet.course.published import as_params, initialise
+from catnet.course.published import as_params, initialize
 from catnet.course.published import network as lecture_network
 from catnet.training.resnet import PhotoConfig
 from catnet.training.resnet import network as photo_network
@@ -63,7 +63,7 @@ def rows(options: Options) -> list[Row]:
 def lecture(sizes: tuple[int, ...], x: np.ndarray, labels: np.ndarray) -> Subject:
     """The lecture's network on all examples (m, n)."""
     params = jax.tree.map(
-        lambda p: jnp.asarray(p, jnp.float32), as_params(initialise(sizes, "sqrt"))
+        lambda p: jnp.asarray(p, jnp.float32), as_params(initialize(sizes, "sqrt"))
     )
     x_device, y = jnp.asarray(x), jnp.asarray(labels[:, None], jnp.float32)
     name = f"{'-'.join(map(str, sizes))}, {len(x)} examples"

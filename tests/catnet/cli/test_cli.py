@@ -79,7 +79,7 @@ def test_a_run_folder_has_all_it_promises(run_folder: Path, capsys) -> None:
 def test_an_existing_run_folder_is_left_alone(run_folder: Path, images: Path, capsys) -> None:
     before = {path: path.read_bytes() for path in run_folder.iterdir()}
     assert main.main(["train", str(images), "--out", str(run_folder)]) == 2
-    assert f"{run_folder} is there already; choose another --out" in capsys.readouterr().err
+    assert f"{run_folder} exists already; choose another --out" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in run_folder.iterdir()} == before
 
 
@@ -192,12 +192,12 @@ def test_an_output_that_is_full_is_one_line() -> None:
     assert done.stderr == "catnet: the output: No space left on device\n"
 
 
-def test_a_guess_is_printed_as_unsure_unless_the_user_sets_the_threshold(
+def test_an_answer_in_the_band_is_printed_as_unsure_unless_the_user_sets_the_threshold(
     run_folder: Path, images: Path, tmp_path: Path, capsys
 ) -> None:
     image = str(images / "test/cat/0.png")
     never = Classifier.load(run_folder)
-    dataclasses.replace(never, guess=(0.0, 1.0)).save(tmp_path / "model.safetensors")
+    dataclasses.replace(never, confidence_band=(0.0, 1.0)).save(tmp_path / "model.safetensors")
     capsys.readouterr()
     model = ["--model", str(tmp_path)]
     assert main.main(["predict", image, *model]) == 0

@@ -67,7 +67,7 @@ def test_the_names_of_the_classes_are_the_users_everywhere(
     assert "probabilities are not calibrated: the validation part has " in printed.err
     about = jaxnn.load_metadata(f"{resnet_run}/model.safetensors")
     assert about["classes"] == ["dog", "horse"]
-    assert (about["slope"], about["offset"], about["guess"]) == (1.0, 0.0, [0.5, 0.5])
+    assert (about["slope"], about["offset"], about["confidence_band"]) == (1.0, 0.0, [0.5, 0.5])
     evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert evaluation["animals"]["classes"] == ["dog", "horse"]
     assert "cat" not in json.dumps({**evaluation, "animals": None})
@@ -75,7 +75,7 @@ def test_the_names_of_the_classes_are_the_users_everywhere(
         assert main.main(["predict", f"{animals}/{kind}/3.png", "--model", resnet_run]) == 0
         printed = capsys.readouterr()
         assert printed.out.split()[0] == kind
-        assert "the numbers are probabilities of horse" in printed.err
+        assert "the numbers are the probabilities of horse" in printed.err
     assert main.main(["eval", resnet_run, str(animals), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["accuracy"] == 1.0
     assert main.main(["data", "check", str(animals), "--model", resnet_run]) == 0
@@ -108,8 +108,8 @@ def test_a_training_that_diverges_says_where_and_what_to_try(
         return state._replace(step=of_steps[-1] + 1), np.where(of_steps >= at, cost, 1.0)
 
     state = resnet.TrainState(np.zeros((), np.int32), (), (), ())
-    monkeypatch.setattr(resnet, "start", lambda *_: state)
-    monkeypatch.setattr(resnet, "compiled_steps", lambda *_: steps)
+    monkeypatch.setattr(resnet, "make_state", lambda *_: state)
+    monkeypatch.setattr(resnet, "compile_steps", lambda *_: steps)
     how = ["--steps", "1000", "--batch-size", "8", "--learning-rate", "0.25"]
     assert begin(*how) == 2
     last = capsys.readouterr().err.splitlines()[-1]
@@ -198,7 +198,7 @@ def test_a_source_without_a_score_is_named(animals: Path, decoded: Path, monkeyp
 )
 def test_settings_follow_the_data(images, given, batch, steps, every) -> None:
     """Twenty times through the images, from 1000 to 12,000 steps; what is given stays."""
-    config = PhotoConfig.suited(images, **given)
+    config = PhotoConfig.for_images(images, **given)
     assert (config.batch_size, config.steps, config.validate_every) == (batch, steps, every)
 
 
@@ -225,10 +225,12 @@ def test_enough_images_are_calibrated_on(monkeypatch) -> None:
     monkeypatch.setattr(Classifier, "logits", lambda self, numbers: 2 * z[numbers])
     model = Classifier({}, (), ("non-cat", "cat"), "sure", "for a test")
     said: list[str] = []
-    assert resnet_run.calibrated(model, cache, said.append).slope == pytest.approx(0.5, abs=0.05)
+    assert resnet_run.calibrate_classifier(model, cache, said.append).slope == pytest.approx(
+        0.5, abs=0.05
+    )
     assert said == []
     few = dataclasses.replace(cache, table=table[:15])
-    assert resnet_run.calibrated(model, few, said.append) == model
+    assert resnet_run.calibrate_classifier(model, few, said.append) == model
     n_1 = int(labels[:15].sum())
     assert said == [
         f"probabilities are not calibrated: the validation part has {15 - n_1} of non-cat and "

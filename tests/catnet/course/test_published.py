@@ -36,7 +36,7 @@ def test_published_costs_and_accuracies(course, run, gradient) -> None:
     text = published.table(result)
     # Two of the published numbers, digit by digit as published; the last line is the verdict.
     assert {"one hidden layer": "0.43391631512257495", "L layers": "0.527930"}[run.name] in text
-    assert "Test photograph 17 is training photograph 146, pixel by pixel." in text
+    assert "Test photo 17 is identical to training photo 146." in text
     assert text.splitlines()[-1].startswith("reproduced")
 
 
@@ -70,7 +70,7 @@ def test_a_run_is_the_numpy_formulas_on_the_images(gradient) -> None:
     result = published.reproduce(TINY, train, test, gradient, lambda *line: told.append(line))
     X, Y = (train.images / 255).reshape(40, 12).T, train.labels[None].astype(float)
     layers, costs = descend(
-        published.initialise(TINY.sizes, "sqrt"), X, Y, published.LEARNING_RATE, 4000
+        published.initialize(TINY.sizes, "sqrt"), X, Y, published.LEARNING_RATE, 4000
     )
     np.testing.assert_allclose(result.costs, costs, rtol=1e-10)
     for part, right in ((train, result.train_right), (test, result.test_right)):
@@ -87,23 +87,23 @@ def test_a_run_is_the_numpy_formulas_on_the_images(gradient) -> None:
     assert not jax.config.jax_enable_x64  # type: ignore[attr-defined] - defined at run time
 
 
-def test_initialise_draws_as_numpy_seed_and_randn() -> None:
+def test_initialize_draws_as_numpy_seed_and_randn() -> None:
     state = np.random.get_state()  # noqa: NPY002
     try:
         np.random.seed(1)  # noqa: NPY002
         W1, W2 = np.random.randn(3, 5), np.random.randn(1, 3)  # noqa: NPY002
     finally:
         np.random.set_state(state)  # noqa: NPY002
-    (a, b), (c, d) = published.initialise([5, 3, 1], "0.01")
+    (a, b), (c, d) = published.initialize([5, 3, 1], "0.01")
     np.testing.assert_array_equal(a, W1 * 0.01)
     np.testing.assert_array_equal(c, W2 * 0.01)
     assert b.tolist() == [0, 0, 0]
     assert d.tolist() == [0]
-    (a, _), (c, _) = published.initialise([5, 3, 1], "sqrt")
+    (a, _), (c, _) = published.initialize([5, 3, 1], "sqrt")
     np.testing.assert_array_equal(a, W1 / np.sqrt(5))
     np.testing.assert_array_equal(c, W2 / np.sqrt(3))
     with pytest.raises(ValueError, match="scale"):
-        published.initialise([5, 1], "he")  # type: ignore[arg-type]
+        published.initialize([5, 1], "he")  # type: ignore[arg-type]
 
 
 def made_up(shift: float, duplicates: dict[int, int]) -> Result:
@@ -124,7 +124,7 @@ def test_the_table_compares_and_judges() -> None:
         "",
         "training  0.75            0.75            accuracy, 3 of 4",
         "    test  0.75            0.75            accuracy, 3 of 4",
-        "Test photograph 1 is training photograph 9, pixel by pixel.",
+        "Test photo 1 is identical to training photo 9.",
         "test, without it: accuracy 0.666666666667, 2 of 3",
         "reproduced: costs differ by 5.0e-07 at most, 1.0e-06 allowed",
     ]

@@ -602,7 +602,7 @@ def test_ctrl_c_keeps_what_has_come(sets, server, tmp_path, capsys, monkeypatch)
         patch.setattr(time, "sleep", stop)  # while it waits for the second attempt
         server.behave = [breaks_off(500)]
         assert main.main(get) == 130
-    assert "the part that has arrived is kept" in capsys.readouterr().err
+    assert "the partial download is kept" in capsys.readouterr().err
     part = tmp_path / "cifar10.part" / "cifar-10-binary.tar.gz.part"
     assert part.read_bytes() == body[:500]
     server.asked.clear()

@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from catnet.errors import UserError
-from catnet.evaluation.calibration import calibrate, unsure_between, weights
+from catnet.evaluation.calibration import calibrate, choose_band, weights
 from catnet.evaluation.source_probe import source_auc
 
 RNG = np.random.default_rng(0)
@@ -40,7 +40,9 @@ def test_sources_without_cats_do_not_move_it() -> None:
     z, labels = drawn(4000, 1)
     alone = calibrate(z, labels, np.zeros(4000))
     more = calibrate(np.append(z, [5.0] * 50), np.append(labels, [0] * 50), np.arange(4050) // 4000)
-    np.testing.assert_allclose([*alone[:2], *alone.guess], [*more[:2], *more.guess])
+    np.testing.assert_allclose(
+        [*alone[:2], *alone.confidence_band], [*more[:2], *more.confidence_band]
+    )
 
 
 def test_sources_of_one_label_each_are_taken_together() -> None:
@@ -55,7 +57,7 @@ def test_outside_of_the_band_answers_are_right_and_it_is_the_narrowest() -> None
     z, labels = drawn(20_000, 1)
     p = 1 / (1 + np.exp(-z))
     even = np.full(len(p), 1 / len(p))
-    low, high = unsure_between(p, labels, even, right=0.9)
+    low, high = choose_band(p, labels, even, right=0.9)
     right = (p >= 0.5) == labels
     assert 0.1 < low < 0.4
     assert low + high == pytest.approx(1)
@@ -66,8 +68,8 @@ def test_outside_of_the_band_answers_are_right_and_it_is_the_narrowest() -> None
 def test_no_band_where_all_is_right_and_never_all_is_unsure() -> None:
     labels = np.array([0, 0, 1, 1])
     even = np.full(4, 0.25)
-    assert unsure_between(np.array([0.1, 0.2, 0.8, 0.9]), labels, even) == (0.5, 0.5)
-    assert unsure_between(np.array([0.99, 0.99, 0.01, 0.01]), labels, even) == (0.05, 0.95)
+    assert choose_band(np.array([0.1, 0.2, 0.8, 0.9]), labels, even) == (0.5, 0.5)
+    assert choose_band(np.array([0.99, 0.99, 0.01, 0.01]), labels, even) == (0.05, 0.95)
 
 
 def test_the_probe_sees_a_source_that_shows_and_none_that_does_not() -> None:
@@ -162,11 +164,11 @@ def test_log_odds_of_any_size_are_calibrated_without_a_warning(scale: float) -> 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_log_odds_that_are_not_finite_are_refused(value: float) -> None:
-    with pytest.raises(UserError, match="1 of 4 validation images are not finite"):
+    with pytest.raises(UserError, match="1 of 4 validation images are NaN or infinite"):
         calibrate(np.array([0.0, 1, value, 2]), np.array([0, 1, 0, 1]), np.zeros(4))
 
 
 def test_an_answer_at_the_end_of_the_band_is_sure_as_in_the_classifier() -> None:
     """0.57 − 0.5 is less than 0.07 in float64."""
     p, labels = np.array([0.9, 0.57]), np.array([1, 0])
-    assert unsure_between(p, labels, np.full(2, 0.5)) == (0.42, 0.58)
+    assert choose_band(p, labels, np.full(2, 0.5)) == (0.42, 0.58)

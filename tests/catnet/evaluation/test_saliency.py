@@ -99,7 +99,7 @@ def test_predict_writes_an_explanation_for_every_answer(tmp_path: Path, capsys) 
     written = [line["explanation"] for line in lines if "explanation" in line]
     assert written == [str(out / name) for name in names]
     assert main.main(arguments) == 2
-    assert "holds files already; choose a new folder" in capsys.readouterr().err
+    assert "has files in it already; choose a new folder" in capsys.readouterr().err
     assert sorted(path.name for path in out.iterdir()) == names
 
 
@@ -111,7 +111,7 @@ def test_filters_are_drawn_once(tmp_path: Path, capsys) -> None:
     with Image.open(out) as drawn:
         assert min(drawn.size) > 64
     assert main.main(["filters", str(tmp_path), "--out", str(out)]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
     assert out.read_bytes() == before
 
 

@@ -238,9 +238,9 @@ def rewritten(path: Path, **changes) -> None:
          "7/W is missing"),
         ({"architecture": {"layers": 4}}, "its architecture is not one of this catnet"),
         ({"architecture": {"model": "huge"}}, "model 'huge' is not one of"),
-        ({"classes": ["cat"]}, "its metadata is not that of a catnet model"),
-        ({"threshold": "high"}, "its metadata is not that of a catnet model"),
-        ({"size": 32}, "wants images with size 32, not 64"),
+        ({"classes": ["cat"]}, "its metadata have a wrong value of classes; train it again"),
+        ({"threshold": "high"}, "its metadata have a wrong value of threshold; train it again"),
+        ({"size": 32}, "expects images with size 32, not 64"),
         ({"temperature": 2.0}, "has 'temperature', which this catnet does not know; update"),
     ],
 )  # fmt: skip
@@ -277,7 +277,9 @@ ABSURD = [
         10**400, -(10**400), None, True, "0.5", [0.5], levels(400),
     )),
     {"threshold": 7}, {"threshold": -0.1},
-    *({"guess": guess} for guess in ([0.5], [0.2, 7], ["0.2", "0.7"], 0.5, {"0": 1, "1": 2})),
+    *({"confidence_band": band} for band in (
+        [0.5], [0.2, 7], ["0.2", "0.7"], 0.5, {"0": 1, "1": 2},
+    )),
     *({"classes": classes} for classes in (
         ["cat", "cat"], ["cat", 3], {"non-cat": 0, "cat": 1}, ["x" * 10**6, "cat"], "ab",
     )),
@@ -371,7 +373,7 @@ def test_a_name_with_line_breaks_is_printed_on_one_line(
     out, err = capsys.readouterr()
     assert err.splitlines() == [
         "model: a\\nb, \\x1b[31m",
-        "the numbers are probabilities of \\rz",
+        "the numbers are the probabilities of \\rz",
     ]
     assert len(out.splitlines()) == 1
     assert out.rstrip("\n").isprintable()
@@ -384,7 +386,7 @@ def test_an_answer_that_is_no_number_is_none(classifier, tmp_path, image, capsys
     dataclasses.replace(classifier, params=huge).save(path)
     [answer] = Classifier.load(path).predict(image)
     assert (answer.label, answer.p_cat) == (None, None)
-    assert answer.error == "the model's answer is not a number; train it again"
+    assert answer.error == "the model's logit is NaN or infinite; train the model again"
     assert main.main(["predict", str(image), "--model", str(path)]) == 1
 
 
@@ -402,7 +404,7 @@ def test_files_that_are_no_models_are_refused(classifier, tmp_path: Path) -> Non
         Classifier.load(tmp_path / "none")
     broken = jax.tree.map(lambda leaf: leaf * np.nan, classifier.params)
     dataclasses.replace(classifier, params=broken).save(path)
-    with pytest.raises(UserError, match="weights that are not finite"):
+    with pytest.raises(UserError, match="weights that are NaN or infinite"):
         Classifier.load(path)
 
 

@@ -12,7 +12,8 @@ import jaxnn
 from catnet.errors import UserError
 from catnet.models import registry
 from catnet.models.classifier import Classifier
-from catnet.models.resnet import build_photo, log_odds, photo_loss, targets
+from catnet.models.registry import build
+from catnet.models.resnet import log_odds, photo_loss, targets
 from jaxnn import LayerError
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
@@ -60,9 +61,11 @@ def test_logits_that_know_nothing_cost_least_where_the_prior_is_how_frequent_cat
     np.testing.assert_allclose(loss.gradient(z, y).sum(axis=0), 0, atol=1e-7)
 
 
-@pytest.mark.parametrize("more", [{}, {"mirrored": True}, {"views": [64, 40]}])
+@pytest.mark.parametrize(
+    "more", [{}, {"test_time_augmentation": [64]}, {"test_time_augmentation": [64, 40]}]
+)
 def test_every_rule_of_the_network_is_right(more: dict) -> None:
-    net = build_photo({**TINY, **more})
+    net = build({**TINY, **more})
     x = jax.random.uniform(jax.random.key(0), (2, 64, 64, 3))
     params = jax.jit(net.init)(jax.random.key(1), x)
     # The last convolution of a block starts at zero, where its neighbours' gradients are zero.
@@ -72,17 +75,17 @@ def test_every_rule_of_the_network_is_right(more: dict) -> None:
     assert check.ok, str(check)
 
 
-def test_an_answer_is_the_mean_over_all_views_as_pillow_makes_them() -> None:
-    net = build_photo(TINY)
+def test_an_answer_is_the_mean_over_the_copies_that_pillow_makes() -> None:
+    net = build(TINY)
     x = np.random.default_rng(0).random((3, 64, 64, 3), np.float32)
     params = net.init(jax.random.key(1), x)
     closer = np.stack([middle(image, 48) for image in x])
     seen = [view for image in (x, closer) for view in (image, image[:, :, ::-1])]
     mean = sum(net.apply(params, view) for view in seen) / 4
-    both = build_photo({**TINY, "views": [64, 48]})
+    both = build({**TINY, "test_time_augmentation": [64, 48]})
     np.testing.assert_allclose(both.apply(params, x), mean, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(both.apply(params, x[:, :, ::-1]), mean, rtol=1e-4, atol=1e-5)
-    mirrored = build_photo({**TINY, "mirrored": True})  # as earlier model files say it
+    mirrored = build({**TINY, "test_time_augmentation": [64]})
     once = (net.apply(params, x) + net.apply(params, x[:, :, ::-1])) / 2
     np.testing.assert_allclose(mirrored.apply(params, x), once, rtol=1e-5, atol=1e-6)
 
@@ -98,7 +101,14 @@ def middle(image: np.ndarray, part: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "change", [{"cats": []}, {"widths": [4]}, {"classes": "many"}, {"views": [65]}]
+    "change",
+    [
+        {"cats": []},
+        {"widths": [4]},
+        {"classes": "many"},
+        {"test_time_augmentation": [65]},
+        {"views": [64]},
+    ],
 )
 def test_descriptions_that_are_none_are_refused(change: dict) -> None:
     with pytest.raises(UserError, match="its architecture is not one of this catnet"):
@@ -109,7 +119,7 @@ def test_the_shipped_model_is_shown_layer_by_layer_and_names_a_wrong_size() -> N
     classifier = Classifier.load()
     net = registry.build(classifier.architecture)
     table = jaxnn.summary(net, jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32))
-    assert table.rows[0].path == "views[0].serial[0].serial[0].conv(48)"
+    assert table.rows[0].path == "test_time_augmentation[0].serial[0].serial[0].conv(48)"
     assert table.rows[-1].output == (4, 1)  # each image is shown four times
     leaves = jax.tree.leaves(classifier.params)
     assert (
@@ -118,4 +128,5 @@ def test_the_shipped_model_is_shown_layer_by_layer_and_names_a_wrong_size() -> N
     assert max(map(len, str(table).splitlines())) < 160
     with pytest.raises(LayerError) as error:
         net.apply(classifier.params, jnp.ones((63, 63, 3)))
-    assert str(error.value) == "views: expected input (..., 64, 64, C), got (63, 63, 3)"
+    line = "test_time_augmentation: expected input (..., 64, 64, C), got (63, 63, 3)"
+    assert str(error.value) == line

@@ -1,4 +1,4 @@
-"""A photo training that goes on from the weights of a model."""
+"""A photo training with the weights of a model as initialization."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from catnet import Classifier
 from catnet.cli import main
 from catnet.errors import UserError
 from catnet.models import registry
-from catnet.training.resnet import Classes, PhotoConfig, _with_weights, initial, start
+from catnet.training.resnet import Classes, PhotoConfig, _load_weights, initialize, make_state
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 CONFIG = PhotoConfig((4, 6), (1, 0))
@@ -29,28 +29,28 @@ def model(**change) -> Classifier:
     return Classifier(architecture, params, ("non-cat", "cat"), "before", "made for a test")
 
 
-@pytest.mark.parametrize("views", [{}, {"views": [64, 48]}])
-def test_all_weights_and_their_average_begin_with_the_models(views: dict) -> None:
-    before = model(**views)
-    fresh = start(CONFIG, 5)
-    state = _with_weights(fresh, before)
+@pytest.mark.parametrize("change", [{}, {"test_time_augmentation": [64, 48]}])
+def test_all_weights_and_their_average_are_the_models(change: dict) -> None:
+    before = model(**change)
+    fresh = make_state(CONFIG, 5)
+    state = _load_weights(fresh, before)
     for tree in (state.params, state.average):
         assert jax.tree.structure(tree) == jax.tree.structure(fresh.params)
         jax.tree.map(np.testing.assert_array_equal, tree, before.params[:2])
     buffers = zip(jax.tree.leaves(state.params), jax.tree.leaves(state.average), strict=True)
-    assert all(a is not b for a, b in buffers)  # those of a state are given away
+    assert all(a is not b for a, b in buffers)  # those of a state are donated
 
 
 @pytest.mark.parametrize("change", [{"widths": [4, 7]}, {"blocks": [1, 1]}])
 def test_another_network_is_refused(change) -> None:
     with pytest.raises(UserError, match="before: is another network"):
-        _with_weights(start(CONFIG, 5), model(**change))
+        _load_weights(make_state(CONFIG, 5), model(**change))
 
 
 @pytest.mark.parametrize(("change", "keep"), [({"classes": 6}, True), ({}, False)])
 def test_other_classes_get_a_new_last_layer(change, keep) -> None:
-    before, fresh = model(**change), start(CONFIG, 5)
-    state = _with_weights(fresh, before, keep)
+    before, fresh = model(**change), make_state(CONFIG, 5)
+    state = _load_weights(fresh, before, keep)
     for params in (state.params, state.average):
         jax.tree.map(np.testing.assert_array_equal, params[0], before.params[0])
         jax.tree.map(np.testing.assert_array_equal, params[1], fresh.params[1])
@@ -69,8 +69,8 @@ def test_other_classes_get_a_new_last_layer(change, keep) -> None:
 def test_the_last_layer_is_kept_for_the_same_classes(its, names, cats, kept, tmp_path) -> None:
     before = dataclasses.replace(model(classes=len(names)), classes=its)
     before.save(tmp_path / "model.safetensors")
-    config = dataclasses.replace(CONFIG, begin_with=str(tmp_path / "model.safetensors"))
-    state = initial(config, Classes(names, cats, np.zeros(0)))
+    config = dataclasses.replace(CONFIG, from_model=str(tmp_path / "model.safetensors"))
+    state = initialize(config, Classes(names, cats, np.zeros(0)))
     jax.tree.map(np.testing.assert_array_equal, state.params[0], before.params[0])
     same = np.array_equal(state.params[1]["W"], before.params[1]["W"])
     assert same == kept
@@ -96,7 +96,7 @@ def test_the_command_goes_on_from_any_photo_model(tmp_path, capsys) -> None:
     leaves, about = jaxnn.load(state)
     jaxnn.save(state, leaves, {**about, "finished": False})
     assert main.main(["train", "--resume", str(tmp_path / "run")]) == 0
-    assert config["begin_with"] == f"{tmp_path}/before.safetensors"
+    assert config["from_model"] == f"{tmp_path}/before.safetensors"
 
 
 def test_a_model_of_another_kind_is_refused_before_anything_is_made(tmp_path, capsys) -> None:
@@ -108,7 +108,7 @@ def test_a_model_of_another_kind_is_refused_before_anything_is_made(tmp_path, ca
     data = str(write(tmp_path / "data", 3))
     arguments = ["train", data, "--model", "photo", "--from", str(path), "--out", str(out)]
     assert main.main(arguments) == 2
-    line = f"catnet: --from {path}: is a logistic network, not photo; without --model photo it"
+    line = f"catnet: --from {path}: is a logistic network, not photo; leave --model photo out"
     assert capsys.readouterr().err.startswith(line)
     assert not out.exists()
 

@@ -21,7 +21,7 @@ from catnet.data import dataset
 from catnet.errors import UserError
 from catnet.models import registry
 from catnet.training import finetune
-from catnet.training.finetune import Transfer
+from catnet.training.finetune import FineTuning
 
 PHOTO = {
     "model": "photo",
@@ -29,7 +29,7 @@ PHOTO = {
     "blocks": [1, 1],
     "classes": 5,
     "cats": [1, 3],
-    "mirrored": True,
+    "test_time_augmentation": [64],
 }
 
 
@@ -57,7 +57,7 @@ def same(a, b) -> bool:
 def test_frozen_layers_stay_and_the_last_one_learns(old: Classifier, data: Path) -> None:
     train_part, test_part = dataset.load(data)
     assert test_part
-    described, params, costs = finetune.train(Transfer(True, 200), old, train_part)
+    described, params, costs = finetune.train(FineTuning(True, 200), old, train_part)
     at = 1 if described["model"] == "photo" else 3
     assert same(params[:at], old.params[:at])
     assert costs[0] == pytest.approx(np.log(2), rel=1e-5)
@@ -71,8 +71,8 @@ def test_the_frozen_descent_is_that_of_the_features(data: Path) -> None:
     """Against NumPy: AdamW's first step is a step of the learning rate for every weight."""
     train_part, _ = dataset.load(data)
     old = model(PHOTO)
-    _, params, _ = finetune.train(Transfer(True, 1, weight_decay=0.0), old, train_part)
-    trunk = registry.build(PHOTO | {"mirrored": False}).layers[0]
+    _, params, _ = finetune.train(FineTuning(True, 1, weight_decay=0.0), old, train_part)
+    trunk = registry.network(PHOTO).layers[0]
     x = jnp.asarray(np.concatenate([train_part.images, train_part.images[:, :, ::-1]])) / 255.0
     seen = np.asarray(trunk.apply(old.params[0], x))
     y = np.tile(train_part.labels, 2)
@@ -84,8 +84,8 @@ def test_the_frozen_descent_is_that_of_the_features(data: Path) -> None:
 def test_without_freezing_all_layers_move(old: Classifier, data: Path) -> None:
     train_part, _ = dataset.load(data)
     before = jax.tree.map(np.array, old.params)
-    _, params, costs = finetune.train(Transfer(False, 10), old, train_part)
-    assert len(costs) == 20 == finetune.total_steps(Transfer(False, 10))
+    _, params, costs = finetune.train(FineTuning(False, 10), old, train_part)
+    assert len(costs) == 20 == finetune.total_steps(FineTuning(False, 10))
     moved = jax.tree.map(lambda a, b: not np.array_equal(a, b), params[:1], old.params[:1])
     assert all(jax.tree.leaves(moved))
     assert same(before, old.params)
@@ -106,15 +106,13 @@ def test_the_command_makes_a_run_that_predicts(data: Path, tmp_path: Path, capsy
     right = [f"/{line['label']}/" in line["path"] for line in lines]
     assert np.mean(right) >= 0.9
     assert main.main(["train", "--resume", str(run)]) == 2
-    assert (
-        "a fine-tuning is short and cannot be resumed; begin a new one" in capsys.readouterr().err
-    )
+    assert "a fine-tuning cannot be resumed; start a new one" in capsys.readouterr().err
 
 
-def test_a_transfer_that_diverges_says_where_and_what_to_try(data: Path) -> None:
+def test_a_fine_tuning_that_diverges_says_where_and_what_to_try(data: Path) -> None:
     train_part, _ = dataset.load(data)
     old = model(registry.architecture("shallow", (30,), "identity"))
-    config = Transfer(False, 60, learning_rate=1e30, batch_size=8)
+    config = FineTuning(False, 60, learning_rate=1e30, batch_size=8)
     with pytest.raises(UserError) as stopped:
         finetune.train(config, old, train_part)
     line = r"training diverged at step (\d+): the cost is (NaN|infinite); try a smaller "
@@ -132,7 +130,7 @@ def test_each_phase_has_reports_of_its_own(data: Path) -> None:
         return lambda done, cost: reports.setdefault(what, []).append(done)
 
     old = model(registry.architecture("shallow", (5,)))
-    finetune.train(Transfer(False, 60, batch_size=8), old, train_part, phase)
+    finetune.train(FineTuning(False, 60, batch_size=8), old, train_part, phase)
     assert reports == {"last layer": [50, 60], "all layers": [50, 60]}
 
 
@@ -155,8 +153,8 @@ def test_what_does_not_go_together_is_named(more, reason, data: Path, tmp_path, 
 
 
 def test_one_layer_has_nothing_to_hand_on() -> None:
-    with pytest.raises(UserError, match="a single layer has nothing to hand on"):
-        finetune.transferred(registry.architecture("logistic"))
+    with pytest.raises(UserError, match="the model has a single layer"):
+        finetune.replace_head(registry.architecture("logistic"))
 
 
 def test_freeze_alone_is_refused(data: Path, capsys) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from catnet.training.resnet import CHUNK, Classes, PhotoConfig, compiled_steps, start
+from catnet.training.resnet import CHUNK, Classes, PhotoConfig, compile_steps, make_state
 
 
 def test_half_precision_learns_the_same_with_parameters_in_full() -> None:
@@ -16,8 +16,8 @@ def test_half_precision_learns_the_same_with_parameters_in_full() -> None:
     costs = {}
     for precision in ("float32", "bfloat16"):
         config = PhotoConfig((4,), (1,), steps=CHUNK, batch_size=6, precision=precision)
-        run = compiled_steps(config, classes)
-        state, found = run(start(config, 2), images, cat, cat, np.zeros(cat.shape, np.float32))
+        run = compile_steps(config, classes)
+        state, found = run(make_state(config, 2), images, cat, cat, np.zeros(cat.shape, np.float32))
         assert {leaf.dtype.name for leaf in jax.tree.leaves(state.params)} == {"float32"}
         assert found.dtype == np.float32
         costs[precision] = np.asarray(found)

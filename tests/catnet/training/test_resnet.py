@@ -36,10 +36,11 @@ class Small(PhotoConfig):
 def small(monkeypatch) -> Iterator[None]:
     """A small network, compiled once for each of its settings; Ctrl-C as Python has it."""
     monkeypatch.setattr(resnet, "PhotoConfig", Small)
-    for name in ("compiled_steps", "answers"):
+    for name in ("compile_steps", "compile_logits"):
         monkeypatch.setattr(resnet, name, made_once(name))
-    start = made_once("start")
-    monkeypatch.setattr(resnet, "start", lambda *how: jax.tree.map(jnp.copy, start(*how)))
+    make_state = made_once("make_state")
+    copied = lambda *how: jax.tree.map(jnp.copy, make_state(*how))  # noqa: E731
+    monkeypatch.setattr(resnet, "make_state", copied)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -104,18 +105,18 @@ def test_broken_off_in_every_way_it_ends_to_the_last_bit_like_one_that_was_not(
         patch.setattr(Cache, "take", vanishes)
         assert begin(data, cache, cut) == 2
     assert last_line(capsys) == (
-        "catnet: images.npy: Input/output error; what was saved before is intact: "
-        f"mend this, then catnet train --resume {cut}"
+        "catnet: images.npy: Input/output error; earlier files are intact; "
+        f"fix the cause, then catnet train --resume {cut}"
     )
-    assert run_folder.saved(cut)["step"] == 8
+    assert run_folder.read_progress(cut)["step"] == 8
     before = contents(cut)
 
     # What contradicts the beginning changes nothing.
     for how, line in [
-        (["--steps", "80"], f"--steps: {cut} was begun with 24"),
-        (["--batch-size", "4"], f"--batch-size: {cut} was begun with 8"),
-        (["--share", "data/cat=0.3"], f"--share: {cut} was begun without it"),
-        (["--model", "deep"], f"--model: {cut} was begun with photo"),
+        (["--steps", "80"], f"--steps: {cut} was started with 24"),
+        (["--batch-size", "4"], f"--batch-size: {cut} was started with 8"),
+        (["--share", "data/cat=0.3"], f"--share: {cut} was started without it"),
+        (["--model", "deep"], f"--model: {cut} was started with photo"),
         (["--hidden", "3"], "--hidden is not for --model photo"),
     ]:
         assert resume(cut, *how) == 2
@@ -124,7 +125,7 @@ def test_broken_off_in_every_way_it_ends_to_the_last_bit_like_one_that_was_not(
     content = image.read_bytes()
     image.unlink()
     assert resume(cut) == 2
-    assert last_line(capsys).startswith(f"catnet: {data}: not, or no longer, the data that {cut}")
+    assert last_line(capsys).startswith(f"catnet: {data}: is not the data that {cut}")
     image.write_bytes(content)
     assert contents(cut) == before
 
@@ -138,7 +139,7 @@ def test_broken_off_in_every_way_it_ends_to_the_last_bit_like_one_that_was_not(
     with monkeypatch.context() as patch:
         patch.setattr(resnet.Checkpoint, "after", pressed)
         assert resume(cut) == 130
-    line = f"stopped after 16 of 24 steps; go on with: catnet train --resume {cut}"
+    line = f"stopped after 16 of 24 steps; resume with: catnet train --resume {cut}"
     assert last_line(capsys) == f"catnet: {line}"
 
     # Killed with the third validation written, and the state not.
@@ -150,12 +151,12 @@ def test_broken_off_in_every_way_it_ends_to_the_last_bit_like_one_that_was_not(
         with pytest.raises(SystemExit):
             resume(cut)
     assert contents(cut)["validation.jsonl"] == contents(whole)["validation.jsonl"]
-    assert run_folder.saved(cut)["step"] == 16
+    assert run_folder.read_progress(cut)["step"] == 16
 
     assert resume(cut) == 0
     assert contents(cut) == contents(whole)
     assert resume(cut) == 0
-    assert last_line(capsys) == f"{cut} is finished; nothing is changed"
+    assert last_line(capsys) == f"{cut} is finished already; nothing was changed"
     assert Classifier.load(cut).name == "run"
     assert Classifier.load(cut).about == "trained on data"
 

@@ -117,15 +117,15 @@ def test_killed_and_resumed_it_ends_to_the_last_bit_like_one_that_was_not(
     at_step(10, kill)
     with pytest.raises(Killed):
         begin(data, cut, *how)
-    assert run_folder.saved(cut) == {
-        "run": run_folder.saved(cut)["run"],
+    assert run_folder.read_progress(cut) == {
+        "run": run_folder.read_progress(cut)["run"],
         "step": 7,
         "finished": False,
     }
     at_step(30, kill)
     with pytest.raises(Killed):
         resume(cut)
-    assert run_folder.saved(cut)["step"] == 28
+    assert run_folder.read_progress(cut)["step"] == 28
     assert resume(cut) == 0
     assert contents(cut) == contents(tmp_path / "whole" / "run")
     assert json.loads((cut / "config.json").read_text())["optimizer"] == optimizer
@@ -179,7 +179,7 @@ def test_a_training_that_diverges_does_so_again(
     with pytest.raises(Killed):
         begin(data, cut, *how)
     monkeypatch.setattr(Checkpoint, "after", real)
-    assert run_folder.saved(cut)["step"] == (chunk or step)
+    assert run_folder.read_progress(cut)["step"] == (chunk or step)
     assert resume(cut) == 2
     assert last_line(capsys).replace(str(cut), str(whole)) == first
     for name in ("model.safetensors", "metrics.csv", "evaluation.json"):
@@ -204,7 +204,7 @@ def test_a_descent_does_not_go_on_in_other_coordinates(
     with monkeypatch.context() as patch:
         patch.setattr(row_space, "_factors", mirrored)
         assert resume(cut) == 2
-    assert "NumPy factorises the examples in another way here" in last_line(capsys)
+    assert "NumPy factorizes the examples differently on this machine" in last_line(capsys)
     assert contents(cut) == before
     assert resume(cut) == 0
     assert contents(cut) == contents(whole)
@@ -274,13 +274,13 @@ def test_ctrl_c_is_a_clean_stop(data: Path, tmp_path, at_step, capsys) -> None:
     at_step(20, ctrl_c)
     arguments = ["train", str(data), *SMALL, "--out", str(cut)]  # saved every 5 seconds only
     assert main.main(arguments) == 130
-    line = "stopped after 21 of 42 steps; go on with: catnet train --resume"
+    line = "stopped after 21 of 42 steps; resume with: catnet train --resume"
     assert last_line(capsys) == f"catnet: {line} '{cut}'"
     assert len((cut / "metrics.csv").read_text().splitlines()) == 22
     assert (cut / "model.safetensors").exists()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert resume(cut) == 0
-    assert "going on at step 21" in capsys.readouterr().err
+    assert "resuming at step 21" in capsys.readouterr().err
     cut = cut.rename(cut.with_name("run"))
     for name in ("metrics.csv", "state.safetensors", "config.json"):
         assert (cut / name).read_bytes() == (whole / name).read_bytes()
@@ -289,8 +289,8 @@ def test_ctrl_c_is_a_clean_stop(data: Path, tmp_path, at_step, capsys) -> None:
 def test_a_second_ctrl_c_does_not_wait(data: Path, tmp_path, at_step, capsys) -> None:
     at_step(20, lambda: (ctrl_c(), ctrl_c()))
     assert begin(data, tmp_path / "run") == 130
-    assert last_line(capsys).startswith("catnet: stopped; go on with: catnet train --resume")
-    assert run_folder.saved(tmp_path / "run")["step"] == 14
+    assert last_line(capsys).startswith("catnet: stopped; resume with: catnet train --resume")
+    assert run_folder.read_progress(tmp_path / "run")["step"] == 14
 
 
 def test_killed_while_it_writes_what_comes_after_the_training(
@@ -335,7 +335,10 @@ def test_a_finished_run_says_so_and_stays_as_it_is(data: Path, tmp_path, capsys)
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tmp_path.rglob("*.*")}
     capsys.readouterr()
     assert resume(tmp_path / "run") == 0
-    assert capsys.readouterr() == ("", f"{tmp_path / 'run'} is finished; nothing is changed\n")
+    assert capsys.readouterr() == (
+        "",
+        f"{tmp_path / 'run'} is finished already; nothing was changed\n",
+    )
     assert before == {
         path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tmp_path.rglob("*.*")
     }
@@ -345,15 +348,15 @@ def test_what_contradicts_the_beginning_is_refused(data: Path, tmp_path, at_step
     cut = broken_off(data, tmp_path / "run", at_step)
     before = contents(cut)
     for how, line in [
-        (["--steps", "50"], f"--steps: {cut} was begun with 42"),
-        (["--model", "deep"], f"--model: {cut} was begun with logistic"),
-        (["--optimizer", "adam"], f"--optimizer: {cut} was begun with gd"),
-        (["--batch-size", "3"], f"--batch-size: {cut} was begun without it"),
-        (["--learning-rate", "0.1"], f"--learning-rate: {cut} was begun with 0.002"),
-        (["--hidden", "3"], f"--hidden: {cut} was begun without it"),
-        (["--seed", "2"], f"--seed: {cut} was begun with 1"),
-        (["--gradient", "jax"], f"--gradient: {cut} was begun with hand"),
-        (["--activation", "tanh"], f"--activation: {cut} was begun with relu"),
+        (["--steps", "50"], f"--steps: {cut} was started with 42"),
+        (["--model", "deep"], f"--model: {cut} was started with logistic"),
+        (["--optimizer", "adam"], f"--optimizer: {cut} was started with gd"),
+        (["--batch-size", "3"], f"--batch-size: {cut} was started without it"),
+        (["--learning-rate", "0.1"], f"--learning-rate: {cut} was started with 0.002"),
+        (["--hidden", "3"], f"--hidden: {cut} was started without it"),
+        (["--seed", "2"], f"--seed: {cut} was started with 1"),
+        (["--gradient", "jax"], f"--gradient: {cut} was started with hand"),
+        (["--activation", "tanh"], f"--activation: {cut} was started with relu"),
         (["--out", "elsewhere"], "--out: a run that goes on stays in its folder"),
         (["--cache", "c"], "--cache is for --model photo only"),
     ]:
@@ -369,7 +372,7 @@ def test_other_data_are_refused_and_moved_ones_are_not(data, tmp_path, at_step, 
     before = contents(cut)
     (mine / "train" / "cat" / "0.png").rename(tmp_path / "0.png")
     assert resume(cut) == 2
-    assert last_line(capsys).startswith(f"catnet: {mine}: not, or no longer, the data that {cut}")
+    assert last_line(capsys).startswith(f"catnet: {mine}: is not the data that {cut}")
     (tmp_path / "0.png").rename(mine / "train" / "cat" / "0.png")
     moved = mine.rename(tmp_path / "moved")
     assert resume(cut) == 2
@@ -408,12 +411,12 @@ def test_what_cannot_be_written_is_one_line_and_the_state_before_is_intact(
         assert begin(data, cut) == 2
     err = capsys.readouterr().err
     assert err.splitlines()[-1] == (
-        f"catnet: {cut}: {os.strerror(reason)}; what was saved before is intact: "
-        f"mend this, then catnet train --resume {cut}"
+        f"catnet: {cut}: {os.strerror(reason)}; earlier files are intact; "
+        f"fix the cause, then catnet train --resume {cut}"
     )
     assert "Traceback" not in err
     assert sorted(contents(cut)) == ["config.json", "state.safetensors"]
-    assert run_folder.saved(cut)["step"] == 14
+    assert run_folder.read_progress(cut)["step"] == 14
     assert resume(cut) == 0
     assert contents(cut) == contents(whole)
 
@@ -422,7 +425,7 @@ def test_a_folder_that_cannot_be_made_or_written(data, tmp_path, at_step, monkey
     (tmp_path / "file").write_text("no folder")
     out = tmp_path / "file" / "below" / "run"
     assert begin(data, out) == 2
-    assert last_line(capsys) == f"catnet: {out}: cannot be made (Not a directory)"
+    assert last_line(capsys) == f"catnet: {out}: cannot be created (Not a directory)"
     cut = broken_off(data, tmp_path / "run", at_step)
     before, real = contents(cut), Path.open
 
@@ -433,7 +436,7 @@ def test_a_folder_that_cannot_be_made_or_written(data, tmp_path, at_step, monkey
 
     monkeypatch.setattr(Path, "open", read_only)
     assert resume(cut) == 2
-    assert last_line(capsys).startswith(f"catnet: {cut}: Permission denied; what was saved")
+    assert last_line(capsys).startswith(f"catnet: {cut}: Permission denied; earlier files")
     assert contents(cut) == before
 
 
@@ -448,12 +451,20 @@ def test_files_that_were_changed_are_refused(data: Path, tmp_path, at_step, caps
     other = broken_off(data, tmp_path / "other", at_step, "--seed", "2")
     config, state = (cut / name for name in ("config.json", "state.safetensors"))
     for path, change, line in [
-        (config, lambda old: old.replace(b'"steps": 42', b'"steps": 43'), "is not as this catnet"),
-        (config, lambda _: b"[1]", "is not as this catnet wrote it"),
-        (config, lambda _: b"\xff", "is not as this catnet wrote it"),
+        (
+            config,
+            lambda old: old.replace(b'"steps": 42', b'"steps": 43'),
+            "was changed since catnet",
+        ),
+        (config, lambda _: b"[1]", "was changed since catnet wrote it"),
+        (config, lambda _: b"\xff", "was changed since catnet wrote it"),
         (state, lambda old: old[:-1] + bytes([old[-1] ^ 1]), "damaged"),
         (state, lambda old: old[:100], "cut short"),
-        (state, lambda _: (other / "state.safetensors").read_bytes(), "is not of the run in"),
+        (
+            state,
+            lambda _: (other / "state.safetensors").read_bytes(),
+            "belongs to another run than",
+        ),
     ]:
         before = path.read_bytes()
         path.write_bytes(change(before))
@@ -475,23 +486,23 @@ def test_other_versions_are_mentioned(data: Path, tmp_path, at_step, monkeypatch
 
 
 SETTINGS = {
-    "JAX_ENABLE_X64 False, now it is True": lambda _: jax.enable_x64(True),
-    "JAX_DEFAULT_PRNG_IMPL threefry2x32, now it is rbg": lambda _: jax.default_prng_impl("rbg"),
-    "JAX_THREEFRY_PARTITIONABLE True, now it is False":
+    "JAX_ENABLE_X64 False, and now it is True": lambda _: jax.enable_x64(True),
+    "JAX_DEFAULT_PRNG_IMPL threefry2x32, and now it is rbg": lambda _: jax.default_prng_impl("rbg"),
+    "JAX_THREEFRY_PARTITIONABLE True, and now it is False":
         lambda _: jax.threefry_partitionable(False),
-    "JAX_DEFAULT_MATMUL_PRECISION unset, now it is float32":
+    "JAX_DEFAULT_MATMUL_PRECISION unset, and now it is float32":
         lambda _: jax.default_matmul_precision("float32"),
-    "JAX_NUMPY_DTYPE_PROMOTION standard, now it is strict":
+    "JAX_NUMPY_DTYPE_PROMOTION standard, and now it is strict":
         lambda _: jax.numpy_dtype_promotion("strict"),
-    "JAX_DISABLE_JIT False, now it is True": lambda _: jax.disable_jit(),
-    "XLA_FLAGS --was=1, now it is --was=1 --is=2":
+    "JAX_DISABLE_JIT False, and now it is True": lambda _: jax.disable_jit(),
+    "XLA_FLAGS --was=1, and now it is --was=1 --is=2":
         lambda patch: patch.setenv("XLA_FLAGS", "--was=1  --is=2"),
-    "NVIDIA_TF32_OVERRIDE unset, now it is 0":
+    "NVIDIA_TF32_OVERRIDE unset, and now it is 0":
         lambda patch: patch.setenv("NVIDIA_TF32_OVERRIDE", "0"),
-    "OMP_NUM_THREADS unset, now it is 1": lambda patch: patch.setenv("OMP_NUM_THREADS", "1"),
-    "number of devices 1, now it is 8":
+    "OMP_NUM_THREADS unset, and now it is 1": lambda patch: patch.setenv("OMP_NUM_THREADS", "1"),
+    "number of devices 1, and now it is 8":
         lambda patch: patch.setattr(jax, "device_count", lambda: 8),
-    "device cpu, now it is H100":
+    "device cpu, and now it is H100":
         lambda patch: patch.setattr(jax, "devices", lambda: [SimpleNamespace(device_kind="H100")]),
 }  # fmt: skip
 
@@ -504,13 +515,13 @@ def test_settings_that_change_the_numbers_are_refused(change: str, tmp_path, mon
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XLA_FLAGS", "--was=1")
     folder = tmp_path / "run"
-    run_folder.begin(folder, {"content": "hash"})
-    run_folder.same_data(folder, "data", "hash")
+    run_folder.create(folder, {"content": "hash"})
+    run_folder.refuse_other_data(folder, "data", "hash")
     with SETTINGS[change](monkeypatch) or nullcontext(), pytest.raises(UserError) as error:
-        run_folder.same_data(folder, "data", "hash")
+        run_folder.refuse_other_data(folder, "data", "hash")
     assert str(error.value) == (
-        f"{folder} was begun with {change}, which changes the numbers; "
-        "set it as it was, or begin a new run"
+        f"{folder} was started with {change}, which changes the numbers; "
+        "set the old value, or start a new run"
     )
 
 
@@ -523,7 +534,9 @@ def test_a_run_begun_with_float64_goes_on_with_it_only(data, tmp_path, at_step, 
     before = contents(cut)
     assert resume(cut) == 2
     line = last_line(capsys)
-    assert line.startswith(f"catnet: {cut} was begun with JAX_ENABLE_X64 True, now it is False")
+    assert line.startswith(
+        f"catnet: {cut} was started with JAX_ENABLE_X64 True, and now it is False"
+    )
     assert contents(cut) == before
     with jax.enable_x64(True):
         assert resume(cut) == 0
@@ -533,8 +546,8 @@ def test_a_run_begun_with_float64_goes_on_with_it_only(data, tmp_path, at_step, 
 def test_a_run_of_a_catnet_that_did_not_note_the_settings_goes_on(tmp_path, monkeypatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(run_folder, "_numerics", dict)
-        run_folder.begin(tmp_path / "run", {"content": "hash"})
-    run_folder.same_data(tmp_path / "run", "data", "hash")
+        run_folder.create(tmp_path / "run", {"content": "hash"})
+    run_folder.refuse_other_data(tmp_path / "run", "data", "hash")
 
 
 def test_what_is_needed_is_asked_for_before_the_training(
@@ -543,7 +556,7 @@ def test_what_is_needed_is_asked_for_before_the_training(
     with monkeypatch.context() as patch:
         patch.setattr(importlib.util, "find_spec", lambda name: None)
         assert begin(data, tmp_path / "run") == 2
-    assert last_line(capsys) == "catnet: drawing needs matplotlib: pip install 'jaxnn[apps]'"
+    assert last_line(capsys) == "catnet: plots need matplotlib: pip install 'jaxnn[apps]'"
     assert begin(data, tmp_path / "run", "--batch-size", "500") == 2
     assert last_line(capsys) == "catnet: --batch-size 500: there are 18 images only"
     assert list(tmp_path.iterdir()) == []

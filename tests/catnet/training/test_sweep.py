@@ -38,13 +38,13 @@ def parts(tmp_path_factory):
 def test_each_network_is_as_if_trained_alone(parts) -> None:
     _, train_part, test_part = parts
     cells = sweep.sweep(GRID, train_part, test_part)
-    assert sorted((cell.start, cell.learning_rate) for cell in cells) == [
+    assert sorted((cell.initialization, cell.learning_rate) for cell in cells) == [
         *(("he", rate) for rate in (0.003, 0.01)),
         *(("lecun", rate) for rate in (0.003, 0.01)),
     ]
     x, y = jnp.asarray(train_part.images) / 255.0, train_part.labels[:, None].astype(np.float32)
     for cell in cells:
-        net = registry.build(GRID.architecture, cell.start)
+        net = registry.build(GRID.architecture, cell.initialization)
         for seed in range(GRID.seeds):
             params, costs = jaxnn.gradient_descent(
                 *(net, jaxnn.binary_cross_entropy, net.init(jax.random.key(seed), x), x, y),
@@ -59,12 +59,12 @@ def test_each_network_is_as_if_trained_alone(parts) -> None:
 def test_more_networks_than_fit_one_program_take_turns(parts, monkeypatch) -> None:
     _, train_part, test_part = parts
     whole = sweep.sweep(GRID, train_part, test_part)
-    monkeypatch.setattr(sweep, "TOGETHER", 3)
+    monkeypatch.setattr(sweep, "GROUP", 3)
     told = []
     turns = sweep.sweep(GRID, train_part, test_part, lambda *done: told.append(done))
     assert told == [(3, 8), (6, 8), (8, 8)]
     for one, other in zip(whole, turns, strict=True):
-        assert one.start == other.start
+        assert one.initialization == other.initialization
         np.testing.assert_allclose(one.costs, other.costs, rtol=1e-3)
 
 
@@ -84,14 +84,14 @@ def test_the_command_prints_and_draws(parts, tmp_path: Path, capsys) -> None:
     assert main.main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
-    assert lines[0].split() == ["start", "learning", "rate", "cost", "train", "test", "accuracy"]
+    assert lines[0].split() == "initialization learning rate cost train test accuracy".split()
     cells = json.loads((out / "sweep.json").read_text())
     assert [len(cell["test_accuracy"]) for cell in cells] == [2, 2]
     with np.load(out / "costs.npz") as costs:
         assert costs["lecun 0.01"].shape == (2, 5)
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert main.main(arguments) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
 
 
 def cell(rate: float, *last: float, start: str = "lecun") -> sweep.Cell:
@@ -250,7 +250,7 @@ def test_ctrl_c_before_the_first_is_done(parts, tmp_path, monkeypatch, capsys) -
     line = f"stopped after 0 of 16 networks; written: config.json in {tmp_path / 'out'}"
     assert capsys.readouterr().err.splitlines()[-1] == f"catnet: {line}"
     assert main.main(["train", "--resume", str(tmp_path / "out")]) == 2
-    assert "a sweep has no state and cannot be resumed; begin a new one" in capsys.readouterr().err
+    assert "a sweep cannot be resumed; start a new one" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("trained")
@@ -267,8 +267,8 @@ def test_a_full_disk_leaves_the_results_before(parts, tmp_path, monkeypatch, cap
     out = tmp_path / "out"
     assert main.main(arguments(parts[0], out)) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        f"catnet: {out}: No space left on device; what was saved before is intact: "
-        "mend this, then begin a new sweep"
+        f"catnet: {out}: No space left on device; earlier files are intact; "
+        "fix the cause, then start a new sweep"
     )
     assert kept(out) == (2, ["lecun 0.1"])
 
@@ -280,4 +280,4 @@ def test_a_folder_that_cannot_be_made_is_found_before_the_training(
     (tmp_path / "file").write_text("no folder")
     out = tmp_path / "file" / "out"
     assert main.main(arguments(parts[0], out)) == 2
-    assert capsys.readouterr().err == f"catnet: {out}: cannot be made (Not a directory)\n"
+    assert capsys.readouterr().err == f"catnet: {out}: cannot be created (Not a directory)\n"

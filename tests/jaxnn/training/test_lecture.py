@@ -9,7 +9,7 @@ from jax.nn import initializers
 from lecture import descend
 
 import jaxnn
-from catnet.course.published import as_params, initialise, network
+from catnet.course.published import as_params, initialize, network
 
 SIZES = [6, 4, 3, 1]
 RNG = np.random.default_rng(0)
@@ -18,7 +18,7 @@ Y = (X[:, :1] * X[:, 1:2] > 0).astype(float)
 
 
 def test_descent_is_the_numpy_formulas_step_by_step(x64) -> None:
-    start = initialise(SIZES, "sqrt")
+    start = initialize(SIZES, "sqrt")
     layers, costs = descend(start, X.T, Y.T, learning_rate=0.5, steps=50)
     params, costs_jax = jaxnn.gradient_descent(
         network(SIZES), jaxnn.binary_cross_entropy, as_params(start), X, Y,
@@ -32,7 +32,7 @@ def test_descent_is_the_numpy_formulas_step_by_step(x64) -> None:
 
 
 def test_loop_vmap_and_stack_agree_on_cost_and_gradient(x64) -> None:
-    net, params = network(SIZES), as_params(initialise(SIZES, "sqrt"))
+    net, params = network(SIZES), as_params(initialize(SIZES, "sqrt"))
     step = jaxnn.value_and_grad(net, jaxnn.binary_cross_entropy)
     cost, grads = step(params, X, Y)
     looped = [step(params, x, y) for x, y in zip(X, Y, strict=True)]
@@ -65,7 +65,7 @@ def test_zero_initialisation_keeps_hidden_units_identical_and_random_does_not() 
 
 def test_deep_identity_network_is_one_dense_layer(x64) -> None:
     net = network(SIZES, jaxnn.identity)
-    params = as_params(initialise(SIZES, "sqrt"))
+    params = as_params(initialize(SIZES, "sqrt"))
     W, b = np.eye(6), np.zeros(6)
     for layer in params[::2]:
         W, b = layer["W"] @ W, layer["W"] @ b + layer["b"] + 1
