@@ -100,7 +100,9 @@ def restore(file: str) -> tuple[nn.Module, dict[str, Any]]:
 def probabilities(net: nn.Module, model: dict[str, Any], images: torch.Tensor) -> torch.Tensor:
     """Probabilities of a cat (N,) for images (N, 64, 64, 3) uint8."""
     x = images.permute(0, 3, 1, 2).float() / 255  # a view of pixels in rows is channels_last
-    views = torch.cat([view for part in model["network"]["test_time_augmentation"] for view in _view(x, part)])
+    views = torch.cat(
+        [view for part in model["network"]["test_time_augmentation"] for view in _view(x, part)]
+    )
     odds = _log_odds(net, model, views).reshape(-1, len(x)).mean(0)
     return torch.sigmoid(model["slope"] * odds + model["offset"])
 

@@ -130,14 +130,14 @@ def test_broken_off_in_every_way_it_ends_to_the_last_bit_like_one_that_was_not(
     assert contents(cut) == before
 
     # Ctrl-C while the second chunk is computed.
-    after = resnet.Checkpoint.after
+    after = resnet.Checkpoint.save_if_due
 
     def pressed(*arguments) -> None:
         signal.raise_signal(signal.SIGINT)
         after(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(resnet.Checkpoint, "after", pressed)
+        patch.setattr(resnet.Checkpoint, "save_if_due", pressed)
         assert resume(cut) == 130
     line = f"stopped after 16 of 24 steps; resume with: catnet train --resume {cut}"
     assert last_line(capsys) == f"catnet: {line}"
@@ -147,7 +147,7 @@ def test_broken_off_in_every_way_it_ends_to_the_last_bit_like_one_that_was_not(
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(resnet.Checkpoint, "after", killed)
+        patch.setattr(resnet.Checkpoint, "save_if_due", killed)
         with pytest.raises(SystemExit):
             resume(cut)
     assert contents(cut)["validation.jsonl"] == contents(whole)["validation.jsonl"]

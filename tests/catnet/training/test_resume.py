@@ -169,16 +169,16 @@ def test_a_training_that_diverges_does_so_again(
     assert len((whole / "metrics.csv").read_text().splitlines()) == step + 1
     assert step > 5
     monkeypatch.setattr(mlp, "CHUNK", chunk or step)
-    real = Checkpoint.after
+    real = Checkpoint.save_if_due
 
     def saves_and_dies(*arguments) -> None:
         real(*arguments)
         raise Killed
 
-    monkeypatch.setattr(Checkpoint, "after", saves_and_dies)
+    monkeypatch.setattr(Checkpoint, "save_if_due", saves_and_dies)
     with pytest.raises(Killed):
         begin(data, cut, *how)
-    monkeypatch.setattr(Checkpoint, "after", real)
+    monkeypatch.setattr(Checkpoint, "save_if_due", real)
     assert run_folder.read_progress(cut)["step"] == (chunk or step)
     assert resume(cut) == 2
     assert last_line(capsys).replace(str(cut), str(whole)) == first
@@ -463,7 +463,7 @@ def test_files_that_were_changed_are_refused(data: Path, tmp_path, at_step, caps
         (
             state,
             lambda _: (other / "state.safetensors").read_bytes(),
-            "belongs to another run than",
+            "belongs to another run",
         ),
     ]:
         before = path.read_bytes()
