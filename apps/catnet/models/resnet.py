@@ -64,13 +64,12 @@ def photo_network(described: dict[str, Any], W_init: Initializer = HE) -> Serial
 
 
 class Targets(NamedTuple):
-    """What a batch of images shows.
+    """The targets of a batch of images.
 
     Attributes:
-        cat: (n, 1), 1 for a cat, 0 for anything else; in between when smoothed.
-        fine: (n, classes), a distribution over the fine classes; all 0 where none is known.
-        prior: (n, 1), the log-odds of a cat before one looks, among the images drawn from the
-            same source.
+        cat: (n, 1), 1 for a cat, 0 for anything else; in between with label smoothing.
+        fine: (n, classes), a distribution over the fine classes; all 0 where it is unknown.
+        prior: (n, 1), the prior log-odds of a cat among the sampled images of the same source.
     """
 
     cat: Array
@@ -80,18 +79,18 @@ class Targets(NamedTuple):
 
 @constructor
 def log_odds(group: Sequence[int], classes: int) -> Layer:
-    """From logits of many classes to the logit of "one of this group".
+    """The log-odds of a group of classes, from the logits of all classes.
 
-    An image is a cat with the probability of all cat classes together, P = Σ_group softmax(z),
-    and log P / (1 − P) is the difference of two log-sum-exps::
+    The probability of the group is P = Σ_group softmax(z), and its log-odds log P / (1 − P) are
+    the difference of two log-sum-exps::
 
         forward    s = log Σ_in e^z − log Σ_out e^z
         backward   dz = ds · softmax_in(z)   on the group
                    dz = −ds · softmax_out(z)  on the others
 
     Args:
-        group: indices of the classes that count.
-        classes: how many classes there are.
+        group: indices of its classes.
+        classes: the number of classes.
 
     Returns:
         A layer (..., classes) → (..., 1) without parameters.
@@ -123,7 +122,7 @@ def log_odds(group: Sequence[int], classes: int) -> Layer:
 
 
 def photo_loss(cats: Sequence[int], classes: int, fine_weight: float) -> Loss:
-    """Cost of telling cats from the rest, plus that of the fine class where it is known.
+    """The cost of the cat label, plus the weighted cost of the fine class where it is known.
 
     ::
 
@@ -131,14 +130,13 @@ def photo_loss(cats: Sequence[int], classes: int, fine_weight: float) -> Loss:
         cost = binary_cross_entropy(log_odds(z′), y.cat)
                + fine_weight · softmax_cross_entropy(z′, y.fine)
 
-    What is learnt about the frequency of cats in a source thus goes into the prior, which is
-    left away in prediction: z itself is for images that are as likely a cat as not (logit
-    adjustment, Menon et al. 2021, arXiv:2007.07314).
+    The prior absorbs the frequency of cats in each source.  It is left out in prediction: z itself
+    assumes a prior of ½ (logit adjustment, Menon et al. 2021, arXiv:2007.07314).
 
     Args:
         cats: indices of the fine classes that are cats.
-        classes: how many fine classes there are.
-        fine_weight: of the second part.
+        classes: the number of fine classes.
+        fine_weight: weight of the cost of the fine class.
 
     Returns:
         A loss of (logits (n, classes), ``Targets``).
@@ -147,7 +145,7 @@ def photo_loss(cats: Sequence[int], classes: int, fine_weight: float) -> Loss:
 
     is_cat = np.isin(np.arange(classes), cats)[None]
 
-    # Costs are computed in float32, whatever the network computes in.
+    # The cost is computed in float32, whatever the precision of the network.
     def shifted(z: Array, y: Targets) -> Array:
         return z.astype(jnp.promote_types(z.dtype, jnp.float32)) + y.prior * is_cat
 
@@ -157,24 +155,24 @@ def photo_loss(cats: Sequence[int], classes: int, fine_weight: float) -> Loss:
         return binary_cross_entropy(s, y.cat) + fine_weight * softmax_cross_entropy(z, y.fine)
 
     def gradient(z: Array, y: Targets) -> Array:
-        given = z.dtype
+        dtype = z.dtype
         z = shifted(z, y)
         s, cache = odds.forward((), z)
         _, dz = odds.backward((), cache, binary_cross_entropy.gradient(s, y.cat))
-        return (dz + fine_weight * softmax_cross_entropy.gradient(z, y.fine)).astype(given)
+        return (dz + fine_weight * softmax_cross_entropy.gradient(z, y.fine)).astype(dtype)
 
     return Loss("photo_loss", value, gradient)
 
 
 def targets(cat: Any, fine: Any, prior: Any, classes: int, smoothing: float) -> Targets:
-    """Labels as distributions, smoothed: a little of every other class.
+    """Make the targets of labels, with label smoothing.
 
     Args:
         cat: (n,) 0 or 1.
-        fine: (n,) index of the fine class, −1 where it is not known.
-        prior: (n,) log-odds of a cat in the source; see ``Targets``.
-        classes: how many fine classes there are.
-        smoothing: the share that goes to the other classes.
+        fine: (n,) index of the fine class, −1 where it is unknown.
+        prior: (n,) prior log-odds of a cat; see ``Targets``.
+        classes: the number of fine classes.
+        smoothing: the share of a label that goes to the other classes.
     """
     y = jnp.asarray(cat, jnp.float32)[:, None]
     one_hot = jax.nn.one_hot(fine, classes)

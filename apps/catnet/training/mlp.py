@@ -176,12 +176,13 @@ def _fits(net: Any, x: Any, state: Any) -> bool:
 
     from jaxnn.training.row_space import Projected, row_space
 
-    if not state.opt_state or not isinstance(state.opt_state[1][0], Projected):
+    descent = state.opt_state
+    if not descent or not isinstance(descent.params, Projected):
         return True
-    begun, (inside, _) = state.opt_state
+    lifted = row_space(net, x).lift(descent.params, descent.start)
     again, saved, old = (
         np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(params)])
-        for params in (row_space(net, x).lift(inside, begun), state.params, begun)
+        for params in (lifted, state.params, descent.start)
     )
     if np.array_equal(again, saved, equal_nan=True):
         return True
