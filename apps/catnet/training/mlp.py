@@ -174,10 +174,11 @@ def _fits(net: Any, x: Any, state: Any) -> bool:
     """
     import jax
 
+    from jaxnn.training.gradient_descent import Descent
     from jaxnn.training.row_space import Projected, row_space
 
     descent = state.opt_state
-    if not descent or not isinstance(descent.params, Projected):
+    if not isinstance(descent, Descent) or not isinstance(descent.params, Projected):
         return True
     lifted = row_space(net, x).lift(descent.params, descent.start)
     again, saved, old = (
