@@ -146,7 +146,8 @@ def test_the_model_is_the_network_of_the_lowest_training_cost(parts, tmp_path, c
     p = 1 / (1 + np.exp(-np.asarray(net.apply(params, test_part.images / np.float32(255)))[:, 0]))
     np.testing.assert_allclose(model.probabilities(test_part.images), p, rtol=1e-3)
     assert model.classes == test_part.classes
-    assert model.about.endswith(f"start lecun, learning rate {name.split()[1]}, seed {seed}")
+    how = f"initialization lecun, learning rate {name.split()[1]}, seed {seed}"
+    assert model.about.endswith(how)
     capsys.readouterr()
     assert main.main(["predict", str(data / "test"), "--model", str(out), "--json"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(test_part.labels)
@@ -250,7 +251,7 @@ def test_ctrl_c_before_the_first_is_done(parts, tmp_path, monkeypatch, capsys) -
     line = f"stopped after 0 of 16 networks; written: config.json in {tmp_path / 'out'}"
     assert capsys.readouterr().err.splitlines()[-1] == f"catnet: {line}"
     assert main.main(["train", "--resume", str(tmp_path / "out")]) == 2
-    assert "a sweep cannot be resumed; start a new one" in capsys.readouterr().err
+    assert "a sweep has no checkpoint to resume; start a new one" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("trained")
