@@ -97,7 +97,7 @@ class Layer:
 
     def apply(self, params: Params, x: Tree, key: Key | None = None) -> Any:
         """The output alone: ``forward`` without the cache."""
-        return self.forward(params, jax.tree.map(jnp.asarray, x), key)[0]
+        return self.forward(params, as_arrays(x), key)[0]
 
     def __repr__(self) -> str:
         inside = ", ".join(map(repr, self.layers))
@@ -125,7 +125,7 @@ def constructor(build: Callable[P, AnyLayer]) -> Callable[P, AnyLayer]:
     def build_once(*args: P.args, **kwargs: P.kwargs) -> AnyLayer:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        key = tuple((type(value), value) for value in (*bound.args, *bound.kwargs.items()))
+        key = _typed((*bound.args, *bound.kwargs.items()))
         try:
             layer = built.get(key)
         except TypeError:  # an argument that cannot be hashed, such as a list
@@ -139,6 +139,13 @@ def constructor(build: Callable[P, AnyLayer]) -> Callable[P, AnyLayer]:
         return layer
 
     return build_once
+
+
+def _typed(value: Any) -> Any:
+    """The value with its types: True and 1.0 are equal to 1, but are not the same argument."""
+    if type(value) is tuple:
+        return tuple(map(_typed, value))
+    return type(value), value
 
 
 def constant(module: str, layer: AnyLayer) -> AnyLayer:
@@ -162,6 +169,19 @@ class Static:
 def is_concrete(x: Any) -> bool:
     """Whether the numbers of an array can be looked at: not inside ``jit`` or ``vmap``."""
     return not isinstance(x, Tracer)
+
+
+def as_arrays(x: Tree) -> Any:
+    """Every leaf as an array of JAX; a nested list of numbers is one array."""
+    return jax.tree.map(jnp.asarray, x, is_leaf=is_numbers)
+
+
+def is_numbers(x: Any) -> bool:
+    """Whether it is a list or tuple, nested or not, of numbers: one array, not a pytree."""
+    if not isinstance(x, (list, tuple)):
+        return False
+    leaves = jax.tree.leaves(x)
+    return bool(leaves) and all(isinstance(leaf, (int, float, np.generic)) for leaf in leaves)
 
 
 def no_params(key: Key, x: Shaped) -> tuple[()]:

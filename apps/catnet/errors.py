@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from catnet.terminal import exact
+
 
 class UserError(Exception):
     """Wrong usage, data, model or configuration; the command line prints it and exits with 2."""
@@ -21,5 +23,5 @@ def diverged(
     value = "NaN" if math.isnan(cost) else "infinite"
     if step == 0:
         return UserError(f"{what} is {value} before the first step; see the data and the model")
-    smaller = f"try a smaller --learning-rate than {learning_rate:g}"
+    smaller = f"try a smaller --learning-rate than {exact(learning_rate)}"
     return UserError(f"training diverged at step {step}: {what} is {value}; {smaller}{remark}")

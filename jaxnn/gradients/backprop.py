@@ -8,10 +8,9 @@ from typing import Any
 import jax
 from jax.sharding import PartitionSpec
 
-from jaxnn.layer import Array, Cache, Key, Layer, Params
+from jaxnn.layer import Array, Cache, Key, Layer, Params, Tree, as_arrays
 from jaxnn.losses import Loss
 from jaxnn.sharding import automatic, specs_of
-from jaxnn.training.examples import Examples, as_arrays
 
 ValueAndGrad = Callable[..., tuple[Array, Params]]
 
@@ -31,7 +30,7 @@ def value_and_grad(net: Layer, loss: Loss) -> ValueAndGrad:
 
     Returns:
         A function ``(params, x, y, key=None) -> (cost, grads)``, pure and jittable; ``grads``
-        has the structure of ``params``.  Examples x and y may be tuples or dicts of arrays if
+        has the structure of ``params``.  Tree x and y may be tuples or dicts of arrays if
         the network and the loss take those, and may be sharded over a mesh of any kind.
 
     Example:
@@ -43,9 +42,7 @@ def value_and_grad(net: Layer, loss: Loss) -> ValueAndGrad:
         ([[-0.5, -1.0]], [-0.5])
     """
 
-    def by_hand(
-        params: Params, x: Examples, y: Examples, key: Key | None = None
-    ) -> tuple[Array, Params]:
+    def by_hand(params: Params, x: Tree, y: Tree, key: Key | None = None) -> tuple[Array, Params]:
         z, cache = net.forward(params, as_arrays(x), key)
         grads, _ = net.backward(params, cache, loss.gradient(z, y))
         return loss(z, y), like(params, grads)
@@ -56,10 +53,10 @@ def value_and_grad(net: Layer, loss: Loss) -> ValueAndGrad:
 def cost_of(net: Layer, loss: Loss) -> Callable[..., Array]:
     """The cost alone, ``(params, x, y, key=None) -> cost``."""
 
-    def cost(params: Params, x: Examples, y: Examples, key: Key | None = None) -> Array:
+    def cost(params: Params, x: Tree, y: Tree, key: Key | None = None) -> Array:
         return loss(net.forward(params, as_arrays(x), key)[0], y)
 
-    def on_any_mesh(params: Params, x: Examples, y: Examples, key: Key | None = None) -> Array:
+    def on_any_mesh(params: Params, x: Tree, y: Tree, key: Key | None = None) -> Array:
         return automatic(cost, PartitionSpec(), params, x, y, key)
 
     return on_any_mesh
@@ -93,23 +90,21 @@ def hand(net: Layer) -> Callable[..., Array]:
     """
 
     @jax.custom_vjp
-    def apply(params: Params, x: Examples, key: Key | None) -> Array:
+    def apply(params: Params, x: Tree, key: Key | None) -> Array:
         return net.forward(params, x, key)[0]
 
-    def forward(params: Params, x: Examples, key: Key | None) -> tuple[Array, Cache]:
+    def forward(params: Params, x: Tree, key: Key | None) -> tuple[Array, Cache]:
         y, cache = net.forward(params, x, key)
         return y, (params, x, cache)
 
-    def backward(
-        remembered: tuple[Params, Examples, Cache], dy: Array
-    ) -> tuple[Params, Examples, None]:
+    def backward(remembered: tuple[Params, Tree, Cache], dy: Array) -> tuple[Params, Tree, None]:
         params, x, cache = remembered
         grads, dx = net.backward(params, cache, dy)
         return like(params, grads), like(x, dx), None
 
     apply.defvjp(forward, backward)
 
-    def by_hand(params: Params, x: Examples, key: Key | None = None) -> Array:
+    def by_hand(params: Params, x: Tree, key: Key | None = None) -> Array:
         return apply(params, as_arrays(x), key)
 
     return by_hand
@@ -119,7 +114,7 @@ def _on_any_mesh(cost_and_grads: ValueAndGrad) -> ValueAndGrad:
     """On a mesh with explicit axes too, where sums over a sharded batch are refused."""
 
     def on_any_mesh(
-        params: Params, x: Examples, y: Examples, key: Key | None = None
+        params: Params, x: Tree, y: Tree, key: Key | None = None
     ) -> tuple[Array, Params]:
         specs = PartitionSpec(), specs_of(params)
         return automatic(cost_and_grads, specs, params, x, y, key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ import numpy as np
 from jaxnn.gradients.errors import DIFFERENCES_TOLERANCE, JAX_TOLERANCE, Rule, measure_errors
 from jaxnn.gradients.shapes import BoundLayer, Misfit, Part, Path, Point, describe_error
 from jaxnn.inspection.traversal import map_layers, walk
-from jaxnn.layer import Array, Cache, Key, Layer, Params, Static, no_params
+from jaxnn.layer import Array, Cache, Key, Layer, Params, Static, is_numbers, no_params
 from jaxnn.losses import Loss
 
 Inputs = dict[str, tuple[Params, Any, Key | None]]  # what each layer is given, by path
@@ -140,7 +140,8 @@ def check_gradients(
     key = jax.random.key(0) if key is None else key
     # The same key is used again and again, and a NaN becomes a row, on purpose.
     with jax.enable_x64(True), jax.debug_key_reuse(False), jax.debug_nans(False):
-        params, x, y = _to_float64(params), _to_float64(_to_array(x)), _to_float64(_to_array(y))
+        params = _to_float64(params)
+        x, y = _to_float64(x, is_numbers), _to_float64(y, is_numbers)
         z, inputs, broken = _record_inputs(net, params, x, key)
         cost = _loss_as_layer(loss, y)
         if not broken.value:
@@ -154,21 +155,16 @@ def check_gradients(
     return GradientCheck(tuple(rows))
 
 
-def _to_array(x: Any) -> Any:
-    """A list of numbers as an array; anything else is an array or a pytree of arrays."""
-    numbers = isinstance(x, list) and not any(hasattr(leaf, "shape") for leaf in jax.tree.leaves(x))
-    return np.asarray(x) if numbers else x
-
-
-def _to_float64(tree: Any) -> Any:
+def _to_float64(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:
     """A pytree with NumPy's float64 for every floating leaf."""
 
     def convert(leaf: Any) -> Any:
+        leaf = np.asarray(leaf) if is_numbers(leaf) else leaf
         if jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
             return np.asarray(leaf).astype(np.float64)
         return leaf
 
-    return jax.tree.map(convert, tree)
+    return jax.tree.map(convert, tree, is_leaf=is_leaf)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -5,27 +5,21 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.layer import Array
+from jaxnn.layer import Array, is_numbers
 from jaxnn.sharding import automatic, specs_of
 
 Examples: TypeAlias = Any  # a pytree of arrays
 
 
-def as_arrays(examples: Examples) -> Examples:
-    """Every leaf as an array of JAX; lists of numbers become arrays as well."""
-    return jax.tree.map(jnp.asarray, examples, is_leaf=_of_numbers)
-
-
 def on_device(examples: Examples) -> Examples:
-    """The same without compiling anything; not for what is being traced with NumPy arrays."""
+    """As ``as_arrays``, without compiling anything; not for NumPy arrays in a traced function."""
 
     def array(a: Any) -> Any:
         return a if isinstance(a, jax.Array) else np.asarray(a)
 
-    return jax.device_put(jax.tree.map(array, examples, is_leaf=_of_numbers))
+    return jax.device_put(jax.tree.map(array, examples, is_leaf=is_numbers))
 
 
 def number_of(x: Examples, y: Examples) -> int:
@@ -54,11 +48,3 @@ def take(examples: Examples, batch: Array) -> Examples:
     return jax.tree.map(
         lambda a: automatic(lambda a, batch: a[batch], specs_of(batch), a, batch), examples
     )
-
-
-def _of_numbers(a: Any) -> bool:
-    """Whether it is a list or tuple, nested or not, of numbers: an array for NumPy."""
-    if not isinstance(a, (list, tuple)):
-        return False
-    leaves = jax.tree.leaves(a)
-    return bool(leaves) and all(isinstance(leaf, (int, float, np.generic)) for leaf in leaves)

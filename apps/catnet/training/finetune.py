@@ -156,8 +156,3 @@ def train(
         rate = config.learning_rate or WHOLE_RATE
         params = descend("all layers", net, params, pixels, rate)
     return described, params, np.array(costs)
-
-
-def total_steps(config: FineTuning) -> int:
-    """The number of updates that ``train`` makes."""
-    return config.steps * (1 if config.freeze else 2)

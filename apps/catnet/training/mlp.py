@@ -12,7 +12,7 @@ import numpy as np
 
 from catnet.data.class_names import match
 from catnet.data.dataset import Dataset
-from catnet.errors import UserError
+from catnet.errors import UserError, diverged
 from catnet.evaluation.metrics import Evaluation, evaluate
 from catnet.models import registry
 from catnet.models.classifier import Classifier
@@ -78,7 +78,7 @@ class _Diverged(Exception):
     """Ends a training at a step whose cost is NaN or infinite."""
 
     def __init__(self, step: int, cost: float) -> None:
-        self.step, self.cost = step, "NaN" if np.isnan(cost) else "infinite"
+        self.step, self.cost = step, cost
 
 
 def train(
@@ -148,19 +148,14 @@ def train(
     except Stopped as stop:
         return Outcome(states[-1].params, np.array(costs), stop)
     except _Diverged as bad:
+        remark = f"; the parameters before it are in {checkpoint.folder}"
+        why = diverged(bad.step, bad.cost, config.learning_rate, remark)
         if bad.step == 0:
-            raise UserError(
-                f"training cannot start: the cost of the first step is {bad.cost}; check the data"
-            ) from None
+            raise why from None
         # The cost of a step is that of the parameters before it: the step before has good ones.
         good = bad.step - 1
         near = next(state for state in reversed(states) if state.step <= good)
         params = near.params if near.step == good else advance(near, good, lambda *_: None)
-        why = UserError(
-            f"training diverged at step {bad.step}: the cost is {bad.cost}; the parameters before "
-            f"it are in {checkpoint.folder}; try a smaller --learning-rate than "
-            f"{exact(config.learning_rate)}"
-        )
         return Outcome(params, np.array(costs[: bad.step]), why)
     return Outcome(params, np.array(costs))
 

@@ -85,7 +85,7 @@ def test_without_freezing_all_layers_move(old: Classifier, data: Path) -> None:
     train_part, _ = dataset.load(data)
     before = jax.tree.map(np.array, old.params)
     _, params, costs = finetune.train(FineTuning(False, 10), old, train_part)
-    assert len(costs) == 20 == finetune.total_steps(FineTuning(False, 10))
+    assert len(costs) == 20
     moved = jax.tree.map(lambda a, b: not np.array_equal(a, b), params[:1], old.params[:1])
     assert all(jax.tree.leaves(moved))
     assert same(before, old.params)
