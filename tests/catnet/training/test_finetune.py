@@ -106,7 +106,7 @@ def test_the_command_makes_a_run_that_predicts(data: Path, tmp_path: Path, capsy
     right = [f"/{line['label']}/" in line["path"] for line in lines]
     assert np.mean(right) >= 0.9
     assert main.main(["train", "--resume", str(run)]) == 2
-    assert "a fine-tuning cannot be resumed; start a new one" in capsys.readouterr().err
+    assert "a fine-tuning has no checkpoint to resume; start a new one" in capsys.readouterr().err
 
 
 def test_a_fine_tuning_that_diverges_says_where_and_what_to_try(data: Path) -> None:
