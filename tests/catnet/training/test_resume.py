@@ -357,7 +357,7 @@ def test_what_contradicts_the_beginning_is_refused(data: Path, tmp_path, at_step
         (["--seed", "2"], f"--seed: {cut} was started with 1"),
         (["--gradient", "jax"], f"--gradient: {cut} was started with hand"),
         (["--activation", "tanh"], f"--activation: {cut} was started with relu"),
-        (["--out", "elsewhere"], "--out: a run that goes on stays in its folder"),
+        (["--out", "elsewhere"], "--out: a resumed run stays in its folder"),
         (["--cache", "c"], "--cache is for --model photo only"),
     ]:
         assert resume(cut, *how) == 2
