@@ -1,1 +1,1 @@
-"""Fast forms of the array work that layers do, on XLA's CPU backend."""
+"""Array operations behind the layers, in forms that run fast on XLA's CPU backend."""

@@ -1,10 +1,9 @@
-"""Batches that are worked on a part at a time: a part takes little memory, or none but cache."""
+"""Work on a batch of images in chunks, so that the intermediate arrays stay small."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import jax
@@ -12,57 +11,85 @@ import jax.numpy as jnp
 from jax import lax
 from jax.export import is_symbolic_dim
 
-from jaxnn.layer import Array, Shaped
+from jaxnn.layer import Array
+
+OfChunk = Callable[..., tuple[Any, Any]]  # (total, *arrays) -> (total, y)
 
 
-def images_per_chunk(many: int, size: Sequence[int]) -> int:
-    """How many images of rows × columns pixels, tiles or blocks have about so many of them."""
-    return max(1, many // math.prod(size))
+def images_per_chunk(elements: int, size: Sequence[int]) -> int:
+    """How many images of ``size`` = (rows, columns) have about that many elements together.
+
+    The elements are pixels, tiles or blocks.
+    """
+    return max(1, elements // math.prod(size))
 
 
-def map_chunks(
-    of_chunk: Callable[..., tuple[Any, Any]], total: Any, part: int, *arrays: Array
-) -> tuple[Any, Any]:
-    """``total, y = of_part(total, *arrays)``, about ``part`` images at a time.
+def map_chunks(of_chunk: OfChunk, total: Any, chunk: int, *arrays: Array) -> tuple[Any, Any]:
+    """``total, y = of_chunk(total, *arrays)``, computed for about ``chunk`` images at a time.
 
-    What windows see is several times the size of the images: of a part, it can stay in the
-    processor's cache.  Without a total, a y of the shape of the images takes their place.
+    The pixels in all windows are several times as many as the pixels of the images.  Those of
+    one chunk fit into the processor's cache.
+
+    Args:
+        of_chunk: ``(total, *arrays) -> (total, y)`` for any number of images.  It adds to the
+            total; the images of y are independent of each other.
+        total: the total before the first chunk; None if there is nothing to add up.
+        chunk: images in a chunk.  A smaller number that divides the batch is preferred.
+        arrays: arrays whose first axis is the images.
+
+    Returns:
+        The total over all images, and y of all images.
     """
     size = arrays[0].shape[0]
-    if is_symbolic_dim(size) or size <= part:
+    if is_symbolic_dim(size) or size <= chunk:
         return of_chunk(total, *arrays)
-    part = next((p for p in range(part, part // 2, -1) if size % p == 0), part)
-    count = size // part * part
-    if count == part:
+    chunk = next((n for n in range(chunk, chunk // 2, -1) if size % n == 0), chunk)
+    count = size // chunk
+    if count == 1:
         return of_chunk(total, *arrays)
-    whole = tuple(a[:count].reshape(count // part, part, *a.shape[1:]) for a in arrays)
-    _, like = jax.eval_shape(of_chunk, total, *(a[0] for a in whole))
-
-    def begin(y: Shaped) -> Array:
-        # What y begins with is overwritten: an array of its shape, or else any number.  Zeros
-        # would be the same for all loops of a network: XLA makes them once, copies them for
-        # each, and keeps all copies until their loop begins.
-        shape = (count // part, *y.shape)
-        same = [a for a in whole if a.shape == shape and a.dtype == y.dtype]
-        # The last of arrays is the one that may not be needed any more: dy in backward passes.
-        return same[-1] if same else jnp.full(shape, arrays[-1].ravel()[0].astype(y.dtype))
-
-    start = jax.tree.map(begin, like)
-    # A total need not be made before y, so with one XLA would copy all of x for every part.
-    in_place = total is None and len(arrays) == 1 and start is whole[0]
-
-    def step(found: tuple[Any, Any], given: tuple[Array, Any]) -> tuple[tuple[Any, Any], None]:
-        (total, y), (i, arrays) = found, given
-        if in_place:
-            arrays = (lax.dynamic_index_in_dim(y, i, keepdims=False),)
-        total, new = of_chunk(total, *arrays)
-        write = partial(lax.dynamic_update_index_in_dim, index=i, axis=0)
-        return (total, jax.tree.map(write, y, new)), None
-
-    given = jnp.arange(count // part), () if in_place else whole
-    (total, y), _ = lax.scan(step, (total, start), given)
-    y = jax.tree.map(lambda y: y.reshape(count, *y.shape[2:]), y)
-    if count == size:
+    total, y = _scan_chunks(of_chunk, total, count, chunk, arrays)
+    if count * chunk == size:
         return total, y
-    total, rest = of_chunk(total, *(a[count:] for a in arrays))
-    return total, jax.tree.map(lambda y, rest: jnp.concatenate([y, rest]), y, rest)
+    total, y_rest = of_chunk(total, *(a[count * chunk :] for a in arrays))
+    return total, jax.tree.map(lambda *ys: jnp.concatenate(ys), y, y_rest)
+
+
+def _scan_chunks(
+    of_chunk: OfChunk, total: Any, count: int, chunk: int, arrays: tuple[Array, ...]
+) -> tuple[Any, Any]:
+    """``map_chunks`` over the first ``count`` whole chunks."""
+    chunks = tuple(a[: count * chunk].reshape(count, chunk, *a.shape[1:]) for a in arrays)
+    _, y_of_chunk = jax.eval_shape(of_chunk, total, *(a[0] for a in chunks))
+    y = jax.tree.map(
+        lambda leaf: _buffer((count, *leaf.shape), leaf.dtype, chunks, arrays[-1]), y_of_chunk
+    )
+    # With one array and no total, y overwrites x chunk by chunk.  With a total, XLA
+    # (jax 0.10.2) would copy x for every chunk, as it may compute the total after y.
+    in_place = total is None and len(chunks) == 1 and y is chunks[0]
+
+    def step(carry: tuple[Any, Any], item: tuple[Array, Any]) -> tuple[tuple[Any, Any], None]:
+        (total, y), (i, inputs) = carry, item
+        if in_place:
+            inputs = (lax.dynamic_index_in_dim(y, i, keepdims=False),)
+        total, y_i = of_chunk(total, *inputs)
+        y = jax.tree.map(lambda y, y_i: lax.dynamic_update_index_in_dim(y, y_i, i, axis=0), y, y_i)
+        return (total, y), None
+
+    items = jnp.arange(count), () if in_place else chunks
+    (total, y), _ = lax.scan(step, (total, y), items)
+    return total, jax.tree.map(lambda y: y.reshape(count * chunk, *y.shape[2:]), y)
+
+
+def _buffer(shape: tuple[int, ...], dtype: Any, chunks: tuple[Array, ...], x: Array) -> Array:
+    """An array to write y into: its values do not matter.
+
+    An input of the same shape serves as the buffer, the last one first: this is dy in backward
+    passes, which nothing else needs.  Otherwise one element of x fills the buffer.  Zeros would
+    take more memory: XLA (jax 0.10.2) makes one array of zeros for all loops of a network, copies
+    it for each loop, and keeps all copies until their loops begin; see the benchmark
+    ``python -m catnet_bench photo``.
+    """
+    for a in reversed(chunks):
+        if a.shape == shape and a.dtype == dtype:
+            return a
+    return jnp.full(shape, x.ravel()[0].astype(dtype))

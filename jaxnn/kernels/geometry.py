@@ -1,4 +1,4 @@
-"""Where windows lie: their sizes and paddings, as layers take them and in pixels."""
+"""The sizes, strides and paddings of windows: as arguments of layers, and in pixels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Stride: TypeAlias = tuple[int, int]
 
 
 class Geometry(NamedTuple):
-    """Where the windows of a convolution lie, and how its channels are grouped."""
+    """The stride and the padding of a convolution in pixels, and its groups of channels."""
 
     stride: Stride
     pads: Pads
@@ -25,13 +25,13 @@ class Geometry(NamedTuple):
 
 
 def is_count(n: Any, least: int = 1) -> bool:
-    """Whether n is an integer, Python's or NumPy's, and no smaller than ``least``."""
+    """Whether n is an integer of Python or NumPy and at least ``least``."""
     whole = isinstance(n, int | np.integer) and not isinstance(n, bool)
     return bool(whole and n >= least)
 
 
 def expect_count(layer: str, what: str, n: Any) -> int:
-    """n, a number of things, as Python's integer.
+    """Check a count and return it as an integer of Python.
 
     Raises:
         LayerError: when it is not an integer above zero.
@@ -42,7 +42,7 @@ def expect_count(layer: str, what: str, n: Any) -> int:
 
 
 def height_width(layer: str, what: str, size: Size) -> tuple[int, int]:
-    """Both numbers, where one number may stand for two.
+    """(height, width) from one number for both, or from two.
 
     Raises:
         LayerError: when it is neither an integer above zero nor two of them.
@@ -58,7 +58,7 @@ def height_width(layer: str, what: str, size: Size) -> tuple[int, int]:
 
 
 def check_padding(layer: str, padding: Padding) -> Padding:
-    """The padding, "SAME" or "VALID" or two pairs of Python's integers.
+    """Check a padding and return it: "SAME", "VALID" or two pairs of integers of Python.
 
     Raises:
         LayerError: when it is something else.
@@ -67,7 +67,7 @@ def check_padding(layer: str, padding: Padding) -> Padding:
         return padding
     sides = np.asarray(padding, object)
     if sides.shape != (2, 2) or not all(is_count(n, 0) for n in sides.flat):
-        got = " ".join(repr(padding).split())  # NumPy shows a row a line
+        got = " ".join(repr(padding).split())  # NumPy prints one row on each line
         raise LayerError(
             f"{layer}: expected padding to be 'SAME', 'VALID' or "
             f"((above, below), (left, right)) in pixels, got {got}"
@@ -95,23 +95,23 @@ def pads_in_pixels(
 def expect_pixels(
     layer: str, x: Shaped, window: tuple[int, int], stride: tuple[int, int], pads: Pads
 ) -> None:
-    """Raise a LayerError when a window would see nothing but padding.
+    """Raise a LayerError when a window contains nothing but padding.
 
-    The first window and the last one see the fewest.
+    The first and the last window along each axis contain the fewest pixels.
     """
     n = output_size((0, *x.shape[-3:-1]), window, stride, pads)
     for k, s, (lo, _), size, windows in zip(window, stride, pads, x.shape[-3:-1], n, strict=True):
         if lo >= k or (windows - 1) * s - lo >= size:
             raise LayerError(
-                f"{layer}: expected every window to see a pixel of {describe(x)}, but a window "
-                f"{window} with padding {tuple(pads)} sees none; pad by less than the window"
+                f"{layer}: expected a pixel of {describe(x)} in every window, but a window "
+                f"{window} with padding {tuple(pads)} has none; pad by less than the window"
             )
 
 
 def output_size(
     shape: Sequence[int], window: Sequence[int], stride: Sequence[int], pads: Pads
 ) -> tuple[int, int]:
-    """How many windows lie one below the other, and how many side by side."""
+    """The number of windows along the height and along the width."""
     rows, columns = ((shape[1 + i] + sum(pads[i]) - window[i]) // stride[i] + 1 for i in range(2))
     return rows, columns
 
@@ -123,7 +123,7 @@ def pads_around_dy(
     stride: Sequence[int],
     pads: Pads,
 ) -> list[tuple[int, int]]:
-    """What dy, spread by the stride, is padded with for dx to have the size of x."""
+    """The padding of dy, dilated by the stride, that gives dx the size of x."""
     return [
         (k - 1 - lo, size + lo - (n - 1) * s - 1)
         for k, (lo, _), size, n, s in zip(

@@ -1,7 +1,7 @@
-"""Normalizations without batch statistics: a network stays a function of its parameters.
+"""Normalizations of each example by itself, without statistics of the batch.
 
-In float32 they are right for inputs up to 1e26, whose squares would be inf; sums are taken in
-float32 at least.
+Sums are in float32 at least.  In float32 the layers are accurate for inputs up to 1e26, although
+the square of such an input is infinite.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from jaxnn.sharding import data_parallel
 
 @constructor
 def layer_norm(*, epsilon: float = 1e-5) -> Layer:
-    """The last axis brought to mean 0 and variance 1, then scaled and shifted.
+    """Normalize the last axis to mean 0 and variance 1, then scale and shift it.
 
-    Means are taken over the last axis::
+    Means are over the last axis::
 
         forward    r = 1 / √(mean((x − mean x)²) + ε)
                    x̂ = r (x − mean x),   y = γ x̂ + β
@@ -43,10 +43,10 @@ def layer_norm(*, epsilon: float = 1e-5) -> Layer:
                    dx = r (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂))
 
     Args:
-        epsilon: ε, which keeps a constant input from dividing by zero.
+        epsilon: ε, which prevents a division by zero for a constant input.
 
     Returns:
-        A layer (..., n) → (..., n) with params ``{"gamma": (n,), "beta": (n,)}``, at first
+        A layer (..., n) → (..., n) with params ``{"gamma": (n,), "beta": (n,)}``, initially
         ones and zeros; float32, or float64 when JAX's x64 is on.
 
     Raises:
@@ -61,24 +61,24 @@ def layer_norm(*, epsilon: float = 1e-5) -> Layer:
         >>> layer.apply(layer.init(jax.random.key(0), x), x).round(3).tolist()
         [-1.0, 1.0, 1.0, -1.0]
     """
-    return masked(_norm("layer_norm", ("n",), _over_last_axis, epsilon, centred=True))
+    return masked(_norm("layer_norm", ("n",), _last_axis, epsilon, centred=True))
 
 
 @constructor
 def rms_norm(*, epsilon: float = 1e-5) -> Layer:
-    """The last axis brought to mean square 1, then scaled.
+    """Normalize the last axis to mean square 1, then scale it.
 
-    Layer normalization without the mean; means are taken over the last axis::
+    Layer normalization without subtracting the mean; means are over the last axis::
 
         forward    r = 1 / √(mean(x²) + ε),   x̂ = r x,   y = γ x̂
         backward   dγ = Σ dy x̂                      over all but the last axis
                    dx̂ = γ dy,   dx = r (dx̂ − x̂ mean(dx̂ x̂))
 
     Args:
-        epsilon: ε, which keeps an input of zeros from dividing by zero.
+        epsilon: ε, which prevents a division by zero for an input of zeros.
 
     Returns:
-        A layer (..., n) → (..., n) with params ``{"gamma": (n,)}``, at first ones; float32,
+        A layer (..., n) → (..., n) with params ``{"gamma": (n,)}``, initially ones; float32,
         or float64 when JAX's x64 is on.
 
     Raises:
@@ -93,28 +93,28 @@ def rms_norm(*, epsilon: float = 1e-5) -> Layer:
         >>> layer.apply(layer.init(jax.random.key(0), x), x).round(3).tolist()
         [1.0, -1.0, 1.0]
     """
-    return masked(_norm("rms_norm", ("n",), _over_last_axis, epsilon, centred=False))
+    return masked(_norm("rms_norm", ("n",), _last_axis, epsilon, centred=False))
 
 
 @constructor
 def group_norm(groups: int, *, epsilon: float = 1e-5) -> Layer:
-    """Each group of channels of an image brought to mean 0 and variance 1, then scaled.
+    """Normalize each group of channels of an image to mean 0 and variance 1, then scale and shift.
 
-    The C channels are cut into equal groups; the formulas are those of ``layer_norm`` with
-    means over the pixels and the channels of a group, γ and β one number a channel::
+    The C channels form equal groups.  The formulas are those of ``layer_norm``, with means over
+    the pixels and the channels of a group; γ and β have one number for each channel::
 
         forward    x̂ = r (x − mean x),   y = γ x̂ + β
         backward   dγ = Σ dy x̂,  dβ = Σ dy         over examples and pixels
                    dx = r (γ dy − mean(γ dy) − x̂ mean(γ dy x̂))
 
     Args:
-        groups: into how many groups the channels are cut; 1 takes all channels together, as
-            many as channels is instance normalization.
-        epsilon: ε, which keeps a constant input from dividing by zero.
+        groups: the number of groups.  1 normalizes all channels together; one group for each
+            channel is instance normalization.
+        epsilon: ε, which prevents a division by zero for a constant input.
 
     Returns:
         A layer (..., H, W, C) → (..., H, W, C) with params ``{"gamma": (C,), "beta": (C,)}``,
-        at first ones and zeros; float32, or float64 when JAX's x64 is on.
+        initially ones and zeros; float32, or float64 when JAX's x64 is on.
 
     Raises:
         LayerError: when the input is not (..., H, W, C) of a floating dtype, or the groups
@@ -133,34 +133,44 @@ def group_norm(groups: int, *, epsilon: float = 1e-5) -> Layer:
     if groups < 1:
         raise LayerError(f"{name}: expected at least one group")
 
-    def over_groups(x: Array) -> _Region:
+    def region(x: Array) -> _Region:
         expect(x.shape[-1] % groups == 0, name, f"channels that {groups} groups divide", x)
         pixels, channels = x.shape[-3] * x.shape[-2], x.shape[-1]
 
         def mean(sums: Array, weights: Array | None = None) -> Array:
             weighted = sums if weights is None else sums * _along_last(weights, sums)
-            grouped = weighted.reshape(*sums.shape[:-1], groups, channels // groups)
-            means = jnp.mean(grouped, axis=-1, keepdims=True) / pixels
-            return jnp.broadcast_to(means, grouped.shape).reshape(sums.shape)
+            by_group = weighted.reshape(*sums.shape[:-1], groups, channels // groups)
+            means = jnp.mean(by_group, axis=-1, keepdims=True) / pixels
+            return jnp.broadcast_to(means, by_group.shape).reshape(sums.shape)
 
-        # Pixels first: sums along them are fast, those within a pixel are not.
+        # First the sum over pixels, then the mean over channels: XLA's CPU backend (jax 0.10.2)
+        # is fast at the first and slow at sums within a pixel (``python -m catnet_bench rules``).
         return _Region(lambda t: jnp.sum(t, axis=(-3, -2), keepdims=True), mean)
 
-    return _norm(name, ("H", "W", "C"), over_groups, epsilon, centred=True)
+    return _norm(name, ("H", "W", "C"), region, epsilon, centred=True)
 
 
 class _Region(NamedTuple):
-    """What is normalized together: ``mean(total(t), w)`` is the mean of w t, or of t, over it."""
+    """The numbers that one mean is taken over.
 
-    total: Callable[[Array], Array]  # the first sums, of which every channel has its own
-    mean: Callable[..., Array]  # from sums, and (C,), to means that broadcast
+    A mean has two steps, because γ and β need the sums of the first one:
+
+    Attributes:
+        total: ``t -> sums``: the sums of t over the pixels, one for each channel; t itself where
+            there are no pixels.
+        mean: ``(total(t), w=None) -> mean(w t)``, or mean(t) without w, of an axis that
+            broadcasts to t.
+    """
+
+    total: Callable[[Array], Array]
+    mean: Callable[..., Array]
 
 
-def _over_last_axis(x: Array) -> _Region:
-    def mean(sums: Array, weights: Array | None = None) -> Array:
-        if weights is None:  # becomes one loop with what is done to x before
-            return jnp.mean(sums, axis=-1, keepdims=True)
-        return _product(sums, weights[:, None] / x.shape[-1], 1)
+def _last_axis(x: Array) -> _Region:
+    def mean(t: Array, weights: Array | None = None) -> Array:
+        if weights is None:  # XLA (jax 0.10.2) fuses this with what computes t
+            return jnp.mean(t, axis=-1, keepdims=True)
+        return _product(t, weights[:, None] / x.shape[-1], 1)
 
     return _Region(lambda t: t, mean)
 
@@ -173,7 +183,7 @@ def _norm(
     *,
     centred: bool,
 ) -> Layer:
-    """A normalization from the region over which it takes its means."""
+    """A normalization with means over a region; without mean x and β unless ``centred``."""
     names = ("gamma", "beta") if centred else ("gamma",)
 
     def init(key: Key, x: Shaped) -> dict[str, Array]:
@@ -187,61 +197,69 @@ def _norm(
         gamma, *beta = expect_params(name, params, *names)
         expect_input(name, x, *axes[:-1], len(gamma))
         total, mean = region(x)
-        mu = mean(total(x.astype(sum_dtype(x.dtype)))) if centred else None
-        z = _centred(x, mu)
-        scale = _scale(epsilon, z.dtype)
-        small = scale * z
-        r = scale * lax.rsqrt(mean(total(small * small)) + scale**2 * epsilon)
+        # z = x − mean x
+        mean_x = mean(total(x.astype(sum_dtype(x.dtype)))) if centred else None
+        z = _subtract_mean(x, mean_x)
+        # r = 1 / √(mean z² + ε), where (s z)² is finite for large z, with a power of two s
+        s = _scale(epsilon, z.dtype)
+        s_z = s * z
+        r = s * lax.rsqrt(mean(total(s_z * s_z)) + s**2 * epsilon)
+        # y = γ x̂ + β, with x̂ = r z
         y = z * (r * _along_last(gamma, r))
         for b in beta:
             y = y + _along_last(b, r)
-        return y.astype(x.dtype), (x, mu, r)
+        return y.astype(x.dtype), (x, mean_x, r)
 
     def backward(
         params: dict[str, Array], cache: tuple[Array, Array | None, Array], dy: Array
     ) -> tuple[dict[str, Array], Array]:
-        x, mu, r = cache
+        x, mean_x, r = cache
         total, mean = region(x)
-        z, dy = _centred(x, mu), dy.astype(r.dtype)
+        z, dy = _subtract_mean(x, mean_x), dy.astype(r.dtype)
         gamma = params["gamma"].astype(r.dtype)
-        # Every product has a factor r for each factor z: powers of r alone may be 0.
-        along, dy_total = r * total(dy * z), total(dy)
-        dx = r * _along_last(gamma, dy) * dy - (r * z) * (r * mean(along, gamma))
+        # The sums of dy x̂ and of dy for each example.  x̂ is r z, and each product below has as
+        # many factors r as z: r² alone could be 0, and z² infinite.
+        dy_x_hat, dy_sum = r * total(dy * z), total(dy)
+        # dγ = Σ dy x̂,  dβ = Σ dy
+        grads = {"gamma": dy_x_hat, "beta": dy_sum}
+        # dx = r (γ dy − mean(γ dy) − x̂ mean(γ dy x̂))
+        dx = r * _along_last(gamma, dy) * dy - (r * z) * (r * mean(dy_x_hat, gamma))
         if centred:
-            dx = dx - r * mean(dy_total, gamma)
-        sums = (along, dy_total) if centred else (along,)
-        dparams = {
-            key: _over_examples(s).astype(params[key].dtype)
-            for key, s in zip(names, sums, strict=True)
-        }
+            dx = dx - r * mean(dy_sum, gamma)
+        dparams = {n: _sum_examples(grads[n]).astype(params[n].dtype) for n in names}
         return dparams, dx.astype(x.dtype)
 
     return data_parallel(Layer(name, init, forward, backward), axes_in=len(axes))
 
 
-def _centred(x: Array, mu: Array | None) -> Array:
+def _subtract_mean(x: Array, mean_x: Array | None) -> Array:
+    """x − mean x in float32 at least; x alone where the mean is not subtracted."""
     z = x.astype(sum_dtype(x.dtype))
-    return z if mu is None else z - mu
+    return z if mean_x is None else z - mean_x
 
 
 def _scale(epsilon: float, dtype: DTypeLike) -> float:
-    """A power of 2 with which the squares of large numbers are finite: 2⁻³¹ for 1e-5 in float32.
+    """The power of two s with which s² x² is finite for large x: 2⁻³¹ for ε = 1e-5 in float32.
 
-    It is as small as ε s² allows, of which ``jax.grad`` takes the power −3/2.
+    It is as small as possible: ``jax.grad`` raises ε s² to the power −3/2, which has to be finite.
     """
     smallest = 16 * float(jnp.finfo(dtype).tiny) ** (2 / 3)
     return 2.0 ** min(0, math.ceil(math.log2(smallest / epsilon) / 2)) if epsilon > 0 else 1.0
 
 
-def _over_examples(sums: Array) -> Array:
-    """Their sum over all but the last axis."""
+def _sum_examples(sums: Array) -> Array:
+    """The sum over all axes but the last one."""
     return _product(jnp.ones(sums.shape[:-1], sums.dtype), sums, sums.ndim - 1)
 
 
 def _product(a: Array, b: Array, axes: int) -> Array:
-    """Sums as products with a vector, which XLA makes faster on a CPU than reductions."""
+    """A sum as a product with a vector: XLA's CPU backend (jax 0.10.2) is faster at products.
+
+    ``python -m catnet_bench rules`` measures this.
+    """
     return jnp.tensordot(a, b, axes, precision=lax.Precision.HIGHEST)
 
 
 def _along_last(p: Array, like: Array) -> Array:
+    """p (n,) in the shape (1, …, 1, n) and the dtype that broadcast with another array."""
     return p.astype(like.dtype).reshape((1,) * (like.ndim - 1) + p.shape)

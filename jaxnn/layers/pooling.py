@@ -1,4 +1,4 @@
-"""Pooling: images made smaller by the largest or the mean pixel of each window."""
+"""Pooling: reduce each window of an image to its largest or mean pixel."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from jaxnn.kernels.window import (
     as_images,
     from_blocks,
     gather_place,
-    over_places,
+    scan_places,
     scatter_place,
     to_blocks,
     window_places,
@@ -45,10 +45,10 @@ from jaxnn.layer import (
 )
 from jaxnn.sharding import data_parallel
 
-NONE = (0, 0)  # padding
-SMALL = (
-    9  # places of a window, up to which one pass is faster than one over rows and one over columns
-)
+NONE = (0, 0)  # no padding
+# Windows of at most SMALL places take one pass over all places.  For larger ones, a pass over rows
+# and a pass over columns are faster on a CPU (jax 0.10.2, ``python -m catnet_bench rules``).
+SMALL = 9
 
 
 @constructor
@@ -60,22 +60,22 @@ def max_pool(window: Size = 2, stride: Size | None = None, padding: Padding = "V
         forward    y = max of x over the window
         backward   dx = Σ dy over the windows in which this pixel is the largest
 
-    Where several pixels of a window are equal and largest, all of dy goes to the first of
-    them, row by row: JAX's convention too.  The padding is never the largest, and every window
-    sees at least one pixel.
+    If several pixels of a window are the largest, the first of them, row by row, gets all of
+    dy.  This is JAX's convention too.  Padding is never the largest: every window has to contain
+    at least one pixel.
 
     Args:
         window: height and width of the window; one number for both.
-        stride: step from window to window; the window's size unless given.
+        stride: step from window to window; by default the size of the window.
         padding: ``"VALID"`` (none), ``"SAME"`` or ``((above, below), (left, right))``.
 
     Returns:
-        A layer (..., H, W, C) → (..., H', W', C) without params.  Sums of dy are kept in
+        A layer (..., H, W, C) → (..., H', W', C) without params.  Sums of dy are in
         float32 at least.
 
     Raises:
         LayerError: when an argument is not of its kind, the input is not (..., H, W, C) of a
-            floating dtype or smaller than the window, or a window sees nothing but padding.
+            floating dtype or smaller than the window, or a window contains nothing but padding.
 
     Source: Ranzato et al. 2007, "Unsupervised learning of invariant feature hierarchies".
 
@@ -91,7 +91,7 @@ def max_pool(window: Size = 2, stride: Size | None = None, padding: Padding = "V
     k = height_width(name, "window", window)
     steps = k if stride is None else height_width(name, "stride", stride)
     padding = check_padding(name, padding)
-    # Of a large window, the largest of each of its rows, then the largest of these.
+    # A large window: the largest pixel of each of its rows, then the largest of these.
     small = k[0] * k[1] <= SMALL
     rows, columns = ((1, k[1]), (1, steps[1])), ((k[0], 1), (steps[0], 1))
 
@@ -121,8 +121,8 @@ def max_pool(window: Size = 2, stride: Size | None = None, padding: Padding = "V
         if small:
             dx = _to_largest(padded, y, dy, k, steps)
         else:
-            of_row = _largest(padded, *rows, (NONE, NONE))
-            dx = _to_largest(padded, of_row, _to_largest(of_row, y, dy, *columns), *rows)
+            y_rows = _largest(padded, *rows, (NONE, NONE))
+            dx = _to_largest(padded, y_rows, _to_largest(y_rows, y, dy, *columns), *rows)
         dx = dx[:, above : above + x.shape[-3], left : left + x.shape[-2]]
         return (), dx.reshape(x.shape).astype(x.dtype)
 
@@ -136,18 +136,16 @@ def _largest(x: Array, window: Stride, stride: Stride, pads: Pads) -> Array:
 
 
 def _to_largest(x: Array, y: Array, dy: Array, window: Stride, stride: Stride) -> Array:
-    """dy (N, H', W', C), for each window at the first pixel of x (N, H, W, C) that is y."""
+    """dx: the dy of each window goes to the first pixel of x in the window that equals y."""
 
-    def step(carry: tuple[Array, Array], at: Any) -> tuple[tuple[Array, Array], None]:
-        dx, taken = carry
-        here = (gather_place(x, at, stride, y.shape[1:3]) == y) & ~taken
-        return (
-            dx + scatter_place(jnp.where(here, dy, 0), at, stride, x.shape[1:3]),
-            taken | here,
-        ), None
+    def step(carry: tuple[Array, Array], place: Any) -> tuple[tuple[Array, Array], None]:
+        dx, done = carry  # done: the windows whose largest pixel is at an earlier place
+        largest = (gather_place(x, place, stride, y.shape[1:3]) == y) & ~done
+        dx = dx + scatter_place(jnp.where(largest, dy, 0), place, stride, x.shape[1:3])
+        return (dx, done | largest), None
 
     start = jnp.zeros(x.shape, dy.dtype), jnp.zeros(y.shape, bool)
-    return over_places(step, start, window, SMALL)[0][0]
+    return scan_places(step, start, window, SMALL)[0][0]
 
 
 @constructor
@@ -157,15 +155,15 @@ def average_pool(window: Size = 2, stride: Size | None = None) -> Layer:
     ::
 
         forward    y = mean of x over the window
-        backward   dx = Σ dy / (h w)     over the windows that see this pixel
+        backward   dx = Σ dy / (h w)     over the windows that contain this pixel
 
     Args:
         window: height and width of the window; one number for both.
-        stride: step from window to window; the window's size unless given.
+        stride: step from window to window; by default the size of the window.
 
     Returns:
         A layer (..., H, W, C) → (..., H', W', C) without params; rows and columns that fill
-        no window are not seen.  Sums are kept in float32 at least.
+        no window are ignored.  Sums are in float32 at least.
 
     Raises:
         LayerError: when an argument is not of its kind, the input is not (..., H, W, C) of a
@@ -190,7 +188,7 @@ def average_pool(window: Size = 2, stride: Size | None = None) -> Layer:
         if k[0] * k[1] <= SMALL:
             n = output_size(images.shape, k, steps, (NONE, NONE))
             y = functools.reduce(
-                jnp.add, [gather_place(images, at, steps, n) for at in window_places(k)]
+                jnp.add, [gather_place(images, place, steps, n) for place in window_places(k)]
             )
         else:
             y = _sums(images, k, steps, (NONE, NONE))
@@ -200,7 +198,8 @@ def average_pool(window: Size = 2, stride: Size | None = None) -> Layer:
         share = as_images(dy).astype(sum_dtype(dy.dtype)) / (k[0] * k[1])
         if k[0] * k[1] <= SMALL:
             dx = functools.reduce(
-                jnp.add, [scatter_place(share, at, steps, size.value) for at in window_places(k)]
+                jnp.add,
+                [scatter_place(share, place, steps, size.value) for place in window_places(k)],
             )
         else:
             pads = pads_around_dy(k, share.shape, (0, *size.value), steps, (NONE, NONE))
@@ -210,9 +209,9 @@ def average_pool(window: Size = 2, stride: Size | None = None) -> Layer:
     return data_parallel(Layer(name, no_params, forward, backward), 3)
 
 
-def _sums(x: Array, window: Stride, stride: Stride, pads: Pads, spread: Stride = (1, 1)) -> Array:
-    """The sum of each window of x (N, H, W, C), between whose pixels are ``spread`` − 1 zeros."""
-    (h, w), (down, right), (rows, columns), (s, t) = window, stride, pads, spread
+def _sums(x: Array, window: Stride, stride: Stride, pads: Pads, dilation: Stride = (1, 1)) -> Array:
+    """The sum of each window of x (N, H, W, C) with ``dilation`` − 1 zeros between its pixels."""
+    (h, w), (down, right), (rows, columns), (s, t) = window, stride, pads, dilation
     x = lax.reduce_window(
         x, 0.0, lax.add, (1, h, 1, 1), (1, down, 1, 1), (NONE, rows, NONE, NONE),
         base_dilation=(1, s, 1, 1),
@@ -260,15 +259,15 @@ Example:
 
 @constructor
 def space_to_depth(block: int) -> Layer:
-    """Every block of pixels becomes one pixel with that many times the channels.
+    """Each block of pixels becomes one pixel, with the pixels of the block as its channels.
 
     ::
 
         forward    y[p, q, (i, j, c)] = x[p block + i, q block + j, c]
         backward   dx[p block + i, q block + j, c] = dy[p, q, (i, j, c)]
 
-    With a convolution after it, it is a convolution with a stride of ``block``, as one
-    product of matrices.
+    Followed by a convolution with a 1×1 window, it is a convolution with a stride of ``block``,
+    computed as one matrix product.
 
     Args:
         block: height and width of a block.
@@ -280,7 +279,7 @@ def space_to_depth(block: int) -> Layer:
         LayerError: when the input is not (..., H, W, C) of a floating dtype, or ``block`` does
             not divide H and W.
 
-    Source: Shi et al. 2016, arXiv:1609.05158, where it runs the other way.
+    Source: the inverse of the rearrangement in Shi et al. 2016, arXiv:1609.05158.
 
     Example:
         >>> import jax.numpy as jnp, jaxnn

@@ -1,1 +1,1 @@
-"""The forms of a convolution."""
+"""Convolution: several forms of the same three products, each fast for some shapes."""

@@ -1,6 +1,6 @@
-"""Convolution with one input channel a group: a few sums, no products of matrices.
+"""Depthwise convolution, one input channel in each group: sums over the places of the window.
 
-This pays on a CPU, with XLA, whose convolutions are made for many channels.
+Faster than XLA's convolution on a CPU (jax 0.10.2, ``python -m catnet_bench rules``).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from jax import lax
 
 from jaxnn.kernels.chunked import images_per_chunk, map_chunks
 from jaxnn.kernels.geometry import Geometry, Stride, output_size, pads_around_dy
-from jaxnn.kernels.window import gather_place, over_places, with_bias
+from jaxnn.kernels.window import gather_place, scan_places, with_bias
 from jaxnn.layer import Array
 
-PIXELS = 1024  # of the output, at a time
+PIXELS = 1024  # output pixels in a chunk
 
 
 def convolve(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
@@ -28,18 +28,18 @@ def convolve_backward(x: Array, W: Array, dy: Array, geometry: Geometry) -> tupl
     """(dW, dx) of ``convolve``."""
     stride, pads = geometry.stride, geometry.pads
     around = pads_around_dy(W.shape[:2], dy.shape, x.shape, stride, pads)
-    spread = [(lo, hi, s - 1) for (lo, hi), s in zip(around, stride, strict=True)]
-    turned = jnp.flip(W, (0, 1))
+    dilation = [(lo, hi, s - 1) for (lo, hi), s in zip(around, stride, strict=True)]
+    W_rotated = jnp.flip(W, (0, 1))
 
     def of_chunk(dW: Array, x: Array, dy: Array) -> tuple[Array, Array]:
         x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
 
-        def at_place(_: None, at: Any) -> tuple[None, Array]:
-            return None, jnp.sum(gather_place(x, at, stride, dy.shape[1:3]) * dy, axis=(0, 1, 2))
+        def sum_at(_: None, place: Any) -> tuple[None, Array]:
+            return None, jnp.sum(gather_place(x, place, stride, dy.shape[1:3]) * dy, axis=(0, 1, 2))
 
-        dW += over_places(at_place, None, W.shape[:2])[1]
-        zeros_between = lax.pad(dy, jnp.zeros((), dy.dtype), [(0, 0, 0), *spread, (0, 0, 0)])
-        return dW, _sum_over_window(zeros_between, turned, (1, 1))
+        dW += scan_places(sum_at, None, W.shape[:2])[1]
+        dilated = lax.pad(dy, jnp.zeros((), dy.dtype), [(0, 0, 0), *dilation, (0, 0, 0)])
+        return dW, _sum_over_window(dilated, W_rotated, (1, 1))
 
     start = jnp.zeros((W.shape[0] * W.shape[1], W.shape[3]), x.dtype)
     dW, dx = map_chunks(of_chunk, start, images_per_chunk(PIXELS, dy.shape[1:3]), x, dy)
@@ -50,7 +50,7 @@ def _sum_over_window(x: Array, W: Array, stride: Stride) -> Array:
     n = output_size(x.shape, W.shape, stride, ((0, 0), (0, 0)))
     w = W.reshape(*W.shape[:2], 1, 1, 1, W.shape[3])
 
-    def step(y: Array, at: Any) -> tuple[Array, None]:
-        return y + gather_place(x, at, stride, n) * w[tuple(at)], None
+    def step(y: Array, place: Any) -> tuple[Array, None]:
+        return y + gather_place(x, place, stride, n) * w[tuple(place)], None
 
-    return over_places(step, jnp.zeros((x.shape[0], *n, x.shape[3]), x.dtype), W.shape[:2])[0]
+    return scan_places(step, jnp.zeros((x.shape[0], *n, x.shape[3]), x.dtype), W.shape[:2])[0]

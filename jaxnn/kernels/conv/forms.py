@@ -1,11 +1,12 @@
 """The three products of a convolution, y(x, W), dW(x, dy) and dx(dy, W), each in a fast form.
 
-All three are convolutions, and accelerators are fast at them.  XLA's CPU backend is not:
-products of matrices, or sums over the places of the window, take their place there.
+All three products are convolutions, which accelerators compute fast.  XLA's CPU backend (jax
+0.10.2) is slower at them than at matrix products and elementwise sums, which therefore replace
+the convolutions on a CPU.  ``python -m catnet_bench rules`` compares the speeds.
 Images are (N, H, W, C), kernels (h, w, C / groups, n).
 
-Sums are kept in float32 at least.  Accelerators multiply numbers of 16 bits and add in 32; a
-CPU has no such products, and converts the numbers first.
+Sums are in float32 at least.  Accelerators multiply 16-bit numbers and add in 32 bits.  A CPU has
+no such instruction: there the inputs are converted to float32 first.
 """
 
 from __future__ import annotations
@@ -23,35 +24,37 @@ from jaxnn.kernels.conv import depthwise, patches, space_to_depth, winograd, xla
 from jaxnn.kernels.geometry import Geometry
 from jaxnn.layer import Array, sum_dtype
 
-LARGE_BATCH = 64  # fewer images do not repay longer compilation and more memory
+LARGE_BATCH = 64  # for fewer images, compilation and memory cost more than the speed gains
 
 Forward = Callable[[Array, Array, Array | None, Geometry], Array]
 Backward = Callable[[Array, Array, Array, Geometry], tuple[Array, Array]]
 
 
 class Form(NamedTuple):
-    """A way to convolve on a CPU, for float32 and float64.
+    """One way to convolve on a CPU, in float32 or float64.
 
     Attributes:
-        applies: whether it exists, and pays, for a kernel of that shape and a geometry.
-        y: ``(x, W, b, geometry) -> y``.
+        applies: ``(shape of W, geometry) -> bool``: whether the form exists and is faster.
+        forward: ``(x, W, b, geometry) -> y``.
         backward: ``(x, W, dy, geometry) -> (dW, dx)``.
-        y_of_few: whether y pays for small batches too.
-        backward_of_few: whether the backward pass does.
+        forward_of_small: whether the forward pass is faster for small batches too.
+        backward_of_small: whether the backward pass is faster for small batches too.
     """
 
     applies: Callable[[Sequence[int], Geometry], bool]
-    y: Forward
+    forward: Forward
     backward: Backward
-    y_of_few: bool = False
-    backward_of_few: bool = True
+    forward_of_small: bool = False
+    backward_of_small: bool = True
 
 
 @partial(jax.jit, static_argnames="geometry")
 def convolve(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
-    """y in the dtype of x, with b (n,) added if there is one; see ``jaxnn.conv`` for formulas."""
+    """y in the dtype of x; see ``jaxnn.conv`` for the formulas.  b is (n,) or None."""
     large, dtype = _is_large(x), sum_dtype(x.dtype)
-    form = next(f.y for f in FORMS if f.applies(W.shape, geometry) and (large or f.y_of_few))
+    form = next(
+        f.forward for f in FORMS if f.applies(W.shape, geometry) and (large or f.forward_of_small)
+    )
 
     def on_cpu(x: Array, W: Array, b: Array | None) -> Array:
         return form(x.astype(dtype), W.astype(dtype), b, geometry).astype(x.dtype)
@@ -69,7 +72,7 @@ def convolve_backward(x: Array, W: Array, dy: Array, geometry: Geometry) -> tupl
     """(dW, dx); dW in float32 at least, dx in the dtype of x."""
     large, dtype = _is_large(x), sum_dtype(x.dtype)
     form = next(
-        f.backward for f in FORMS if f.applies(W.shape, geometry) and (large or f.backward_of_few)
+        f.backward for f in FORMS if f.applies(W.shape, geometry) and (large or f.backward_of_small)
     )
 
     def on_cpu(x: Array, W: Array, dy: Array) -> tuple[Array, Array]:
@@ -85,24 +88,26 @@ def convolve_backward(x: Array, W: Array, dy: Array, geometry: Geometry) -> tupl
 
 
 def _is_large(x: Array) -> bool:
-    """Whether there are many images; of a symbolic number of them nobody knows."""
+    """Whether the batch is large.  A symbolic batch counts as small: its size is unknown."""
     n = x.shape[0]
     return not is_symbolic_dim(n) and n >= LARGE_BATCH
 
 
-def _y_by_groups(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
-    """A convolution for each group of channels, one after the other."""
-    g, alone = geometry.groups, geometry._replace(groups=1)
+def _convolve_groups(x: Array, W: Array, b: Array | None, geometry: Geometry) -> Array:
+    """Convolve each group of channels by itself, one group after the other."""
+    g, of_one = geometry.groups, geometry._replace(groups=1)
     groups = _split(x, g), _split(W, g), None if b is None else _split(b, g)
-    return _joined(lax.map(lambda of_group: convolve(*of_group, alone), groups))
+    return _merge(lax.map(lambda group: convolve(*group, of_one), groups))
 
 
-def _backward_by_groups(x: Array, W: Array, dy: Array, geometry: Geometry) -> tuple[Array, Array]:
-    g, alone = geometry.groups, geometry._replace(groups=1)
-    # The outputs of a group lie together in W, which has the inputs of one group.
+def _convolve_groups_backward(
+    x: Array, W: Array, dy: Array, geometry: Geometry
+) -> tuple[Array, Array]:
+    g, of_one = geometry.groups, geometry._replace(groups=1)
+    # W has the inputs of one group, and the outputs of all groups side by side.
     groups = _split(x, g), _split(W, g), _split(dy, g)
-    dW, dx = lax.map(lambda of_group: convolve_backward(*of_group, alone), groups)
-    return _joined(dW), _joined(dx)
+    dW, dx = lax.map(lambda group: convolve_backward(*group, of_one), groups)
+    return _merge(dW), _merge(dx)
 
 
 def _split(a: Array, groups: int) -> Array:
@@ -110,8 +115,8 @@ def _split(a: Array, groups: int) -> Array:
     return jnp.moveaxis(a.reshape(*a.shape[:-1], groups, a.shape[-1] // groups), -2, 0)
 
 
-def _joined(a: Array) -> Array:
-    """The way back."""
+def _merge(a: Array) -> Array:
+    """The inverse of ``_split``."""
     a = jnp.moveaxis(a, 0, -2)
     return a.reshape(*a.shape[:-2], a.shape[-2] * a.shape[-1])
 
@@ -124,28 +129,28 @@ def _is_grouped(shape: Sequence[int], geometry: Geometry) -> bool:
     return geometry.groups > 1
 
 
-def _is_for_winograd(shape: Sequence[int], geometry: Geometry) -> bool:
-    """Whether Winograd's form exists, and has products of a useful size."""
+def _suits_winograd(shape: Sequence[int], geometry: Geometry) -> bool:
+    """Whether Winograd's form exists and its matrix products are large enough to be fast."""
     return tuple(shape[:2]) == (3, 3) and geometry.stride == (1, 1) and min(shape[2:]) >= 16
 
 
-def _is_in_blocks(shape: Sequence[int], geometry: Geometry) -> bool:
-    """Whether the window is a whole number of strides, so that it sees a few blocks of pixels."""
+def _suits_blocks(shape: Sequence[int], geometry: Geometry) -> bool:
+    """Whether the window is a whole number of strides and covers at most four blocks of pixels."""
     (h, w), (s, t) = shape[:2], geometry.stride
     return h % s == 0 and w % t == 0 and h * w <= 4 * s * t
 
 
-def _is_in_patches(shape: Sequence[int], geometry: Geometry) -> bool:
-    """Whether there are not too many copies of x, and products of a useful size."""
+def _suits_patches(shape: Sequence[int], geometry: Geometry) -> bool:
+    """Whether patches copy x few times and their matrix products are large enough to be fast."""
     return shape[0] * shape[1] <= 9 and shape[2] >= 16
 
 
-# The first one that applies; the last one always does.
+# The first form that applies is used; the last one always applies.
 FORMS = (
-    Form(_is_depthwise, depthwise.convolve, depthwise.convolve_backward, y_of_few=True),
-    Form(_is_grouped, _y_by_groups, _backward_by_groups),
-    Form(_is_for_winograd, winograd.convolve, winograd.convolve_backward, backward_of_few=False),
-    Form(_is_in_blocks, space_to_depth.convolve, space_to_depth.convolve_backward),
-    Form(_is_in_patches, xla.convolve, patches.convolve_backward, y_of_few=True),
-    Form(lambda shape, geometry: True, xla.convolve, xla.convolve_backward, y_of_few=True),
+    Form(_is_depthwise, depthwise.convolve, depthwise.convolve_backward, forward_of_small=True),
+    Form(_is_grouped, _convolve_groups, _convolve_groups_backward),
+    Form(_suits_winograd, winograd.convolve, winograd.convolve_backward, backward_of_small=False),
+    Form(_suits_blocks, space_to_depth.convolve, space_to_depth.convolve_backward),
+    Form(_suits_patches, xla.convolve, patches.convolve_backward, forward_of_small=True),
+    Form(lambda shape, geometry: True, xla.convolve, xla.convolve_backward, forward_of_small=True),
 )

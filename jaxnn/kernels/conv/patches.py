@@ -1,10 +1,10 @@
-"""The derivative of a convolution by patches: what every output pixel sees, as rows of a matrix.
+"""The gradient dW of a convolution as one matrix product of patches (im2col).
 
-::
+A patch is the part of x inside one window; each output pixel has one::
 
-    dW = seenᵀ dy        seen (pixels, h w C), dy (pixels, n)
+    dW = patchesᵀ dy        patches (pixels, h w C), dy (pixels, n)
 
-This pays where a product of matrices is faster than a convolution: on a CPU, with XLA.
+Faster than XLA's convolution on a CPU (jax 0.10.2, ``python -m catnet_bench rules``).
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from jaxnn.kernels.geometry import Geometry
 from jaxnn.kernels.window import gather_places
 from jaxnn.layer import Array
 
-ROWS = 1024  # output pixels at a time
+PIXELS = 1024  # output pixels in a chunk
 
 
 def convolve_backward(x: Array, W: Array, dy: Array, geometry: Geometry) -> tuple[Array, Array]:
     """(dW, dx) of ``jaxnn.kernels.conv.xla.convolve``, without groups."""
 
     def of_chunk(dW: Array, x: Array, dy: Array) -> tuple[Array, None]:
-        window_places = gather_places(x, W.shape, dy.shape[1:3], geometry.stride, geometry.pads)
-        outputs = math.prod(dy.shape[:3])
-        seen = jnp.concatenate(window_places, axis=-1).reshape(outputs, dW.shape[0])
-        return dW + jnp.matmul(seen.T, dy.reshape(outputs, dW.shape[1])), None
+        places = gather_places(x, W.shape, dy.shape[1:3], geometry.stride, geometry.pads)
+        pixels = math.prod(dy.shape[:3])
+        patches = jnp.concatenate(places, axis=-1).reshape(pixels, dW.shape[0])
+        return dW + jnp.matmul(patches.T, dy.reshape(pixels, dW.shape[1])), None
 
     start = jnp.zeros((math.prod(W.shape[:3]), W.shape[3]), x.dtype)
-    dW, _ = map_chunks(of_chunk, start, images_per_chunk(ROWS, dy.shape[1:3]), x, dy)
+    dW, _ = map_chunks(of_chunk, start, images_per_chunk(PIXELS, dy.shape[1:3]), x, dy)
     return dW.reshape(W.shape), input_gradient(W, dy, x.shape, geometry)

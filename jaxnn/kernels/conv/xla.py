@@ -1,4 +1,4 @@
-"""Convolution by XLA: its derivatives are convolutions too."""
+"""Convolution by XLA, forward and backward: both derivatives are convolutions too."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def convolve_backward(x: Array, W: Array, dy: Array, geometry: Geometry) -> tupl
 
 
 def input_gradient(W: Array, dy: Array, shape: Sequence[int], geometry: Geometry) -> Array:
-    """dy, spread by the stride, convolved with the kernel turned by 180°."""
+    """dx: dy with stride − 1 zeros between pixels, convolved with the kernel rotated by 180°."""
     h, w, n_in, n_out = W.shape
     g = geometry.groups
-    # Inputs and outputs change places within each group.
-    turned = jnp.flip(W, (0, 1)).reshape(h, w, n_in, g, n_out // g)
-    turned = turned.transpose(0, 1, 4, 3, 2).reshape(h, w, n_out // g, g * n_in)
+    # Exchange the inputs and the outputs of each group.
+    W_rotated = jnp.flip(W, (0, 1)).reshape(h, w, n_in, g, n_out // g)
+    W_rotated = W_rotated.transpose(0, 1, 4, 3, 2).reshape(h, w, n_out // g, g * n_in)
     pads = pads_around_dy((h, w), dy.shape, shape, geometry.stride, geometry.pads)
     return lax.conv_general_dilated(
         dy,
-        turned,
+        W_rotated,
         (1, 1),
         pads,
         lhs_dilation=geometry.stride,
@@ -50,7 +50,7 @@ def input_gradient(W: Array, dy: Array, shape: Sequence[int], geometry: Geometry
 
 
 def kernel_gradient(x: Array, dy: Array, shape: Sequence[int], geometry: Geometry) -> Array:
-    """x convolved with dy: the channels of x are the examples, the examples are summed over."""
+    """dW: x convolved with dy; the examples take the place of the channels and are summed."""
     pads = [
         (lo, k + (n - 1) * s - size - lo)
         for k, (lo, _), size, n, s in zip(
