@@ -20,7 +20,7 @@ NET = jaxnn.serial(
 
 
 def trainings(devices: int, axes: str = "Explicit") -> dict[str, Any]:
-    """Costs of full-batch descent, also in the span of wide examples, and of Adam on minibatches.
+    """Costs of full-batch descent, of descent in the row space of wide examples, and of Adam.
 
     With them comes a digest of all parameters.
     """
@@ -37,7 +37,7 @@ def trainings(devices: int, axes: str = "Explicit") -> dict[str, Any]:
     descended, costs = jaxnn.gradient_descent(
         NET, loss, start, x, y, learning_rate=0.5, steps=10, momentum=0.5, key=key
     )
-    spanned, span_costs = jaxnn.gradient_descent(
+    projected, projected_costs = jaxnn.gradient_descent(
         NET, loss, wide_start, wide, y, learning_rate=0.5, steps=10, in_row_space=True, key=key
     )
     fitted, fit_costs = jaxnn.fit(
@@ -45,9 +45,9 @@ def trainings(devices: int, axes: str = "Explicit") -> dict[str, Any]:
         chunk=5,
     )  # fmt: skip
     digest = hashlib.sha256()
-    for leaf in jax.tree.leaves((descended, spanned, fitted)):
+    for leaf in jax.tree.leaves((descended, projected, fitted)):
         digest.update(np.asarray(leaf).tobytes())
-    costs_of = {"descent": costs, "span": span_costs, "fit": fit_costs}
+    costs_of = {"descent": costs, "row space": projected_costs, "fit": fit_costs}
     return {name: c.tolist() for name, c in costs_of.items()} | {"digest": digest.hexdigest()}
 
 

@@ -36,11 +36,11 @@ def compare(case: Case, axis_type: AxisType, inside: bool) -> None:
     mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(axis_type,))
     spread = jax.device_put(x, NamedSharding(mesh, P(None, "data")))
     with jax.set_mesh(mesh) if inside else nullcontext():
-        found = gradients(params, spread)
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        result = gradients(params, spread)
+    for a, b in zip(jax.tree.leaves(result), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
     if axis_type == AxisType.Explicit:
-        y, dparams, dx = found
+        y, dparams, dx = result
         for of_batch in (y, dx):
             assert jax.typeof(of_batch).sharding.spec[:2] == (None, "data")
         for leaf in jax.tree.leaves(dparams):

@@ -1,1 +1,1 @@
-"""Gradient descent and minibatch training."""
+"""Full-batch gradient descent, and minibatch training with any optimizer."""

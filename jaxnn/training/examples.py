@@ -14,7 +14,7 @@ Examples: TypeAlias = Any  # a pytree of arrays
 
 
 def on_device(examples: Examples) -> Examples:
-    """As ``as_arrays``, without compiling anything; not for NumPy arrays in a traced function."""
+    """Like ``as_arrays``, but compiles nothing; not for NumPy arrays in a traced function."""
 
     def array(a: Any) -> Any:
         return a if isinstance(a, jax.Array) else np.asarray(a)
@@ -22,8 +22,8 @@ def on_device(examples: Examples) -> Examples:
     return jax.device_put(jax.tree.map(array, examples, is_leaf=is_numbers))
 
 
-def number_of(x: Examples, y: Examples) -> int:
-    """How many examples there are.
+def count_examples(x: Examples, y: Examples) -> int:
+    """The number of examples.
 
     Raises:
         ValueError: when there are no arrays, or their leading axes differ.
@@ -37,14 +37,14 @@ def number_of(x: Examples, y: Examples) -> int:
             sizes[place] = len(leaf)
     if len(set(sizes.values())) > 1:
         got = ", ".join(f"{size} in {place}" for place, size in sizes.items())
-        raise ValueError(f"expected as many targets as examples in every array, got {got}")
+        raise ValueError(f"expected as many targets as examples in each array, got {got}")
     if not sizes:
         raise ValueError("expected at least one array of examples, got none")
     return next(iter(sizes.values()))
 
 
 def take(examples: Examples, batch: Array) -> Examples:
-    """The examples with the numbers in ``batch``, sharded as ``batch`` is."""
+    """The examples with the indices ``batch``, sharded as ``batch`` is."""
     return jax.tree.map(
         lambda a: automatic(lambda a, batch: a[batch], specs_of(batch), a, batch), examples
     )

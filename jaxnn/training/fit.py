@@ -1,4 +1,4 @@
-"""Training with any optimizer: many steps as one compiled program."""
+"""Minibatch training with any optimizer; many steps are one compiled program."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxnn.gradients.backprop import ValueAndGrad, cost_of, value_and_grad, value_and_grad_by_jax
 from jaxnn.layer import Array, Key, Layer, Params
 from jaxnn.losses import Loss
-from jaxnn.training.examples import Examples, number_of, on_device, take
+from jaxnn.training.examples import Examples, count_examples, on_device, take
 from jaxnn.training.optimizer import same_types, update
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ GRADIENTS: dict[str, Callable[[Layer, Loss], ValueAndGrad]] = {
 
 
 class State(NamedTuple):
-    """All that a training needs to go on: steps done, parameters, the optimizer's state."""
+    """What training needs to resume: steps done, parameters, the optimizer's state."""
 
     step: int
     params: Params
@@ -57,11 +57,11 @@ def fit(
 ) -> tuple[Params, Array]:
     """Minibatch training with any optimizer of optax.
 
-    Every epoch goes through the examples in a new random order.  Batches are always full: the
-    last one of an epoch is filled from the next.
+    Each epoch has the examples in a new random order.  All batches are full: the last batch of an
+    epoch is completed with the first examples of the next epoch.
 
-    Examples that lie on several devices are trained on by all of them, each with its part of
-    every batch.  The costs are the same but for rounding::
+    If the examples are on several devices, all of them train, each with its part of every batch.
+    The costs are equal up to rounding::
 
         mesh = jax.make_mesh((8,), ("data",))
         x, y = jax.device_put((x, y), jax.NamedSharding(mesh, jax.P("data")))
@@ -69,24 +69,24 @@ def fit(
     Args:
         net: the network; ends in logits.
         loss: one of ``jaxnn.losses``.
-        params: where the training starts; they are not changed.
+        params: the initial parameters; they are not changed.
         x: all examples: an array, or a tuple or dict of arrays that have the examples as their
             leading axis.
-        y: their targets, likewise.
-        optimizer: for example ``optax.adam(1e-3)``.  One that wants the cost or its function,
-            such as ``optax.lbfgs()``, is given those of the batch.
-        batch_size: examples a step, at most as many as there are.
-        steps: how many updates, counted from the start of the training.
-        key: decides the order of the examples and the randomness of dropout; the same key
-            gives the same training.
+        y: their targets, in the same form.
+        optimizer: for example ``optax.adam(1e-3)``.  If it needs the cost or the cost function,
+            as ``optax.lbfgs()`` does, it gets those of the batch.
+        batch_size: examples in a batch; at most the number of examples.
+        steps: number of updates, counted from the start of the training.
+        key: determines the order of the examples and the randomness of dropout; equal keys
+            give equal results.
         gradient: ``"hand"`` or ``"jax"``.
-        state: what ``progress`` was given, to go on from there; ``params`` are then not used.
-        progress: called after every ``chunk`` steps with the state so far and the costs of
-            the chunk.  Python, and so Ctrl-C, gets its turn between chunks only.
-        chunk: steps compiled into one program.
+        state: a state from ``progress``; training resumes from it, and ``params`` are ignored.
+        progress: called after every ``chunk`` steps with the state and the costs of the chunk.
+            Python, and so Ctrl-C, runs only between chunks.
+        chunk: steps in one compiled program.
 
     Returns:
-        The parameters after the last update, and the cost of every batch of this call, each
+        The parameters after the last update, and the costs of the batches of this call, each
         before its update.
 
     Raises:
@@ -103,26 +103,37 @@ def fit(
         >>> round(params["W"].item(), 1), round(params["b"].item(), 1)
         (3.0, 1.0)
     """
-    check(gradient, steps=steps, chunk=chunk, batch_size=batch_size)
+    check_arguments(gradient, steps=steps, chunk=chunk, batch_size=batch_size)
     params, x, y = jax.device_put(params), on_device(x), on_device(y)
-    examples = number_of(x, y)
+    examples = count_examples(x, y)
     if batch_size > examples:
-        raise ValueError(f"batch_size {batch_size} is more than the {examples} examples there are")
+        raise ValueError(
+            f"batch_size {batch_size} is more than the {examples} examples; choose a smaller one"
+        )
     if state is None:
         state = State(0, params, optimizer.init(params))
     key_of_order, key_of_steps = jax.random.split(key)
     costs = []
     for start, count in chunks(int(state.step), steps, chunk):
-        batches = _spread(_batches(key_of_order, examples, batch_size, start, count), x)
+        batches = _shard(_batches(key_of_order, examples, batch_size, start, count), x)
         params, opt_state, chunk_costs = _fit(
-            *(net, loss, gradient, optimizer),
-            *(state.params, state.opt_state, x, y, batches, key_of_steps, start),
+            net,
+            loss,
+            gradient,
+            optimizer,
+            state.params,
+            state.opt_state,
+            x,
+            y,
+            batches,
+            key_of_steps,
+            start,
         )
         state = State(start + count, params, opt_state)
         costs.append(chunk_costs)
         if progress:
             progress(state, chunk_costs)
-    return state.params, joined(costs)
+    return state.params, concatenate(costs)
 
 
 @functools.partial(jax.jit, static_argnums=range(4))
@@ -141,24 +152,29 @@ def _fit(
 ) -> tuple[Params, Any, Array]:
     cost_and_grads, cost_alone = GRADIENTS[gradient](net, loss), cost_of(net, loss)
 
-    def after(carry: Carry, cost: Array, grads: Params, i: Array, batch: Array) -> Carry:
-        at = *take((x, y), batch), fold_in(key, i)
+    def update_on(batch: Array, i: Array, carry: Carry, cost: Array, grads: Params) -> Carry:
+        params, opt_state = carry
+        data = *take((x, y), batch), fold_in(key, i)
         return update(
-            *(optimizer, *carry, cost, grads),
-            lambda params: cost_alone(params, *at),
-            lambda params: cost_and_grads(params, *at)[1],
+            optimizer,
+            params,
+            opt_state,
+            cost,
+            grads,
+            lambda params: cost_alone(params, *data),
+            lambda params: cost_and_grads(params, *data)[1],
         )
 
-    def step(carry: Carry, of_step: tuple[Array, Array]) -> tuple[Carry, Array]:
-        i, batch = of_step
+    def step(carry: Carry, item: tuple[Array, Array]) -> tuple[Carry, Array]:
+        i, batch = item
         cost, grads = cost_and_grads(carry[0], *take((x, y), batch), fold_in(key, i))
-        return after(carry, cost, grads, i, batch), cost
+        return update_on(batch, i, carry, cost, grads), cost
 
     carry, numbers = (params, opt_state), start + jnp.arange(len(batches))
     cost = jax.ShapeDtypeStruct((), jnp.float32)
-    if same_types(carry, jax.eval_shape(after, carry, cost, params, numbers[0], batches[0])):
+    if same_types(carry, jax.eval_shape(update_on, batches[0], numbers[0], carry, cost, params)):
         (params, opt_state), costs = jax.lax.scan(step, carry, (numbers, batches))
-    else:  # the optimizer's state gets its dtypes, or all of its arrays, with the first update
+    else:  # the first update changes dtypes or arrays of the optimizer's state
         carry, first_cost = step(carry, (numbers[0], batches[0]))
         (params, opt_state), costs = jax.lax.scan(step, carry, (numbers[1:], batches[1:]))
         costs = jnp.concatenate([first_cost[None], costs])
@@ -166,9 +182,9 @@ def _fit(
 
 
 def _batches(key: Key, examples: int, batch_size: int, start: int, steps: int) -> np.ndarray:
-    """Indices (steps, batch_size): the epochs' random orders one after the other, cut up.
+    """Indices (steps, batch_size): the random orders of the epochs, concatenated, in batches.
 
-    A function of the key and the step alone, so that a training can go on where it stopped.
+    They depend on the key and the step only, so that training can resume at any step.
     """
     first, last = start * batch_size, (start + steps) * batch_size
     epochs = range(first // examples, -(-last // examples))
@@ -180,31 +196,33 @@ def _batches(key: Key, examples: int, batch_size: int, start: int, steps: int) -
     return np.concatenate(orders)[first - offset : last - offset].reshape(steps, batch_size)
 
 
-def _spread(batches: np.ndarray, examples: Examples) -> np.ndarray | Array:
-    """The indices, a part of each batch on every device that has a part of the examples."""
+def _shard(batches: np.ndarray, examples: Examples) -> np.ndarray | Array:
+    """The indices, each batch sharded over the devices that have the examples."""
     x = jax.tree.leaves(examples)[0]
     if isinstance(x, Tracer) or not isinstance(x.sharding, NamedSharding):
         return batches
-    along = PartitionSpec(None, *x.sharding.spec[:1])
-    return jax.device_put(batches, NamedSharding(x.sharding.mesh, along))
+    spec = PartitionSpec(None, *x.sharding.spec[:1])
+    return jax.device_put(batches, NamedSharding(x.sharding.mesh, spec))
 
 
 def chunks(start: int, steps: int, chunk: int) -> Iterator[tuple[int, int]]:
-    """Start and length of every chunk."""
+    """(first step, number of steps) of each chunk."""
     for i in range(start, steps, chunk):
         yield i, min(chunk, steps - i)
 
 
-def joined(costs: list[Array]) -> Array:
-    """The costs of all chunks."""
+def concatenate(costs: list[Array]) -> Array:
+    """The costs of all chunks as one array."""
     return costs[0] if len(costs) == 1 else jnp.concatenate([jnp.zeros(0), *costs])
 
 
 def fold_in(key: Key | None, i: Array) -> Key | None:
+    """The key of step i; None without randomness."""
     return None if key is None else jax.random.fold_in(key, i)
 
 
-def check(gradient: str, **counts: int) -> None:
+def check_arguments(gradient: str, **counts: int) -> None:
+    """Raise ValueError for an unknown kind of gradient or a count below 1."""
     if gradient not in GRADIENTS:
         raise ValueError(f"expected gradient to be 'hand' or 'jax', got {gradient!r}")
     for name, count in counts.items():

@@ -1,4 +1,4 @@
-"""Gradient descent on all examples at once: many steps as one compiled program."""
+"""Full-batch gradient descent; many steps are one compiled program."""
 
 from __future__ import annotations
 
@@ -12,17 +12,25 @@ from jax.typing import ArrayLike
 from jaxnn.layer import Array, Key, Layer, Params
 from jaxnn.losses import Loss
 from jaxnn.training.examples import Examples, on_device
-from jaxnn.training.fit import GRADIENTS, Progress, State, check, chunks, fold_in, joined
+from jaxnn.training.fit import (
+    GRADIENTS,
+    Progress,
+    State,
+    check_arguments,
+    chunks,
+    concatenate,
+    fold_in,
+)
 from jaxnn.training.row_space import Projected, RowSpace, is_worthwhile, row_space
 
 
 class Descent(NamedTuple):
-    """Where a descent is, in its own coordinates: the ``opt_state`` of its ``State``.
+    """The state of a descent in its own coordinates: the ``opt_state`` of its ``State``.
 
     Attributes:
-        start: the network's parameters where the descent began.
-        params: those after the last step, ``Projected`` to the row space of the examples or not.
-        velocity: the V of momentum, of the same structure; () without momentum.
+        start: the parameters of the network before the first step.
+        params: the parameters after the last step; ``Projected`` for a descent in the row space.
+        velocity: the V of momentum, with the structure of ``params``; () without momentum.
     """
 
     start: Params
@@ -51,40 +59,41 @@ def gradient_descent(
     """Full-batch gradient descent, all steps in one compiled program.
 
     The lecture's update, repeated: ``W := W − α dW,  b := b − α db``; with momentum β and weight
-    decay λ (of everything but biases)::
+    decay λ (of all parameters but biases)::
 
         V := β V + dW + λ W,   W := W − α V
 
-    A network that starts with a dense layer and has fewer examples than inputs is trained in the
-    row space of its examples (``jaxnn.training.row_space``): the same descent with far less work.
+    If the network starts with a dense layer and there are fewer examples than inputs, the descent
+    is computed in the row space of the examples (``jaxnn.training.row_space``).  It is the same
+    descent with far less work.
 
     Args:
         net: the network; ends in logits.
         loss: one of ``jaxnn.losses``.
-        params: where the descent starts; they are not changed.
+        params: the initial parameters; they are not changed.
         x: all examples, in one array or several, on one device or several (see ``jaxnn.fit``).
         y: their targets.
         learning_rate: the lecture's α.
-        steps: how many updates, counted from the start of the descent.
+        steps: number of updates, counted from the start of the descent.
         momentum: β; 0 for plain descent.
         weight_decay: λ; 0 for none.
         gradient: ``"hand"`` for the hand-written rules, ``"jax"`` for ``jax.grad``.
-        in_row_space: whether to descend in the row space of the examples; None: where this is
-            exact and faster.
-        key: the randomness of layers such as dropout; None leaves them out.
-        state: what ``progress`` was given, to go on from there; ``params`` are then not used.
-        progress: called after every ``chunk`` steps with the state so far and the costs of
-            the chunk.  Python, and so Ctrl-C, gets its turn between chunks only.
+        in_row_space: whether to descend in the row space of the examples; None to do so where it
+            is exact and faster.
+        key: the randomness of layers such as dropout; None for none, as in inference.
+        state: a state from ``progress``; the descent resumes from it, and ``params`` are ignored.
+        progress: called after every ``chunk`` steps with the state and the costs of the chunk.
+            Python, and so Ctrl-C, runs only between chunks.
         chunk: steps between calls of ``progress``.
 
     Returns:
         The parameters after the last update, and the costs of the steps of this call, each
-        before its update: (steps,) in all.
-        A learning rate that is too high shows as costs of inf or NaN; nothing is raised.
+        before its update, (steps,).  If the learning rate is too high, the costs become inf or NaN;
+        this is not an error.
 
     Raises:
-        ValueError: there are no examples; or ``in_row_space`` is True and the descent there would
-            not be exact, and why.
+        ValueError: when there are no examples, or ``in_row_space`` is True and the descent there
+            would not be exact; says why.
 
     Example:
         >>> import jax.numpy as jnp, jaxnn
@@ -96,7 +105,7 @@ def gradient_descent(
         >>> [f"{cost:.3f}" for cost in costs.tolist()]
         ['0.693', '0.474', '0.348']
     """
-    check(gradient, steps=steps, chunk=chunk)
+    check_arguments(gradient, steps=steps, chunk=chunk)
     params, x, y = jax.device_put(params), on_device(x), on_device(y)
     for leaf in jax.tree.leaves(x):
         if not leaf.size:
@@ -107,22 +116,20 @@ def gradient_descent(
         basis = row_space(net, x) if isinstance(_descent(state).params, Projected) else None
     descent = _descent(state)
     moving = descent.params, descent.velocity
-    if not jax.tree.leaves(descent.velocity):  # momentum may begin after a plain descent
+    if not jax.tree.leaves(descent.velocity):  # the steps before had no momentum
         moving = descent.params, _velocity(momentum, descent.params)
-    rates = (
-        learning_rate,
-        *(None if _is_zero(rate) else rate for rate in (momentum, weight_decay)),
-    )
+    beta, decay = (None if _is_zero(rate) else rate for rate in (momentum, weight_decay))
+    rates = (learning_rate, beta, decay)
     costs = []
     for start, count in chunks(int(state.step), steps, chunk if progress else steps):
         moving, chunk_costs = _descend(
-            *(net, loss, gradient, count), *(moving, basis.x if basis else x, y, rates, key, start)
+            net, loss, gradient, count, moving, basis.x if basis else x, y, rates, key, start
         )
         state = _state(start + count, basis, Descent(descent.start, *moving))
         costs.append(chunk_costs)
         if progress:
             progress(state, chunk_costs)
-    return state.params, joined(costs)
+    return state.params, concatenate(costs)
 
 
 def begin(
@@ -133,10 +140,10 @@ def begin(
     momentum: ArrayLike = 0.0,
     in_row_space: bool | None = None,
 ) -> State:
-    """The state before the first step: of the same structure as those that ``progress`` is given.
+    """The state before the first step, with the structure of the states that ``progress`` gets.
 
-    Besides the parameters of the network itself it has what going on to the last bit takes:
-    where the descent began, and where it is in its own coordinates.
+    With the parameters of the network it has all that a bit-identical resume needs: the initial
+    parameters, and the present ones in the coordinates of the descent.
     """
     return _begin(net, params, x, steps, momentum, in_row_space)[0]
 
@@ -144,17 +151,15 @@ def begin(
 def _begin(
     net: Layer, params: Params, x: Array, steps: int, momentum: ArrayLike, in_row_space: bool | None
 ) -> tuple[State, RowSpace | None]:
-    basis = (
-        row_space(net, x)
-        if in_row_space or (in_row_space is None and is_worthwhile(net, x, steps))
-        else None
-    )
-    inside = basis.project(params) if basis else params
-    return _state(0, basis, Descent(params, inside, _velocity(momentum, inside))), basis
+    if in_row_space is None:
+        in_row_space = is_worthwhile(net, x, steps)
+    basis = row_space(net, x) if in_row_space else None
+    moving = basis.project(params) if basis else params
+    return _state(0, basis, Descent(params, moving, _velocity(momentum, moving))), basis
 
 
 def _state(step: int, basis: RowSpace | None, descent: Descent) -> State:
-    """Without a row space and a velocity the parameters are all there is to the state."""
+    """The ``State`` of a descent.  Without row space and velocity it has the parameters only."""
     if basis:
         params = basis.lift(descent.params, descent.start) if step else descent.start
         return State(step, params, descent)
@@ -170,7 +175,7 @@ def _velocity(momentum: ArrayLike, params: Params | Projected) -> Any:
 
 
 def _is_zero(rate: ArrayLike) -> bool:
-    """Whether a rate is the number 0, so that nothing is computed for it."""
+    """Whether a rate is the number 0, which needs no computation."""
     return isinstance(rate, (int, float)) and rate == 0
 
 
@@ -187,15 +192,15 @@ def _descend(
     key: Key | None,
     start: Array | int,
 ) -> tuple[tuple[Params | Projected, Any], Array]:
-    """(params, velocity) after some steps; the velocity is () where there is no momentum."""
+    """((params, velocity), costs) of ``steps`` steps; the velocity is () without momentum."""
     cost_and_grads = GRADIENTS[gradient](net, loss)
     learning_rate, momentum, weight_decay = rates
 
     def step(moving: tuple[Any, Any], i: Array) -> tuple[Any, Array]:
         params, velocity = moving
-        inside = isinstance(params, Projected)
-        cost, grads = cost_and_grads(params.params if inside else params, x, y, fold_in(key, i))
-        if inside:
+        projected = isinstance(params, Projected)
+        cost, grads = cost_and_grads(params.params if projected else params, x, y, fold_in(key, i))
+        if projected:
             grads = Projected(grads, jnp.zeros_like(params.across))
         if weight_decay is not None:
             grads = jax.tree.map(
@@ -213,12 +218,12 @@ def _descend(
     params, velocity = moving
     numbers = start + jnp.arange(steps)
     if isinstance(params, Projected) and momentum is None and weight_decay is None:
-        # Plain descent changes nothing across the row space: that is less to compile.
-        (descended, _), costs = jax.lax.scan(step, (params.params, velocity), numbers)
-        return (params._replace(params=descended), velocity), costs
+        # Plain descent leaves ``across`` as it is, so that the program can be smaller.
+        (in_space, _), costs = jax.lax.scan(step, (params.params, velocity), numbers)
+        return (params._replace(params=in_space), velocity), costs
     return jax.lax.scan(step, moving, numbers)
 
 
 def _times(rate: ArrayLike, a: Array) -> Array:
-    """rate · a in the dtype of a, whatever kind of number the rate is."""
+    """rate · a in the dtype of a; the rate may be of any kind of number."""
     return jnp.asarray(rate, a.dtype) * a

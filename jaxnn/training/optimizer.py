@@ -1,4 +1,4 @@
-"""One update by an optimizer of optax, with all that it may ask for."""
+"""One update by an optimizer of optax, with all the arguments that it may need."""
 
 from __future__ import annotations
 
@@ -25,28 +25,29 @@ def update(
 ) -> tuple[Params, Any]:
     """The parameters and the optimizer's state after one step.
 
-    Optimizers that take more than the gradients are given it under the names that optax uses:
-    line searches, for example, ``value_fn``.
+    Some optimizers need more than the gradients, such as line searches the cost function.  They
+    get it as keyword arguments with the names that optax uses, such as ``value_fn``.
 
     Args:
-        cost: that of this batch, which the gradients are of.
+        cost: the cost of this batch.
+        grads: its gradient.
         cost_of: the cost of this batch as a function of the parameters.
-        grads_of: its gradient.
+        grads_of: the gradient of the cost as a function of the parameters.
     """
-    import optax  # here, so that who only predicts does not wait for it
+    import optax  # not above: prediction does not need it
 
     def value_fn(params: Params, obj_fn: Any = None) -> Array:
-        return cost_of(params)  # line searches pass on to it what they do not know
+        return cost_of(params)  # line searches pass unknown arguments, such as obj_fn
 
     extra = {"value": cost, "grad": grads, "value_fn": value_fn, "obj_fn": value_fn}
-    if not _takes_more(optimizer):
+    if not _accepts_extra(optimizer):
         extra = {}
     try:
         updates, opt_state = optimizer.update(grads, opt_state, params, **extra)
     except TypeError as error:
         if "unexpected keyword argument" not in str(error):
             raise
-        # optax.contrib.sam, alone or in a chain, takes no argument but this one.
+        # optax.contrib.sam, alone or in a chain, accepts no other argument.
         extra = {"grad_fn": lambda params, i: grads_of(params)}
         updates, opt_state = optimizer.update(grads, opt_state, params, **extra)
     return optax.apply_updates(params, updates), opt_state
@@ -60,6 +61,6 @@ def same_types(before: Any, after: Any) -> bool:
     )
 
 
-def _takes_more(optimizer: optax.GradientTransformation) -> bool:
+def _accepts_extra(optimizer: optax.GradientTransformation) -> bool:
     parameters = inspect.signature(optimizer.update).parameters.values()
     return any(p.kind in (p.VAR_KEYWORD, p.KEYWORD_ONLY) for p in parameters)

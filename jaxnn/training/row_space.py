@@ -1,24 +1,25 @@
-"""Gradient descent on the first dense layer, in the few coordinates where it happens.
+"""Gradient descent on the first dense layer in the row space of the examples.
 
-With fewer examples than inputs, the rows of X span a small part of the input space, and the
-gradient of the first layer, dW = dZᵀ X, never leaves it.  Factor X = R Qᵀ with orthonormal
-columns in Q (n, r), r ≤ examples.  Then, with W' = W Q,
+With fewer examples than inputs, the row space of X has few dimensions, and the gradient of the
+first layer, dW = dZᵀ X, lies in it.  Factor X = R Qᵀ, where Q (n, r) has orthonormal columns and
+r ≤ examples.  The projection of W is W' = W Q::
 
     Z   = X Wᵀ     = R W'ᵀ
     dW' = dW Q     = dZᵀ R
 
-so descent on W' with the examples R is descent on W with the examples X: the same costs, the
-same gradients of all that follows.  209 images of 12288 numbers become 209 rows of 209.
+Descent on W' with the examples R is therefore descent on W with the examples X: it has the same
+costs and the same gradients in all other layers.  209 images of 12288 numbers become 209 rows of
+209 numbers.
 
-What W has across the row space, W − W Q Qᵀ, no example sees and no gradient changes.  Weight decay
-and momentum do, all of it alike: at any step it is a number c times what it was at the start,
-and c takes the same updates as a weight without a gradient that starts at 1.  So at the end
+The orthogonal part of W, W − W Q Qᵀ, has no effect on Z and has gradient 0.  Weight decay and
+momentum scale all of it by the same factor: at each step it is c times its initial value.  c
+starts at 1 and gets the same updates as a weight with gradient 0.  The lift back to W is::
 
     W = c W_start + (W' − c W_start Q) Qᵀ
 
-This is exact for updates that are linear in the gradients: plain descent, momentum, weight
-decay.  It is not for those that treat every weight by itself, such as Adam: a rotation of the
-weights changes them.  ``jaxnn.fit``, which takes any optimizer, therefore never does it.
+This is exact for updates that are linear in the gradients: plain descent, momentum and weight
+decay.  It is not exact for optimizers that treat each weight by itself, such as Adam, because Q
+rotates the weights.  ``jaxnn.fit``, which takes any optimizer, therefore does not use it.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ from jaxnn.training.examples import Examples
 
 
 class Projected(NamedTuple):
-    """Parameters in the row space of the examples.
+    """Parameters projected to the row space of the examples.
 
     Attributes:
-        params: the network's, with W' = W Q in place of W.
-        across: (1, 1), the c above.
+        params: the params of the network, with W' = W Q instead of W.
+        across: (1, 1), the factor c of the orthogonal part of W.
     """
 
     params: Params
@@ -54,13 +55,13 @@ class Projected(NamedTuple):
 
 
 class RowSpace(NamedTuple):
-    """The coordinates of examples in their row space.
+    """An orthonormal basis of the row space of the examples, and the examples in it.
 
     Attributes:
-        place: where in the params the first dense layer stands.
-        Q: matrices whose product (n, r) has orthonormal columns; float64, if the examples are
-            not being traced.
-        x: the examples in these coordinates, for the same network.
+        place: the indices that lead to the params of the first dense layer.
+        Q: matrices whose product (n, r) has orthonormal columns; float64, unless JAX traces the
+            examples.
+        x: the examples in the coordinates of the basis, R, as input of the same network.
     """
 
     place: tuple[int, ...]
@@ -68,32 +69,32 @@ class RowSpace(NamedTuple):
     x: Array | np.ndarray
 
     def project(self, params: Params) -> Projected:
-        """The params with W' = W Q in place of W."""
+        """Replace W by its projection W' = W Q."""
 
-        def turned(layer: Params) -> Params:
+        def project_W(layer: Params) -> Params:
             W = _host(layer["W"])
             return {**layer, "W": _times(W, self.Q).astype(W.dtype)}
 
-        return Projected(_at(self.place, params, turned), np.ones((1, 1), self.x.dtype))
+        return Projected(_update_at(self.place, params, project_W), np.ones((1, 1), self.x.dtype))
 
-    def lift(self, inside: Projected, start: Params) -> Params:
-        """The params with W back, after a descent that began at ``start``."""
-        params, across = inside
+    def lift(self, projected: Projected, start: Params) -> Params:
+        """Replace W' by W, after a descent from the params ``start``."""
+        params, across = projected
         W = _host(across) * _host(_get(self.place, start)["W"])
-        moved = _host(_get(self.place, params)["W"]) - _times(W, self.Q)
-        W += _times(moved, [factor.T for factor in reversed(self.Q)]).astype(W.dtype)
-        return _at(self.place, params, lambda layer: {**layer, "W": jax.device_put(W)})
+        change = _host(_get(self.place, params)["W"]) - _times(W, self.Q)
+        W += _times(change, [factor.T for factor in reversed(self.Q)]).astype(W.dtype)
+        return _update_at(self.place, params, lambda layer: {**layer, "W": jax.device_put(W)})
 
 
 def row_space(net: Layer, x: Examples) -> RowSpace:
-    """The row space of the examples of a network.
+    """Factor the examples of a network to get their row space.
 
     Args:
-        net: the network; it has to start with a dense layer, after ``flatten`` or not.
-        x: (m, n) examples, or (m, H, W, C) where the network flattens them.
+        net: the network; its first layer is dense, or ``flatten`` followed by a dense layer.
+        x: (m, n) examples, or (m, H, W, C) if the network flattens them.
 
     Raises:
-        ValueError: descent there would not be the same; says why.
+        ValueError: when descent in the row space would not be exact; says why.
 
     Example:
         >>> import jax.numpy as jnp, jaxnn
@@ -114,7 +115,7 @@ def row_space(net: Layer, x: Examples) -> RowSpace:
 
 
 def explain_refusal(net: Layer, x: Examples) -> str | None:
-    """Why descent in the row space of the examples would not be the same; None if it is."""
+    """Why descent in the row space of the examples would not be exact; None if it is exact."""
     if not isinstance(x, (jax.Array, np.ndarray)):
         return "the examples are not one array"
     first = _first(net)[1]
@@ -123,14 +124,14 @@ def explain_refusal(net: Layer, x: Examples) -> str | None:
     if x.ndim not in (2, 4):
         return f"examples of shape {x.shape[1:]} are not rows or images"
     if x.dtype.itemsize < 4:
-        return f"{x.dtype} is too coarse to turn them in"
+        return f"{x.dtype} is not precise enough for a projection"
     return None
 
 
 def is_worthwhile(net: Layer, x: Examples, steps: int) -> bool:
-    """Whether a descent of so many steps gains by going through the row space.
+    """Whether descent in the row space is exact and faster for that many steps.
 
-    The factorisation costs less than one step for every example.
+    The factorization takes less time than as many steps as there are examples.
     """
     return (
         explain_refusal(net, x) is None and 2 * len(x) <= math.prod(x.shape[1:]) and steps >= len(x)
@@ -138,21 +139,22 @@ def is_worthwhile(net: Layer, x: Examples, steps: int) -> bool:
 
 
 def _factors(X: Any) -> tuple[tuple[Any, ...], Any]:
-    """Q, as matrices that are to be multiplied, and R of X = R Qᵀ."""
+    """(factors of Q, R) of X = R Qᵀ."""
     if isinstance(X, Tracer):
         Q, R = jnp.linalg.qr(X.T)
         return (Q,), R.T
-    quick = X.dtype == np.float32 and len(X) <= X.shape[1] and 0 < np.abs(X).max() < np.inf
-    if not quick:
+    fast = X.dtype == np.float32 and len(X) <= X.shape[1] and 0 < np.abs(X).max() < np.inf
+    if not fast:
         Q, R = np.linalg.qr(X.T.astype(np.float64))
         return (Q,), R.T
-    # From XXᵀ = U S² Uᵀ, with R = U S and Q = Xᵀ U / S: several times as fast.  It halves the
-    # digits, so it is for float32, in float64.  Directions that only rounding has are left out.
-    # Q would take as long as all the rest, and W Q is as well (W Xᵀ) (U / S).
+    # X Xᵀ = U S² Uᵀ gives R = U S and Q = Xᵀ U / S, several times faster than the QR decomposition.
+    # It halves the number of exact digits, so it is used for float32 only, and computed in float64.
+    # Directions that come from rounding alone are left out.  Q itself is never multiplied out,
+    # which would take as long as all the rest: W Q = (W Xᵀ) (U / S).
     X = X.astype(np.float64)
     squares, U = np.linalg.eigh(X @ X.T)
-    there = squares > squares[-1] * len(X) * np.finfo(np.float64).eps
-    S, U = np.sqrt(squares[there]), U[:, there]
+    significant = squares > squares[-1] * len(X) * np.finfo(np.float64).eps
+    S, U = np.sqrt(squares[significant]), U[:, significant]
     return (X.T, U / S), U * S
 
 
@@ -161,12 +163,12 @@ def _times(W: Any, matrices: Sequence[Any]) -> Any:
 
 
 def _host(a: Any) -> Any:
-    """For NumPy, if it is not being traced: JAX would compile a program for every small step."""
+    """A NumPy array, unless JAX traces it: JAX would compile a program for each small operation."""
     return a if isinstance(a, Tracer) else np.asarray(a)
 
 
 def _first(net: Layer) -> tuple[tuple[int, ...], Layer]:
-    """The layer that sees the examples, flattened or not, and where its params stand."""
+    """(place, layer) of the first layer after ``flatten``; the place leads to its params."""
     if not isinstance(net, Serial):
         return (), net
     index = 1 if net.layers[0] is flatten and len(net.layers) > 1 else 0
@@ -180,10 +182,12 @@ def _get(place: tuple[int, ...], params: Params) -> Params:
     return params
 
 
-def _at(place: tuple[int, ...], params: Params, change: Callable[[Params], Params]) -> Params:
+def _update_at(
+    place: tuple[int, ...], params: Params, change: Callable[[Params], Params]
+) -> Params:
     if not place:
         return change(params)
     first, *rest = place
     children = list(params)
-    children[first] = _at(tuple(rest), children[first], change)
+    children[first] = _update_at(tuple(rest), children[first], change)
     return children if isinstance(params, list) else tuple(children)

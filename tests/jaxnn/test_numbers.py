@@ -35,9 +35,9 @@ def assert_finite(tree) -> None:
         assert np.isfinite(np.asarray(leaf, np.float64)).all()
 
 
-def assert_close_where_finite(found, expected, dtype) -> None:
+def assert_close_where_finite(result, expected, dtype) -> None:
     """What is computed in bfloat16 is close for its size, not entry by entry."""
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+    for a, b in zip(jax.tree.leaves(result), jax.tree.leaves(expected), strict=True):
         a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
         known = np.isfinite(b)
         size = np.abs(b[known]).max(initial=0) + 1e-30
@@ -139,7 +139,15 @@ def trained(network: str, examples: int, dtype, how: str):
             key=key,
         )  # fmt: skip
     return lambda x, y: jaxnn.gradient_descent(
-        net, loss, start, x, y, learning_rate=0.01, steps=3, in_row_space=how == "span", key=key
+        net,
+        loss,
+        start,
+        x,
+        y,
+        learning_rate=0.01,
+        steps=3,
+        in_row_space=how == "row space",
+        key=key,
     )
 
 
@@ -147,7 +155,7 @@ def trained(network: str, examples: int, dtype, how: str):
     ("network", "examples", "dtype", "how"),
     [
         ("dense", 1, jnp.float32, "descent"),
-        ("dense", 3, jnp.float32, "span"),
+        ("dense", 3, jnp.float32, "row space"),
         ("dense", 3, jnp.bfloat16, "fit"),
         ("image", 1, jnp.float32, "fit"),
         ("image", 3, jnp.bfloat16, "descent"),
@@ -169,7 +177,7 @@ def test_no_examples_are_refused() -> None:
     loss = jaxnn.binary_cross_entropy
     with pytest.raises(ValueError, match="expected at least one example"):
         jaxnn.gradient_descent(net, loss, start, x, y, learning_rate=0.1, steps=2)
-    with pytest.raises(ValueError, match="batch_size 1 is more than the 0 examples there are"):
+    with pytest.raises(ValueError, match="batch_size 1 is more than the 0 examples"):
         jaxnn.fit(
             net, loss, start, x, y, optimizer=optax.sgd(0.1), batch_size=1, steps=2,
             key=jax.random.key(0),

@@ -47,7 +47,7 @@ def test_the_same_seed_gives_the_same_run_in_another_process(here) -> None:
 def test_eight_devices_give_the_same_costs_as_one(here, axes: str) -> None:
     """Whether the axes of the mesh are explicit, as ``jax.make_mesh`` makes them, or automatic."""
     spread = elsewhere(8, axes)
-    for name in ("descent", "span", "fit"):
+    for name in ("descent", "row space", "fit"):
         np.testing.assert_allclose(spread[name], here[name], rtol=1e-5)
         assert here[name][-1] < here[name][0]
 

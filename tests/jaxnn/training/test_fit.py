@@ -30,14 +30,14 @@ def same(a, b) -> bool:
 def test_descent_in_chunks_is_the_same_descent() -> None:
     how = {"learning_rate": 0.3, "steps": 25, "key": jax.random.key(1)}
     params, costs = jaxnn.gradient_descent(NET, LOSS, START, X, Y, **how)
-    seen = []
+    calls = []
     in_chunks, chunk_costs = jaxnn.gradient_descent(
-        NET, LOSS, START, X, Y, **how, chunk=10, progress=lambda *args: seen.append(args)
+        NET, LOSS, START, X, Y, **how, chunk=10, progress=lambda *args: calls.append(args)
     )
     np.testing.assert_allclose(chunk_costs, costs, rtol=1e-5)
-    assert [state.step for state, _ in seen] == [10, 20, 25]
-    assert [len(costs) for _, costs in seen] == [10, 10, 5]
-    assert same(seen[-1][0].params, in_chunks)
+    assert [state.step for state, _ in calls] == [10, 20, 25]
+    assert [len(costs) for _, costs in calls] == [10, 10, 5]
+    assert same(calls[-1][0].params, in_chunks)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), in_chunks, params)
 
 
@@ -49,11 +49,11 @@ def test_the_first_cost_is_before_the_first_update_and_params_are_not_changed() 
 
 
 def test_ctrl_c_between_chunks_leaves_the_last_state_with_the_caller() -> None:
-    seen = []
+    calls = []
 
     def stop(state, costs):
-        seen.append(state)
-        if len(seen) == 2:
+        calls.append(state)
+        if len(calls) == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -62,7 +62,7 @@ def test_ctrl_c_between_chunks_leaves_the_last_state_with_the_caller() -> None:
         )
     straight, _ = jaxnn.gradient_descent(NET, LOSS, START, X, Y, learning_rate=0.1, steps=10)
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), seen[-1].params, straight
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), calls[-1].params, straight
     )
 
 
@@ -115,7 +115,7 @@ def test_every_epoch_holds_every_example_once_in_its_own_order() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"batch_size": 31}, "batch_size 31 is more than the 30 examples there are"),
+        ({"batch_size": 31}, "batch_size 31 is more than the 30 examples; choose a smaller one"),
         ({"batch_size": 0}, "expected batch_size to be at least 1"),
         ({"gradient": "backprop"}, "expected gradient to be 'hand' or 'jax'"),
     ],
@@ -207,10 +207,10 @@ def test_momentum_may_begin_after_a_plain_descent() -> None:
 
 
 @pytest.mark.usefixtures("compiled_quickly")
-@pytest.mark.parametrize("how", ["fit", "descent", "span"])
+@pytest.mark.parametrize("how", ["fit", "descent", "row space"])
 def test_a_state_restored_leaf_by_leaf_goes_on_to_the_same_bits(how: str) -> None:
     """As a file gives it back: arrays of NumPy in the structure of the state."""
-    x = RNG.normal(size=(30, 64)).astype(np.float32) if how == "span" else X
+    x = RNG.normal(size=(30, 64)).astype(np.float32) if how == "row space" else X
     start, states = NET.init(jax.random.key(0), x), []
 
     def train(state=None):
@@ -222,7 +222,8 @@ def test_a_state_restored_leaf_by_leaf_goes_on_to_the_same_bits(how: str) -> Non
             optimizer = optax.chain(optax.clip(1.0), optax.adam(0.01))
             return jaxnn.fit(NET, LOSS, start, x, Y, optimizer=optimizer, batch_size=7, **common)
         return jaxnn.gradient_descent(
-            NET, LOSS, start, x, Y, learning_rate=0.1, momentum=0.9, in_row_space=how == "span",
+            NET, LOSS, start, x, Y, learning_rate=0.1, momentum=0.9,
+            in_row_space=how == "row space",
             **common,
         )  # fmt: skip
 

@@ -67,7 +67,7 @@ BY_NAME = {  # arguments that have no default, whoever takes them
     "tx": SGD,
     "weight_decay": 0.1,
 }
-OTHERWISE = {  # how those are made that take something else
+OTHERWISE = {  # constructors with other arguments
     "add_noise": lambda: optax.add_noise(0.1, 0.5, jax.random.key(0)),
     "chain": lambda: optax.chain(optax.clip(1.0), SGD),
     "inject_hyperparams": lambda: optax.inject_hyperparams(optax.adam)(learning_rate=0.1),
@@ -98,15 +98,15 @@ WITHOUT_ANNOTATION = {
 
 def exports() -> dict[str, Callable[..., Any]]:
     """What optax and optax.contrib export that makes a gradient transformation."""
-    made = {}
+    optimizers = {}
     for module in (optax, contrib):
         for name, value in vars(module).items():
             annotations = getattr(value, "__annotations__", {})
             if name in WITHOUT_ANNOTATION or "GradientTransformation" in str(
                 annotations.get("return", value if isinstance(value, type) else "")
             ):
-                made[name] = value
-    return {name: f for name, f in made.items() if name[0] != "_" and name not in NOT_FOR_FIT}
+                optimizers[name] = value
+    return {name: f for name, f in optimizers.items() if name[0] != "_" and name not in NOT_FOR_FIT}
 
 
 def make(name: str, factory: Callable[..., Any]) -> Any:
@@ -152,8 +152,17 @@ def test_every_optimizer_steps_through_fit(name: str) -> None:
         for start in (0, 3):
             with jax.numpy_rank_promotion("allow"):  # some need it
                 after, state, costs = fit._fit.eval_shape(
-                    *(NET, LOSS, "hand", optimizer, params, state, X, Y),
-                    *(np.zeros((3, 4), np.int32), jax.random.key(0), start),
+                    NET,
+                    LOSS,
+                    "hand",
+                    optimizer,
+                    params,
+                    state,
+                    X,
+                    Y,
+                    np.zeros((3, 4), np.int32),
+                    jax.random.key(0),
+                    start,
                 )
             assert costs.shape == (3,)
             assert jax.tree.map(lambda p: p.dtype, after) == jax.tree.map(lambda p: p.dtype, params)
@@ -210,10 +219,10 @@ def test_those_that_want_the_cost_do_what_they_do_in_a_loop(optimizer: Any) -> N
 def test_the_function_of_a_step_drops_the_same_units_as_its_cost() -> None:
     """The cost that an optimizer is given is its function's value at the parameters."""
     net = jaxnn.serial(jaxnn.dropout(0.5), jaxnn.dense(1))
-    seen = []
+    pairs = []
 
     def update(updates, state, params=None, *, value, grad, value_fn, **extra):
-        jax.debug.callback(lambda *pair: seen.append(pair), value, value_fn(params))
+        jax.debug.callback(lambda *pair: pairs.append(pair), value, value_fn(params))
         return jax.tree.map(lambda g: -0.1 * g, grad), state
 
     jaxnn.fit(
@@ -222,9 +231,9 @@ def test_the_function_of_a_step_drops_the_same_units_as_its_cost() -> None:
         batch_size=4, steps=3, key=jax.random.key(0),
     )  # fmt: skip
     jax.effects_barrier()
-    assert len(seen) == 3
-    assert len({float(value) for value, _ in seen}) == 3
-    np.testing.assert_allclose(*zip(*seen, strict=True), rtol=1e-6)
+    assert len(pairs) == 3
+    assert len({float(value) for value, _ in pairs}) == 3
+    np.testing.assert_allclose(*zip(*pairs, strict=True), rtol=1e-6)
 
 
 def test_a_state_that_changes_with_the_first_update_is_as_in_a_loop() -> None:

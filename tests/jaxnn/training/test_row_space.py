@@ -85,8 +85,11 @@ def test_float32_examples_are_as_exact_in_their_span_as_they_are(examples, direc
     )
     with jax.enable_x64(True):
         exact, exact_costs = jaxnn.gradient_descent(
-            *(net, jaxnn.binary_cross_entropy, jax.tree.map(lambda p: p.astype("float64"), start)),
-            *(examples, Y[: len(x)]),
+            net,
+            jaxnn.binary_cross_entropy,
+            jax.tree.map(lambda p: p.astype("float64"), start),
+            examples,
+            Y[: len(x)],
             **how,
             in_row_space=False,
         )
@@ -101,8 +104,15 @@ def test_the_update_is_that_of_numpy(rule, x64) -> None:
     beta, decay = (RULES[rule].get(key, 0) for key in ("momentum", "weight_decay"))
     V, v = np.zeros_like(W), np.zeros_like(b)
     params, _ = jaxnn.gradient_descent(
-        *(jaxnn.dense(1), jaxnn.binary_cross_entropy, {"W": W, "b": b}, x, y),
-        **{"learning_rate": 0.1, "steps": 30, "in_row_space": True, **RULES[rule]},
+        jaxnn.dense(1),
+        jaxnn.binary_cross_entropy,
+        {"W": W, "b": b},
+        x,
+        y,
+        learning_rate=0.1,
+        steps=30,
+        in_row_space=True,
+        **RULES[rule],
     )
     for _ in range(30):
         dZ = (1 / (1 + np.exp(-(x @ W.T + b))) - y) / len(x)
@@ -131,7 +141,7 @@ def test_going_on_is_the_same_to_the_last_bit(rule, x64) -> None:
 
 
 def test_weight_decay_may_begin_after_a_plain_descent(x64) -> None:
-    """What is across the row space is a part of the state, also while nothing changes it."""
+    """The scale of the orthogonal part of W is in the state, also while nothing changes it."""
     net, x = NETS["vectors"], examples("vectors")
     start = net.init(jax.random.key(0), x)
     ends = []
@@ -139,8 +149,14 @@ def test_weight_decay_may_begin_after_a_plain_descent(x64) -> None:
         states = []
         for steps, decay in ((20, 0.0), (40, 0.2)):
             params, _ = jaxnn.gradient_descent(
-                *(net, jaxnn.binary_cross_entropy, start, x, Y),
-                **{"learning_rate": 0.1, "steps": steps, "weight_decay": decay},
+                net,
+                jaxnn.binary_cross_entropy,
+                start,
+                x,
+                Y,
+                learning_rate=0.1,
+                steps=steps,
+                weight_decay=decay,
                 in_row_space=in_row_space,
                 state=states[-1] if states else None,
                 progress=lambda state, _, states=states: states.append(state),
@@ -149,7 +165,7 @@ def test_weight_decay_may_begin_after_a_plain_descent(x64) -> None:
     close(*ends)
 
 
-def test_adam_is_another_descent_in_turned_coordinates(x64) -> None:
+def test_adam_is_another_descent_in_rotated_coordinates(x64) -> None:
     """Why ``fit`` never goes through the row space."""
     net, x = NETS["vectors"], examples("vectors")
     start = net.init(jax.random.key(0), x)
@@ -157,9 +173,9 @@ def test_adam_is_another_descent_in_turned_coordinates(x64) -> None:
     how = {"optimizer": optax.adam(0.01), "batch_size": 9, "steps": 60, "key": jax.random.key(0)}
     loss = jaxnn.binary_cross_entropy
     _, costs = jaxnn.fit(net, loss, start, x, Y, **how)
-    _, turned = jaxnn.fit(net, loss, basis.project(start).params, basis.x, Y, **how)
-    np.testing.assert_allclose(costs[0], turned[0], rtol=1e-12)
-    assert abs(costs[-1] - turned[-1]) > 0.01 * costs[-1]
+    _, rotated = jaxnn.fit(net, loss, basis.project(start).params, basis.x, Y, **how)
+    np.testing.assert_allclose(costs[0], rotated[0], rtol=1e-12)
+    assert abs(costs[-1] - rotated[-1]) > 0.01 * costs[-1]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +184,7 @@ def test_adam_is_another_descent_in_turned_coordinates(x64) -> None:
         (jaxnn.serial(jaxnn.dropout(0.1), jaxnn.dense(1)), jnp.ones((3, 20)), "dropout"),
         (jaxnn.serial(jaxnn.tanh, jaxnn.dense(1)), jnp.ones((3, 20)), "tanh, not dense"),
         (jaxnn.residual(jaxnn.dense(20)), jnp.ones((3, 20)), "residual"),
-        (jaxnn.dense(1), jnp.ones((3, 20), jnp.bfloat16), "bfloat16 is too coarse"),
+        (jaxnn.dense(1), jnp.ones((3, 20), jnp.bfloat16), "bfloat16 is not precise enough"),
         (jaxnn.dense(1), jnp.ones((3, 4, 20)), r"\(4, 20\)"),
     ],
     ids=["dropout", "tanh", "residual", "bfloat16", "axes"],
@@ -177,8 +193,14 @@ def test_refused_with_the_reason_where_it_is_not_exact(net, x, reason) -> None:
     assert not is_worthwhile(net, x, 1000)
     with pytest.raises(ValueError, match=reason):
         jaxnn.gradient_descent(
-            *(net, jaxnn.mean_squared_error, net.init(jax.random.key(0), x), x, x[..., :1]),
-            **{"learning_rate": 0.1, "steps": 2, "in_row_space": True},
+            net,
+            jaxnn.mean_squared_error,
+            net.init(jax.random.key(0), x),
+            x,
+            x[..., :1],
+            learning_rate=0.1,
+            steps=2,
+            in_row_space=True,
         )
 
 
