@@ -1,4 +1,4 @@
-"""Files that are written in one step."""
+"""Atomic writing of files."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file in one step: a reader sees the old content or all of the new one."""
+    """Write a file atomically: a reader sees either the old content or all of the new content."""
     path = Path(path)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    beside = Path(name)
+    temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.chmod(0o666 & ~_umask())  # mkstemp lets nobody else read
-        beside.replace(path)
+        temporary.chmod(0o666 & ~_umask())  # mkstemp lets only the owner read
+        temporary.replace(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

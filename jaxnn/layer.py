@@ -1,8 +1,8 @@
-"""The one contract: a network, and any piece of one, is three pure functions.
+"""The contract of all layers and networks: three pure functions.
 
-``init`` makes parameters, ``forward`` computes the output and remembers what the
-backward pass needs, ``backward`` is the derivative written by hand.  Everything else
-in the library (combinators, gradient checks, training) is built on these three.
+``init`` makes the parameters, ``forward`` computes the output and a cache for the backward pass,
+``backward`` is the derivative written by hand.  Everything else in the library (combinators,
+gradient checks, training) is built on these three functions.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ Array: TypeAlias = jax.Array
 Key: TypeAlias = jax.Array
 Params: TypeAlias = Any  # a pytree of arrays
 Cache: TypeAlias = Any  # a pytree of arrays
-Tree: TypeAlias = Any  # an array, or a pytree of arrays: what layers take and give
-Shaped: TypeAlias = Any  # the same, or its shapes: arrays or jax.ShapeDtypeStruct
+Tree: TypeAlias = Any  # an array or a pytree of arrays: the input or output of a layer
+Shaped: TypeAlias = Any  # a Tree of arrays or of jax.ShapeDtypeStruct
 
 P = ParamSpec("P")
 AnyLayer = TypeVar("AnyLayer", bound="Layer")
 
 
 class LayerError(ValueError):
-    """A layer was given what it cannot take; the message starts with the layer's path."""
+    """A layer has got a wrong input or argument; the message starts with the path of the layer."""
 
 
 class Children(NamedTuple):
-    """The layers inside a combinator, and how to build it again from others.
+    """The layers inside a combinator, and a function that rebuilds it from others.
 
     Attributes:
         layers: the children, in the order of their params.
-        rebuild: ``rebuild(*layers)`` gives the same combinator with other children.
+        rebuild: ``rebuild(*layers)`` returns the same combinator with other children.
     """
 
     layers: tuple[Layer, ...]
@@ -53,20 +53,20 @@ class Layer:
     """A differentiable function of parameters and input, with its derivative written by hand.
 
     Attributes:
-        name: what error messages, summaries and gradient checks call it, ``"dense(7)"``.
+        name: its name in error messages, summaries and gradient checks, such as ``"dense(7)"``.
         init: ``(key, x) -> params``; ``x`` is an array or a ``jax.ShapeDtypeStruct``.
-        forward: ``(params, x, key=None) -> (y, cache)``; ``key`` is the randomness of
-            training (dropout), None means inference.
+        forward: ``(params, x, key=None) -> (y, cache)``; ``key`` is for the randomness of
+            training (dropout), None for inference.
         backward: ``(params, cache, dy) -> (dparams, dx)``, the hand-written rule.
-        children: of a combinator; None for a layer without layers inside.
+        children: the children of a combinator; None for all other layers.
 
-    Leading axes are batch axes: a layer for vectors takes ``(..., n)``, one for images
-    ``(..., H, W, C)``.  A layer computes in the dtype of its input; gradients of
-    parameters come back in the dtype of the parameters.  Inputs and outputs may be pytrees
-    of arrays; the gradient of an integer leaf (a token, a length) is None.
+    Leading axes are batch axes: the input of a layer for vectors is ``(..., n)``, of one for images
+    ``(..., H, W, C)``.  A layer computes in the dtype of its input; gradients of parameters
+    have the dtype of the parameters.  Inputs and outputs may be pytrees of arrays; the gradient
+    of an integer leaf (a token, a length) is None.
 
     Example:
-        A layer is a value; this one multiplies by a learnt number::
+        A layer that multiplies by a trained number::
 
             >>> import jax, jax.numpy as jnp
             >>> from jaxnn import Layer
@@ -85,7 +85,7 @@ class Layer:
     forward: Callable[..., tuple[Tree, Cache]]
     backward: Callable[[Params, Cache, Tree], tuple[Params, Tree]]
     children: Children | None = None
-    # How to make the layer again: it is pickled as this.  ``dataclasses.replace`` drops it.
+    # (constructor, arguments), as which the layer is pickled.  ``dataclasses.replace`` drops it.
     _recipe: tuple[Callable[..., Layer], tuple[Any, ...]] | None = field(
         default=None, init=False, compare=False, repr=False
     )
@@ -96,12 +96,12 @@ class Layer:
         return self.children.layers if self.children else ()
 
     def apply(self, params: Params, x: Tree, key: Key | None = None) -> Any:
-        """The output alone: ``forward`` without the cache."""
+        """The output: ``forward`` without the cache."""
         return self.forward(params, as_arrays(x), key)[0]
 
     def __repr__(self) -> str:
-        inside = ", ".join(map(repr, self.layers))
-        return f"{self.name}({inside})" if inside else self.name
+        children = ", ".join(map(repr, self.layers))
+        return f"{self.name}({children})" if children else self.name
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         how = f"apply it with {self.name}.apply(params, x)" if args else "use it without ()"
@@ -112,14 +112,14 @@ class Layer:
 
 
 def constructor(build: Callable[P, AnyLayer]) -> Callable[P, AnyLayer]:
-    """Decorate a function that builds a layer: equal arguments give the same layer.
+    """Decorate a function that builds a layer: equal arguments return the same layer.
 
-    JAX compiles a program for each layer it is given.  With this, networks that are built
-    twice from equal arguments are one network and are compiled once.  Such layers can be
-    pickled, too: as the arguments.
+    JAX compiles a program for each layer object.  With this decorator, networks that are built
+    twice from equal arguments are the same object and are compiled once.  Such layers can also
+    be pickled, as their arguments.
     """
     signature = inspect.signature(build)
-    built: WeakValueDictionary[Any, AnyLayer] = WeakValueDictionary()
+    layers: WeakValueDictionary[Any, AnyLayer] = WeakValueDictionary()
 
     @functools.wraps(build)
     def build_once(*args: P.args, **kwargs: P.kwargs) -> AnyLayer:
@@ -127,29 +127,29 @@ def constructor(build: Callable[P, AnyLayer]) -> Callable[P, AnyLayer]:
         bound.apply_defaults()
         key = _typed((*bound.args, *bound.kwargs.items()))
         try:
-            layer = built.get(key)
+            layer = layers.get(key)
         except TypeError:  # an argument that cannot be hashed, such as a list
             key = layer = None
         if layer is None:
             layer = build(*args, **kwargs)
-            again = functools.partial(build_once, **kwargs)
-            object.__setattr__(layer, "_recipe", (again, args))
+            rebuild = functools.partial(build_once, **kwargs)
+            object.__setattr__(layer, "_recipe", (rebuild, args))
             if key is not None:
-                built[key] = layer
+                layers[key] = layer
         return layer
 
     return build_once
 
 
 def _typed(value: Any) -> Any:
-    """The value with its types: True and 1.0 are equal to 1, but are not the same argument."""
+    """Attach the types to a value: True and 1.0 equal 1, but are other arguments."""
     if type(value) is tuple:
         return tuple(map(_typed, value))
     return type(value), value
 
 
 def constant(module: str, layer: AnyLayer) -> AnyLayer:
-    """A layer that is the attribute ``layer.name`` of a module; it is pickled as that name."""
+    """Mark a layer as the attribute ``layer.name`` of a module; it is pickled as this name."""
     object.__setattr__(layer, "_recipe", (_attribute, (module, layer.name)))
     return layer
 
@@ -161,18 +161,18 @@ def _attribute(module: str, name: str) -> Any:
 @jax.tree_util.register_static
 @dataclass(frozen=True)
 class Static:
-    """A hashable constant (a shape, a width) that a cache carries past jit and vmap."""
+    """A hashable constant in a cache, such as a shape; ``jit`` and ``vmap`` do not change it."""
 
     value: Any
 
 
 def is_concrete(x: Any) -> bool:
-    """Whether the numbers of an array can be looked at: not inside ``jit`` or ``vmap``."""
+    """Whether the values of an array are known: not inside ``jit`` or ``vmap``."""
     return not isinstance(x, Tracer)
 
 
 def as_arrays(x: Tree) -> Any:
-    """Every leaf as an array of JAX; a nested list of numbers is one array."""
+    """Convert each leaf to an array of JAX; a nested list of numbers is one array."""
     return jax.tree.map(jnp.asarray, x, is_leaf=is_numbers)
 
 
@@ -185,12 +185,12 @@ def is_numbers(x: Any) -> bool:
 
 
 def no_params(key: Key, x: Shaped) -> tuple[()]:
-    """The ``init`` of every layer that has nothing to learn."""
+    """The ``init`` of each layer without parameters."""
     return ()
 
 
 def expect(condition: bool, layer: str, expected: str, x: Any) -> None:
-    """Raise the error every layer raises about its input, unless ``condition`` holds."""
+    """Raise a LayerError about an input, unless ``condition`` holds."""
     if not condition:
         raise LayerError(f"{layer}: expected {expected}, got {describe(x)}")
 
@@ -198,11 +198,11 @@ def expect(condition: bool, layer: str, expected: str, x: Any) -> None:
 def expect_input(layer: str, x: Shaped, *last_axes: int | str) -> None:
     """Check the input of a layer: one array of a floating dtype with certain last axes.
 
-    An axis given as a number must have that size, one given as a name only be there:
+    A number is the size of an axis; a name stands for an axis of any size:
     ``expect_input("conv(8)", x, "H", "W", 3)``.
 
     Raises:
-        LayerError: names the layer, what it expected and what it got.
+        LayerError: with the name of the layer, the expected input and the actual one.
     """
     shape = "(..., " + ", ".join(map(str, last_axes)) + ")"
     expect(hasattr(x, "shape"), layer, f"one array {shape}", x)
@@ -219,10 +219,10 @@ def expect_input(layer: str, x: Shaped, *last_axes: int | str) -> None:
 
 
 def expect_params(layer: str, params: Params, *names: str) -> tuple[Array, ...]:
-    """The parameters of a layer, by name.
+    """The parameters of a layer, in the order of their names.
 
     Raises:
-        LayerError: when ``params`` is not a dict of just these.
+        LayerError: when ``params`` is not a dict of exactly these names.
     """
     if not isinstance(params, dict) or set(params) != set(names):
         got = sorted(params) if isinstance(params, dict) else type(params).__name__
@@ -231,15 +231,15 @@ def expect_params(layer: str, params: Params, *names: str) -> tuple[Array, ...]:
 
 
 def sum_dtype(dtype: Any) -> np.dtype:
-    """The dtype in which sums of numbers of a dtype are kept: float32 at least.
+    """The dtype for sums of numbers of a dtype: float32 at least.
 
-    NumPy's rule, which does not depend on JAX's setting ``numpy_dtype_promotion``.
+    This is the promotion of NumPy, which does not depend on JAX's ``numpy_dtype_promotion``.
     """
     return np.promote_types(dtype, np.float32)
 
 
 def describe(x: Any) -> str:
-    """The shapes of a pytree of arrays, as error messages show them; the type of anything else."""
+    """The shapes of a pytree of arrays for error messages; the type of any other value."""
     if hasattr(x, "shape"):
         return str(tuple(x.shape))
     if isinstance(x, (tuple, list)):
@@ -252,20 +252,20 @@ def describe(x: Any) -> str:
 
 
 def add(a: Tree, b: Tree) -> Tree:
-    """The sum of two gradients of one pytree; None, the gradient of an integer leaf, stays None."""
+    """Add two gradients of the same pytree; the gradient of an integer leaf stays None."""
     return jax.tree.map(
         lambda a, b: None if a is None else a + b, a, b, is_leaf=lambda leaf: leaf is None
     )
 
 
 def child_path(parent: str, index: int) -> str:
-    """``serial[2]``: where a child stands in its combinator."""
+    """The path of a child in its combinator, such as ``serial[2]``."""
     return f"{parent}[{index}]"
 
 
 @contextmanager
 def inside(parent: str, index: int) -> Iterator[None]:
-    """Within it, a LayerError is given the path of the child it comes from."""
+    """A context that adds the path of a child to each LayerError from it."""
     path = child_path(parent, index)
     try:
         with jax.named_scope(path):

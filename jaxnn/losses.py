@@ -1,10 +1,10 @@
 """Losses: the cost of a network's output and its gradient dZ, side by side.
 
-Networks end in logits Z; the loss owns the sigmoid or softmax, so that dZ = A − Y is
-exact and finite whatever the logits are.  Costs are computed in float32 at least.
+Networks end in logits Z.  The loss contains the sigmoid or the softmax, so that dZ = A − Y is
+exact and finite for all logits.  Costs are computed in float32 at least.
 
-Infinite logits have the cost and gradient of the limit, and equal ones are equally probable:
-a class of logit −∞ is a class that is masked, and costs nothing if its target is 0.
+Infinite logits have the cost and the gradient of the limit; equal ones are equally probable.  A
+class with the logit −∞ is masked: it adds 0 to the cost if its target is 0.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from jaxnn.layer import Array, Tree, sum_dtype
 
 @dataclass(frozen=True)
 class Loss:
-    """A function ``(z, y) -> cost`` that carries its derivative.
+    """A function ``(z, y) -> cost`` with its derivative.
 
     Attributes:
-        name: what error messages and gradient checks call it.
+        name: its name in error messages and gradient checks.
         value: ``(z, y) -> cost``, a scalar.
         gradient: ``(z, y) -> dz``, of the shape and dtype of z; written by hand.
 
@@ -66,15 +66,16 @@ def _elementwise(
     return Loss(name, mean_value, mean_gradient)
 
 
-# The logistic cost of the lecture, a = σ(z):  −y log a − (1 − y) log(1 − a),  dz = a − y
-# with −log a = softplus(−z) and −log(1 − a) = softplus(z): accurate for every z.
+#: The logistic cost of the lecture, the mean of −y log a − (1 − y) log(1 − a) with a = σ(z); for
+#: one number, dz = a − y.  It is accurate for all z, as −log a = softplus(−z) and
+#: −log(1 − a) = softplus(z).
 binary_cross_entropy = _elementwise(
     "binary_cross_entropy",
-    lambda z, y: _weighted(y, jax.nn.softplus(-z)) + _weighted(1 - y, jax.nn.softplus(z)),
+    lambda z, y: _weigh(y, jax.nn.softplus(-z)) + _weigh(1 - y, jax.nn.softplus(z)),
     lambda z, y: jax.nn.sigmoid(z) - y,
 )
 
-# (z − y)²,  dz = 2 (z − y)
+#: The mean of (z − y)²; for one number, dz = 2 (z − y).
 mean_squared_error = _elementwise(
     "mean_squared_error",
     lambda z, y: (z - y) ** 2,
@@ -82,40 +83,41 @@ mean_squared_error = _elementwise(
 )
 
 
-# For z of shape (..., classes), a = softmax(z), and y a distribution over the classes:
-# −Σ y log a = Σ y (log Σ eᶻ − z),  dz = a − y,  averaged over the examples
 def _softmax_value(z: Array, y: Array) -> Array:
     z, y = _distribution(z, y)
-    below = _below_largest(z)
+    below = _subtract_largest(z)
     log_sum = jnp.log(jnp.sum(jnp.exp(below), axis=-1, keepdims=True))
-    return jnp.mean(jnp.sum(_weighted(y, log_sum - below), axis=-1))
+    return jnp.mean(jnp.sum(_weigh(y, log_sum - below), axis=-1))
 
 
 def _softmax_gradient(z: Array, y: Array) -> Array:
     z32, p = _distribution(z, y)
-    powers = jnp.exp(_below_largest(z32))
+    powers = jnp.exp(_subtract_largest(z32))
     a = powers / jnp.sum(powers, axis=-1, keepdims=True)
     total = jnp.sum(p, axis=-1, keepdims=True)
     examples = max(z.size // z.shape[-1], 1)
     return ((a * total - p) / examples).astype(z.dtype)
 
 
+#: For z (..., classes), a = softmax(z) and a distribution y over the classes, the mean over all
+#: examples of −Σ y log a = Σ y (log Σ eᶻ − z); for one example, dz = a − y.  y may also be the
+#: index of the class, (...) of an integer dtype.
 softmax_cross_entropy = Loss("softmax_cross_entropy", _softmax_value, _softmax_gradient)
 
 
-def _weighted(weight: Array, cost: Array) -> Array:
-    """weight · cost, where 0 · ∞ is 0: the limit for a class without weight."""
+def _weigh(weight: Array, cost: Array) -> Array:
+    """weight · cost, with 0 · ∞ = 0: the limit for a class of weight 0."""
     return weight * jnp.where((weight == 0) & (cost == jnp.inf), 0.0, cost)
 
 
-def _below_largest(z: Array) -> Array:
-    """z minus the largest of its last axis, whose exponentials are finite."""
+def _subtract_largest(z: Array) -> Array:
+    """z minus the largest number of its last axis: the exponentials are then finite."""
     return _difference(z, jax.lax.stop_gradient(jnp.max(z, axis=-1, keepdims=True)))
 
 
 @jax.custom_jvp
 def _difference(z: Array, largest: Array) -> Array:
-    """z − largest, where ∞ − ∞ is 0: numbers that grow alike stay equal."""
+    """z − largest, with ∞ − ∞ = 0: the limit of equal numbers that grow."""
     return jnp.where(z == largest, 0.0, z - largest)
 
 
@@ -136,7 +138,7 @@ def _same_shape(name: str, z: Array, y: Array) -> tuple[Array, Array]:
 
 
 def _distribution(z: Array, y: Array) -> tuple[Array, Array]:
-    """Logits and targets as distributions; a class index that does not exist becomes NaN."""
+    """Logits, and targets as distributions: NaN for a class index that does not exist."""
     z, y = _logits("softmax_cross_entropy", z), jnp.asarray(y)
     if y.shape == z.shape:
         return _same_shape("softmax_cross_entropy", z, y)

@@ -1,9 +1,9 @@
-"""Parameters as safetensors files: written whole or not at all, checked on writing and reading.
+"""Parameters as safetensors files, written atomically and checked on writing and reading.
 
-A file holds the arrays under path-like keys (``1/W`` is ``params[1]["W"]``) and, as JSON in
-its metadata, the version of the format, the outline of the tree they belong in
-(``jaxnn.outline``), what the caller adds, and two checksums: of the arrays, and of all else.
-Nothing is ever unpickled or executed.
+A file contains the arrays under path-like keys (``1/W`` is ``params[1]["W"]``).  Its metadata
+contains, as JSON, the version of the format, the outline of the tree of arrays
+(``jaxnn.outline``), the metadata of the caller, and two checksums: one of the arrays, one of all
+else.  Nothing is ever unpickled or executed.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from jaxnn.files import write_atomically
 from jaxnn.layer import Params
 from jaxnn.outline import NUMBERS, fill, fill_like, is_key, is_outline, kinds, outline, place
 
-# Format 2 has arrays only, in dicts, tuples and lists: such trees are still written in it.
-# Format 1, which lacks the checksum of the header, is read too.
+# Trees of dicts, tuples, lists and arrays are written in format 2, all others in format 3.
+# Format 1, which has no checksum of the header, can be read too.
 FORMAT = 3
-_ENTRY = "jaxnn"  # the one entry of the file's metadata that is ours
-_RESERVED = "__metadata__"  # the name that safetensors has for the metadata
-_LONGEST = 2**24  # characters of our entry; parsed, it takes many times the memory
+_ENTRY = "jaxnn"  # the only entry that this module adds to the metadata of a file
+_RESERVED = "__metadata__"  # the name of the metadata in safetensors
+_LONGEST = 2**24  # characters of this entry; parsing needs many times the memory
 _DTYPES = {
     "BF16": jnp.bfloat16,
     "F16": np.float16,
@@ -48,30 +48,30 @@ _DTYPES = {
     "U64": np.uint64,
     "BOOL": np.bool_,
 }
-_NUMBERS = {"int": np.int64, "float": np.float64, "bool": np.bool_}  # the arrays they are kept as
+_NUMBERS = {"int": np.int64, "float": np.float64, "bool": np.bool_}  # dtypes in the file
 
 
 class ModelFileError(ValueError):
-    """A file is not what it should be; the message names the file and what is wrong."""
+    """A file cannot be written or read; the message names the file and the fault."""
 
 
 def save(
     path: str | os.PathLike[str], params: Params, metadata: Mapping[str, Any] | None = None
 ) -> None:
-    """Write parameters to a safetensors file, in one step: the old file or the new one is there.
+    """Write parameters to a safetensors file atomically.
 
     Args:
         path: the file; its folder must exist.
-        params: arrays, Python's numbers and typed keys, in dicts, tuples, lists and whatever
-            else JAX knows as a tree, such as a ``jaxnn.State`` with the state of an optimizer.
-            Arrays are of NumPy or JAX, of any layout in memory; bool, integers of 8 to 64 bits,
-            float16, bfloat16, float32 or float64.
-        metadata: anything JSON can hold; ``load`` gives it back as JSON has it: names are
-            strings, tuples lists.
+        params: arrays, numbers of Python and typed keys, in dicts, tuples, lists and all other
+            pytrees of JAX, such as a ``jaxnn.State`` with the state of an optimizer.  Arrays
+            are of NumPy or JAX, with any layout in memory, of dtype bool, integers of 8 to 64
+            bits, float16, bfloat16, float32 or float64.
+        metadata: values that JSON can represent.  ``load`` returns them as JSON does: names are
+            strings, tuples are lists.
 
     Raises:
-        ModelFileError: when the tree or the metadata holds something that would not come back.
-        OSError: when the file cannot be written; what was there before is untouched.
+        ModelFileError: when the tree or the metadata contains something that cannot be restored.
+        OSError: when the file cannot be written; an old file is then unchanged.
 
     Example:
         >>> import tempfile, pathlib, jax.numpy as jnp, jaxnn
@@ -83,12 +83,14 @@ def save(
     """
     try:
         tree, leaves = outline(params)
-        arrays = {key: _array(key, leaf) for key, leaf in leaves.items()}
+        arrays = {key: _to_array(key, leaf) for key, leaf in leaves.items()}
     except ValueError as error:
-        raise ModelFileError(f"{path}: {_shown(str(error))}") from None
+        raise ModelFileError(f"{path}: {_printable(str(error))}") from None
     try:
         entries = dict(metadata or {})
-        entries = json.loads(json.dumps(entries, allow_nan=False), object_pairs_hook=_without_twins)
+        entries = json.loads(
+            json.dumps(entries, allow_nan=False), object_pairs_hook=_reject_duplicates
+        )
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: metadata must be what JSON can hold: {error}") from None
     version = 2 if is_outline(tree, arrays_only=True) else FORMAT
@@ -112,69 +114,72 @@ def load(path: str | os.PathLike[str], like: Params | None = None) -> tuple[Para
 
     Args:
         path: the file.
-        like: what the file has to hold: a tree of the same names with arrays of the same shapes,
-            or ``jax.ShapeDtypeStruct`` (``jax.eval_shape(net.init, key, x)`` gives one).  What
-            comes back has its types: NamedTuples, optimizer states.  Without it, the tree is the
-            one that was saved, but dicts are in the place of all other nodes with names.
+        like: the expected tree, with arrays or ``jax.ShapeDtypeStruct`` of the expected shapes;
+            ``jax.eval_shape(net.init, key, x)`` returns one.  The result has its types, such as
+            NamedTuples and optimizer states.  Without it, the result is the saved tree, with
+            dicts instead of all other nodes with names.
 
     Returns:
-        The parameters, and the metadata given to ``save``.  Arrays come back as JAX's.  Those of
-        64 bits are NumPy's where JAX has no such numbers (``jax_enable_x64`` is off), so that
-        all values are those that were saved; Python's numbers and typed keys are so again.
+        The parameters, and the metadata of ``save``.  Arrays are of JAX, with one exception: while
+        ``jax_enable_x64`` is off, arrays of 64 bits are of NumPy, so that their values are
+        unchanged.  Numbers of Python and typed keys are restored as such.
 
     Raises:
-        ModelFileError: not such a file, damaged, of a newer format, or with missing, extra or
-            reshaped keys, which are named.
+        ModelFileError: when the file is not a safetensors file, is damaged or of a newer format,
+            or has missing or extra keys or other shapes; the message names them.
         OSError: when the file cannot be read.
 
     Example:
-        A training goes on to the last bit from a state that was saved::
+        Training resumes from a saved state; the result is bit-identical::
 
             >>> import tempfile, pathlib, jax, jax.numpy as jnp, jaxnn, optax
             >>> x, net, adam = jnp.linspace(-1, 1, 10)[:, None], jaxnn.dense(1), optax.adam(0.1)
             >>> params = net.init(jax.random.key(0), x)
             >>> path = pathlib.Path(tempfile.mkdtemp(), "state.safetensors")
-            >>> how = {"optimizer": adam, "batch_size": 5, "key": jax.random.key(1)}
+            >>> config = {"optimizer": adam, "batch_size": 5, "key": jax.random.key(1)}
             >>> _ = jaxnn.fit(
-            ...     net, jaxnn.mean_squared_error, params, x, 3 * x, steps=20, **how,
+            ...     net, jaxnn.mean_squared_error, params, x, 3 * x, steps=20, **config,
             ...     progress=lambda state, costs: jaxnn.save(path, state))
             >>> start = jaxnn.State(0, params, adam.init(params))
             >>> state, _ = jaxnn.load(path, like=start)
             >>> params, costs = jaxnn.fit(
-            ...     net, jaxnn.mean_squared_error, params, x, 3 * x, steps=50, **how, state=state)
+            ...     net, jaxnn.mean_squared_error, params, x, 3 * x, steps=50, **config,
+            ...     state=state)
             >>> type(state).__name__, state.step, len(costs)
             ('State', 20, 30)
     """
     header = _read_header(path)
-    kept = dict(kinds(header.tree)) if header.sha256 is not None else {}
+    kind_of = dict(kinds(header.tree)) if header.sha256 is not None else {}
     if like is not None:
         try:
             _, leaves = outline(like)
         except ValueError as error:
             raise ModelFileError(
-                f"{path}: like= is not what a file can hold: {_shown(str(error))}"
+                f"{path}: like= is not what a file can hold: {_printable(str(error))}"
             ) from None
-        wanted = {key: _form(is_key(leaf), np.shape(leaf)) for key, leaf in leaves.items()}
+        expected = {
+            key: _describe_shape(is_key(leaf), np.shape(leaf)) for key, leaf in leaves.items()
+        }
     elif header.sha256 is not None:
-        wanted = dict.fromkeys(kept)
+        expected = dict.fromkeys(kind_of)
     else:
-        raise ModelFileError(f"{path}: not written by jaxnn; say with like= what it has to hold")
-    forms = {}
+        raise ModelFileError(f"{path}: not written by jaxnn; pass the expected tree as like=")
+    shapes = {}
     for key, shape in header.shapes.items():
-        of_keys = (kept.get(key) or "").startswith("key ")
-        forms[key] = _form(of_keys, shape[:-1] if of_keys else shape)
-    wrong = [f"{_shown(key)} is missing" for key in wanted if key not in forms]
-    wrong += [f"{_shown(key)} is extra" for key in sorted(forms) if key not in wanted]
-    wrong += [
-        f"{_shown(key)} has shape {forms[key]}, expected {form}"
-        for key, form in wanted.items()
-        if form is not None and key in forms and forms[key] != form
+        is_typed_key = (kind_of.get(key) or "").startswith("key ")
+        shapes[key] = _describe_shape(is_typed_key, shape[:-1] if is_typed_key else shape)
+    faults = [f"{_printable(key)} is missing" for key in expected if key not in shapes]
+    faults += [f"{_printable(key)} is extra" for key in sorted(shapes) if key not in expected]
+    faults += [
+        f"{_printable(key)} has shape {shapes[key]}, expected {shape}"
+        for key, shape in expected.items()
+        if shape is not None and key in shapes and shapes[key] != shape
     ]
-    if wrong:
-        more = [f"and {len(wrong) - 10} more"] if len(wrong) > 10 else []
-        raise ModelFileError(f"{path}: {'; '.join(wrong[:10] + more)}")
+    if faults:
+        more = [f"and {len(faults) - 10} more"] if len(faults) > 10 else []
+        raise ModelFileError(f"{path}: {'; '.join(faults[:10] + more)}")
     values = {
-        key: _value(path, key, kept.get(key), array)
+        key: _restore(path, key, kind_of.get(key), array)
         for key, array in _read_arrays(path, header.sha256).items()
     }
     params = fill(header.tree, values) if like is None else fill_like(like, values)
@@ -182,22 +187,23 @@ def load(path: str | os.PathLike[str], like: Params | None = None) -> tuple[Para
 
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What ``save`` was given beside the parameters, which are not read.
+    """Read the metadata of ``save`` without the parameters.
 
-    With it one can build the network that tells ``load`` what the file has to hold.
+    A program can build the network from it, and with this the argument ``like`` of ``load``.
 
     Raises:
-        ModelFileError: not such a file, of a newer format, or damaged in its header.
+        ModelFileError: when the file is not a safetensors file, is of a newer format, or has a
+            damaged header.
         OSError: when the file cannot be read.
     """
     return _read_header(path).metadata
 
 
-def _array(key: str, leaf: Any) -> np.ndarray:
-    """A leaf as a file has it: contiguous, in the byte order of this machine.
+def _to_array(key: str, leaf: Any) -> np.ndarray:
+    """The array for a leaf in the file: contiguous, in the byte order of this machine.
 
     Raises:
-        ValueError: it would not come back.
+        ValueError: when the leaf cannot be restored; says why.
     """
     where = place(key)
     if key == _RESERVED:
@@ -224,15 +230,17 @@ def _array(key: str, leaf: Any) -> np.ndarray:
     elif not isinstance(leaf, (np.ndarray, np.generic)):
         kind = type(leaf).__name__
         raise ValueError(f"{where}: expected an array of NumPy or JAX, got {kind}; convert it")
-    array = np.asarray(leaf, order="C")  # np.ascontiguousarray would make a vector of a number
+    array = np.asarray(leaf, order="C")  # np.ascontiguousarray makes a number a vector
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype not in _DTYPES.values():
         raise ValueError(f"{where}: no file can hold the dtype {array.dtype}; convert it")
-    return array.view(np.uint8) != 0 if array.dtype == np.bool_ else array  # true is 1, not 2
+    return (
+        array.view(np.uint8) != 0 if array.dtype == np.bool_ else array
+    )  # each true is stored as 1
 
 
-def _value(path: str | os.PathLike[str], key: str, kind: str | None, array: np.ndarray) -> Any:
-    """What ``save`` was given, from the array in the file and the kind in its outline."""
+def _restore(path: str | os.PathLike[str], key: str, kind: str | None, array: np.ndarray) -> Any:
+    """The leaf that ``save`` got, from its array in the file and its kind in the outline."""
     if kind is None:
         exact = jax.dtypes.canonicalize_dtype(array.dtype) == array.dtype
         return jax.device_put(array) if exact else array
@@ -242,23 +250,23 @@ def _value(path: str | os.PathLike[str], key: str, kind: str | None, array: np.n
         return jax.random.wrap_key_data(jax.device_put(array), impl=kind.removeprefix("key "))
     except (TypeError, ValueError):
         raise ModelFileError(
-            f"{path}: {_shown(key)} is no {_shown(kind)}; update jax, or save it again"
+            f"{path}: {_printable(key)} is no {_printable(kind)}; update jax, or save it again"
         ) from None
 
 
-def _form(of_keys: bool, shape: tuple[int, ...]) -> str:
-    return f"{shape} of typed keys" if of_keys else f"{shape}"
+def _describe_shape(is_typed_key: bool, shape: tuple[int, ...]) -> str:
+    return f"{shape} of typed keys" if is_typed_key else f"{shape}"
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object of names that differ: as JSON 1 and "1" are one, and a value would be lost."""
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object without duplicate names: 1 and "1" are the same name in JSON."""
     if len(entries := dict(pairs)) < len(pairs):
-        raise ValueError(f"two names are the same as JSON, among {_shown(str(list(entries)))}")
+        raise ValueError(f"two names are the same as JSON, among {_printable(str(list(entries)))}")
     return entries
 
 
 class _Header(NamedTuple):
-    """All of a file but its arrays; the tree and the checksum are None in other programs' files."""
+    """A file without its arrays; tree and checksum are None if another program wrote it."""
 
     shapes: dict[str, tuple[int, ...]]
     metadata: dict[str, Any]
@@ -268,28 +276,30 @@ class _Header(NamedTuple):
 
 def _read_header(path: str | os.PathLike[str]) -> _Header:
     mode = Path(path).stat().st_mode
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe blocks, a device never ends
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(
+        mode
+    ):  # reading a pipe may block, reading a device never end
         raise ModelFileError(f"{path}: not a file but a pipe or a device")
     with Path(path).open("rb"):
-        pass  # what safetensors says of files that cannot be opened has no reason in it
+        pass  # raises an OSError with the reason, which safetensors does not give
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             entries = file.metadata() or {}
             slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 - no dict
-            shapes = {key: tuple(part.get_shape()) for key, part in slices.items()}
+            shapes = {key: tuple(s.get_shape()) for key, s in slices.items()}
     except safetensors.SafetensorError as error:
-        raise _no_safetensors(path, error) from None
+        raise _not_safetensors(path, error) from None
     if _ENTRY in entries:
-        return _parsed(path, entries[_ENTRY], shapes)
+        return _parse_header(path, entries[_ENTRY], shapes)
     if any("sha256" in entry for entry in entries.values()):
-        raise ModelFileError(f"{path}: damaged, its metadata has lost its name")
+        raise ModelFileError(f"{path}: damaged, its metadata has no entry {_ENTRY!r}")
     return _Header(shapes, {})
 
 
-def _parsed(
+def _parse_header(
     path: str | os.PathLike[str], entry: str, shapes: dict[str, tuple[int, ...]]
 ) -> _Header:
-    """The header from the entry that is ours."""
+    """The header from this module's entry of the metadata."""
     damaged = ModelFileError(f"{path}: damaged, its metadata is not what was saved")
     if len(entry) > _LONGEST:
         raise damaged
@@ -306,8 +316,8 @@ def _parsed(
         )
     if type(version) is not int or not (version == 1 or (version in (2, 3) and intact)):
         raise damaged
-    outlined = is_outline(tree, arrays_only=version < 3)
-    if not outlined or not isinstance(metadata, dict) or not isinstance(sha256, str):
+    valid = is_outline(tree, arrays_only=version < 3)
+    if not valid or not isinstance(metadata, dict) or not isinstance(sha256, str):
         raise damaged
     return _Header(shapes, metadata, tree, sha256)
 
@@ -324,30 +334,32 @@ def _arrays(path: str | os.PathLike[str], content: bytes) -> dict[str, np.ndarra
     try:
         tensors = safetensors.deserialize(content)
     except safetensors.SafetensorError as error:
-        raise _no_safetensors(path, error) from None
+        raise _not_safetensors(path, error) from None
     arrays = {}
     for key, tensor in tensors:
         dtype = _DTYPES.get(tensor["dtype"])
         if dtype is None:
             raise ModelFileError(
-                f"{path}: {_shown(key)} is of dtype {tensor['dtype']}, not known here"
+                f"{path}: {_printable(key)} is of dtype {tensor['dtype']}, not known here"
             )
         arrays[key] = np.frombuffer(tensor["data"], dtype).reshape(tensor["shape"])
     return arrays
 
 
-def _no_safetensors(path: str | os.PathLike[str], error: Exception) -> ModelFileError:
-    return ModelFileError(f"{path}: not a safetensors file, or cut short ({_shown(str(error))})")
+def _not_safetensors(path: str | os.PathLike[str], error: Exception) -> ModelFileError:
+    return ModelFileError(
+        f"{path}: not a safetensors file, or cut short ({_printable(str(error))})"
+    )
 
 
-def _shown(text: str) -> str:
-    """What a file says, fit for a line of an error message."""
+def _printable(text: str) -> str:
+    """Text from a file, as part of one line of an error message."""
     text = text if text.isprintable() else repr(text)
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def _digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 over names, dtypes, shapes and bytes of all arrays."""
+    """SHA-256 of the names, dtypes, shapes and bytes of all arrays."""
     digest = hashlib.sha256()
     for key in sorted(arrays):
         array = arrays[key]
@@ -357,5 +369,5 @@ def _digest(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def _header_digest(header: Mapping[str, Any]) -> str:
-    """SHA-256 over the header as JSON has it; the checksum of the arrays is a part of it."""
+    """SHA-256 of the header as JSON, which contains the checksum of the arrays."""
     return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()

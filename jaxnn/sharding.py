@@ -1,9 +1,9 @@
-"""Layers on several devices: explicit meshes, whose arrays carry their sharding in their type.
+"""Layers on meshes of devices with explicit axes, where the type of an array has its sharding.
 
-With automatic axes, XLA decides where a number is computed.  With explicit ones, the default of
-``jax.make_mesh``, JAX refuses every operation whose result could be sharded in several ways,
-such as a sum over a batch that is spread over devices.  A layer knows the answer: outputs are
-sharded as the batch is, gradients of parameters as the parameters are.
+With automatic axes of a mesh, XLA decides how results are sharded.  With explicit axes, the
+default of ``jax.make_mesh``, JAX refuses operations whose result could be sharded in several ways,
+such as a sum over a sharded batch.  The functions here decide: outputs are sharded like the batch,
+gradients of parameters like the parameters.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from jaxnn.layer import Array, Cache, Key, Layer, Params
 
 
 def data_parallel(layer: Layer, axes_in: int, axes_out: int | None = None) -> Layer:
-    """The layer, which also takes batches that are sharded over an explicit mesh.
+    """Extend a layer to batches that are sharded over a mesh with explicit axes.
 
-    Inside, the axes of the mesh are automatic.  The axes of one example are not sharded in what
-    comes out; the batch axes are sharded as they are in what goes in.
+    Inside the layer, the axes of the mesh are automatic.  The batch axes of its results are sharded
+    like those of its input; the axes of one example are not sharded.
 
     Args:
         layer: a layer whose cache has the batch axes first in each of its arrays.
-        axes_in: how many axes one example has, 3 for (..., H, W, C).
-        axes_out: the same for the output, where it differs.
+        axes_in: number of axes of one example, such as 3 for (..., H, W, C).
+        axes_out: number of axes of one output, if this differs.
     """
     out = axes_in if axes_out is None else axes_out
 
     def forward(params: Params, x: Array, key: Key | None = None) -> tuple[Array, Cache]:
-        if not hasattr(x, "shape"):  # no array: the layer says what it expects
+        if not hasattr(x, "shape"):  # not one array: the layer raises its error
             return layer.forward(params, x, key)
         return automatic(layer.forward, _batch(x, axes_in), params, x, key)
 
@@ -44,18 +44,18 @@ def data_parallel(layer: Layer, axes_in: int, axes_out: int | None = None) -> La
 
 
 def _batch(x: Array, axes: int) -> PartitionSpec:
-    """How the batch axes of x are sharded; not at all if x is no array of such a rank."""
+    """The sharding of the batch axes of x; none if x has too few axes."""
     spec = jax.typeof(x).sharding.spec
     return PartitionSpec(*spec[: max(0, len(spec) - axes)])
 
 
 def specs_of(tree: Any) -> Any:
-    """How every array of a tree is sharded."""
+    """The sharding of each array of a tree."""
     return jax.tree.map(lambda a: jax.typeof(a).sharding.spec, tree)
 
 
 def automatic(f: Callable[..., Any], specs: Any, *args: Any) -> Any:
-    """f(*args) with the axes of the mesh automatic; the results are sharded by ``specs``."""
+    """Call ``f(*args)`` with automatic mesh axes; ``specs`` is the sharding of the results."""
     meshes = (jax.typeof(a).sharding.mesh for a in jax.tree.leaves(args))
     mesh = next((m for m in meshes if AxisType.Explicit in m.axis_types), None)
     if mesh is None:

@@ -1,1 +1,1 @@
-"""Layers in, a layer out: each with the backward pass that follows from theirs."""
+"""Combinators: layers made of layers, whose backward pass follows from theirs."""

@@ -1,4 +1,4 @@
-"""Layers side by side: on the same input, or each on its part of a tuple."""
+"""Layers side by side: all on the same input, or each on its part of a tuple."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Merge = Literal["sum", "concat", "tuple"]
 
 @constructor
 def parallel(*layers: Layer, merge: Merge = "sum") -> Layer:
-    """Several layers on the same input, their outputs added, joined along the last axis or kept.
+    """Several layers on the same input; their outputs are added, concatenated or a tuple.
 
     ::
 
@@ -44,14 +44,14 @@ def parallel(*layers: Layer, merge: Merge = "sum") -> Layer:
         backward   dx = Σ backward_i(dy_i)
 
     Args:
-        layers: at least one, all for the same input.
+        layers: one or more, all for the same input.
         merge: ``"sum"``, ``"concat"`` or ``"tuple"``.
 
     Returns:
         A layer with params ``(params_1, …, params_n)``.
 
     Raises:
-        LayerError: when the outputs do not fit together, or ``merge`` is something else.
+        LayerError: when the shapes of the outputs do not fit, or ``merge`` is something else.
 
     Source: Szegedy et al. 2014, arXiv:1409.4842 (concat); the sum rule of derivatives.
 
@@ -69,22 +69,23 @@ def parallel(*layers: Layer, merge: Merge = "sum") -> Layer:
 
 @constructor
 def each(*layers: Layer, merge: Merge = "tuple") -> Layer:
-    """Several layers, each on its own part of a tuple: an image and numbers, two sentences.
+    """Several layers, each on its own part of a tuple, such as an image and numbers.
 
     ::
 
-        forward    y_i = layer_i(x[i]),   y = (y_1, …, y_n), or their sum, or joined
+        forward    y_i = layer_i(x[i]),   y = (y_1, …, y_n), or their sum or concatenation
         backward   dx = (backward_1(dy_1), …, backward_n(dy_n))
 
     Args:
-        layers: as many as the input has parts.
+        layers: one for each part of the input.
         merge: ``"tuple"``, ``"sum"`` or ``"concat"``, as for ``parallel``.
 
     Returns:
         A layer of a tuple, with params ``(params_1, …, params_n)``.
 
     Raises:
-        LayerError: when the input is no tuple of so many parts, or the outputs do not fit.
+        LayerError: when the input is not a tuple of that many parts, or the shapes of the outputs
+            do not fit.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxnn
@@ -104,12 +105,12 @@ def each(*layers: Layer, merge: Merge = "tuple") -> Layer:
 def _side_by_side(
     name: str, layers: tuple[Layer, ...], merge: str, rebuild: Any, *, split: bool
 ) -> Layer:
-    """Layers on the same input, or each on its part of it."""
+    """``each`` if ``split``, else ``parallel``."""
     expect_layers(name, layers)
     if merge not in ("sum", "concat", "tuple"):
         kind = name.split("(")[0]
         raise LayerError(f"{kind}: expected merge to be 'sum', 'concat' or 'tuple', got {merge!r}")
-    agree = slice(None) if merge == "sum" else slice(-1)  # the axes that have to be the same
+    shared = slice(None) if merge == "sum" else slice(-1)  # axes that all outputs share
 
     def inputs(x: Tree) -> Sequence[Tree]:
         if not split:
@@ -138,7 +139,7 @@ def _side_by_side(
                     fits = (mask is None) == (mask_i is None)
                     expect(fits, layer.name, "Masked outputs of all layers or of none", y)
                     like = ys[0] if ys else y
-                    fits = hasattr(y, "shape") and y.shape[agree] == like.shape[agree]
+                    fits = hasattr(y, "shape") and y.shape[shared] == like.shape[shared]
                     expect(fits, layer.name, f"an output to {merge} with {describe(like)}", y)
             ys.append(y)
             caches.append(cache)

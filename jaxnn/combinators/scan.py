@@ -1,4 +1,4 @@
-"""A layer over the time axis, from a cell that takes one step."""
+"""A layer over the time axis, made of a cell for one step."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from jaxnn.layer import (
 
 @constructor
 def scan(cell: Layer, state: Callable[[Shaped], Tree] | None = None) -> Layer:
-    """A recurrent layer: the same cell at every step, which hands its state to the next.
+    """A recurrent layer: the same cell at each step, with the state of the step before.
 
-    A cell is a layer of a pair, ``(x_t, state) → (y_t, new state)``, with its own backward
-    rule; the derivative of the whole walks back through the steps::
+    A cell is a layer ``(x_t, state) → (y_t, new state)`` with its own backward pass.  The backward
+    pass of the recurrent layer goes through the steps in reverse::
 
         forward    (y_t, h_t) = cell(x_t, h_{t−1})               t = 1 … T,  h_0 = state(x_1)
         backward   (dx_t, dh_{t−1}) = cell_backward(dy_t, dh_t)  t = T … 1,  dh_T = 0
@@ -36,22 +36,22 @@ def scan(cell: Layer, state: Callable[[Shaped], Tree] | None = None) -> Layer:
 
     Args:
         cell: a layer of ``(x_t, state)`` with the output ``(y_t, state)``.
-        state: the state before the first step, a function of the first input x_1 (its shape
-            and dtype).  Without it, the input has to bring the state along.
+        state: a function that returns the state before the first step, from the shape and dtype
+            of the first input x_1.  Without it, the input has to contain the state.
 
     Returns:
-        A layer (..., T, n) → (..., T, m) with the params of the cell; every leaf of a pytree
-        has its time axis there, the last but one.  The input may also be a pair
-        ``(x, state)`` that brings the first state along; its gradient comes back as ``dx``.
+        A layer (..., T, n) → (..., T, m) with the params of the cell.  In a pytree, the last but
+        one axis of each leaf is time.  The input may also be ``(x, state)`` with the state before
+        the first step; dx then contains the gradient of this state.
 
     Raises:
-        LayerError: when the input has no time axis, there is no first state, or the cell does
-            not give a pair whose second part has the shapes of the state.
+        LayerError: when the input has no time axis, there is no first state, or the output of the
+            cell is not a pair whose second part has the shapes of the state.
 
     Source: Werbos 1990, "Backpropagation through time: what it does and how to do it".
 
     Example:
-        A running sum, the cell of which adds its input to the state::
+        A running sum; the cell adds its input to the state::
 
             >>> import jax.numpy as jnp, jaxnn
             >>> add = jaxnn.Layer(
@@ -64,35 +64,35 @@ def scan(cell: Layer, state: Callable[[Shaped], Tree] | None = None) -> Layer:
     """
     name = f"scan({cell.name})"
 
-    def begin(x: Tree) -> tuple[Tree, Tree, bool]:
-        """The steps, time first, the state before them, and whether the input brought it."""
-        brings_state = isinstance(x, tuple) and len(x) == 2
-        xs, h = x if brings_state else (x, None)
+    def read(x: Tree) -> tuple[Tree, Tree, bool]:
+        """(x with time first, the first state, whether the input contains this state)."""
+        has_state = isinstance(x, tuple) and len(x) == 2
+        xs, h = x if has_state else (x, None)
         for leaf in jax.tree.leaves(xs):
             expect(leaf.ndim >= 2, name, "an input (..., T, n) with a time axis", leaf)
         xs = _time_first(xs)
-        if not brings_state:
+        if not has_state:
             expect(state is not None, name, "an input (x, state), or a function for the state", x)
             assert state is not None
             first = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), xs)
             h = jax.tree.map(jnp.asarray, state(first))
-        return xs, h, brings_state
+        return xs, h, has_state
 
     def init(key: Key, x: Shaped) -> Params:
         def first_step(x: Tree) -> tuple[Tree, Tree]:
-            xs, h, _ = begin(x)
+            xs, h, _ = read(x)
             return jax.tree.map(lambda leaf: leaf[0], xs), h
 
         with inside(name, 0):
             return cell.init(key, jax.eval_shape(first_step, x))
 
     def forward(params: Params, x: Tree, key: Key | None = None) -> tuple[Tree, Cache]:
-        xs, h, _ = begin(x)
+        xs, h, _ = read(x)
         steps = jax.tree.leaves(xs)[0].shape[0]
         keys = None if key is None else jax.random.split(key, steps)
 
-        def step(h: Tree, at: tuple[Tree, Key | None]) -> tuple[Tree, tuple[Tree, Cache]]:
-            x_t, key_t = at
+        def step(h: Tree, item: tuple[Tree, Key | None]) -> tuple[Tree, tuple[Tree, Cache]]:
+            x_t, key_t = item
             with inside(name, 0):
                 y, cache = cell.forward(params, (x_t, h), key_t)
                 fits = isinstance(y, tuple) and len(y) == 2
@@ -101,24 +101,24 @@ def scan(cell: Layer, state: Callable[[Shaped], Tree] | None = None) -> Layer:
             return y[1], (y[0], cache)
 
         _, (ys, caches) = lax.scan(step, h, (xs, keys))
-        return _time_back(ys), (x, caches)
+        return _time_last_but_one(ys), (x, caches)
 
     def backward(params: Params, cache: Cache, dy: Tree) -> tuple[Params, Tree]:
         x, caches = cache
-        _, h, brings_state = begin(x)
+        _, h, has_state = read(x)
 
-        def step(carry: tuple[Params, Tree], at: tuple[Tree, Cache]) -> tuple[Any, Tree]:
-            (total, dh), (dy_t, cache_t) = carry, at
+        def step(carry: tuple[Params, Tree], item: tuple[Tree, Cache]) -> tuple[Any, Tree]:
+            (total, dh), (dy_t, cache_t) = carry, item
             with inside(name, 0):
                 dparams, (dx_t, dh) = cell.backward(params, cache_t, (dy_t, dh))
             return (jax.tree.map(jnp.add, total, dparams), dh), dx_t
 
         start = jax.tree.map(jnp.zeros_like, (params, h))
         (dparams, dh), dxs = lax.scan(step, start, (_time_first(dy), caches), reverse=True)
-        dx = _time_back(dxs)
-        return dparams, (dx, dh) if brings_state else dx
+        dx = _time_last_but_one(dxs)
+        return dparams, (dx, dh) if has_state else dx
 
-    # Without children: what a cell sees lives inside the loop, where nobody can record it.
+    # No children: the arrays inside the loop cannot be recorded.
     return Layer(name, init, forward, backward)
 
 
@@ -126,7 +126,7 @@ def _time_first(x: Tree) -> Tree:
     return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -2, 0), x)
 
 
-def _time_back(x: Tree) -> Tree:
+def _time_last_but_one(x: Tree) -> Tree:
     return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, -2), x)
 
 

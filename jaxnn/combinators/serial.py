@@ -1,4 +1,4 @@
-"""Layers one after the other, with a path around them or without."""
+"""Layers one after the other, with or without a skip connection."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from jaxnn.layers.masked import join_gradient, join_mask, split_mask, values_of,
 
 
 class Serial(Layer):
-    """Layers one after the other; a slice is a network too, of the same slice of params.
+    """Layers one after the other.  A slice is a network, for the same slice of the params.
 
     Example:
         >>> import jaxnn
@@ -43,8 +43,8 @@ class Serial(Layer):
     @overload
     def __getitem__(self, index: slice) -> Serial: ...
     def __getitem__(self, index: int | slice) -> Layer:
-        part = self.layers[index]
-        return part if isinstance(part, Layer) else serial(*part)
+        selection = self.layers[index]
+        return selection if isinstance(selection, Layer) else serial(*selection)
 
 
 @constructor
@@ -57,12 +57,12 @@ def serial(*layers: Layer) -> Serial:
         backward   da[L] = dy,  da[l−1] = backward_l(da[l])   for l = L, …, 1  (the chain rule)
 
     Args:
-        layers: at least one; each takes what the one before it gives.  A layer that stands
-            here twice has two sets of params; see ``tied`` for one.
+        layers: one or more; the output of each is the input of the next.  A layer that occurs
+            twice has two sets of params; see ``tied`` for shared params.
 
     Returns:
-        A layer with params ``(params_1, …, params_L)``, ``()`` where a layer has none.  Its
-        slices are networks: ``net[:k]`` with ``params[:k]``.
+        A layer with params ``(params_1, …, params_L)``, ``()`` for a layer without params.
+        Slices are networks: ``net[:k]`` with ``params[:k]``.
 
     Raises:
         LayerError: with the path of the layer that does not fit, ``serial[2].dense(7): …``.
@@ -81,7 +81,7 @@ def serial(*layers: Layer) -> Serial:
 
 @constructor
 def residual(*layers: Layer) -> Layer:
-    """Layers with a path around them: they learn what to add to their input.
+    """Layers with a skip connection around them: their output is added to their input.
 
     ::
 
@@ -89,7 +89,7 @@ def residual(*layers: Layer) -> Layer:
         backward   dx = dy + backward_f(dy)
 
     Args:
-        layers: the body f, one layer after the other; it has to keep the shape of its input.
+        layers: the body f, one layer after the other; its output has the shape of its input.
 
     Returns:
         A layer with params ``(params_1, …, params_n)``, those of ``serial(*layers)``.
@@ -113,7 +113,7 @@ def residual(*layers: Layer) -> Layer:
         x = join_mask(values if mask is None else zero(values, mask), mask)
         y, cache = body(params, x, key)
         fits = jax.tree.map(jnp.shape, y) == jax.tree.map(jnp.shape, x)
-        expect(fits, "residual", f"its layers to give {describe(x)} again", y)
+        expect(fits, "residual", f"its layers to keep the shape {describe(x)}", y)
         return add(x, y), (mask, cache)
 
     def backward(params: Params, cache: Cache, dy: Tree) -> tuple[Params, Tree]:
@@ -127,7 +127,7 @@ def residual(*layers: Layer) -> Layer:
 
 
 def _chain(name: str, layers: tuple[Layer, ...]) -> tuple[Any, Any, Any]:
-    """init, forward and backward of layers one after the other, with paths under a name."""
+    """(init, forward, backward) of layers one after the other; ``name`` begins the paths."""
     expect_layers(name, layers)
 
     def init(key: Key, x: Shaped) -> Params:
@@ -135,7 +135,7 @@ def _chain(name: str, layers: tuple[Layer, ...]) -> tuple[Any, Any, Any]:
         for i, (layer, k) in enumerate(zip(layers, keys, strict=True)):
             with inside(name, i):
                 params.append(layer.init(k, x))
-                x = _output(layer, params[-1], x)
+                x = _output_shape(layer, params[-1], x)
         return tuple(params)
 
     def forward(params: Params, x: Tree, key: Key | None = None) -> tuple[Tree, Cache]:
@@ -158,14 +158,14 @@ def _chain(name: str, layers: tuple[Layer, ...]) -> tuple[Any, Any, Any]:
     return init, forward, backward
 
 
-def _output(layer: Layer, params: Params, x: Shaped) -> Shaped:
-    """The shape of the output; that of a chain from its layers, which JAX has traced before.
+def _output_shape(layer: Layer, params: Params, x: Shaped) -> Shaped:
+    """The shape of the output; for a ``Serial``, layer by layer, which JAX has traced before.
 
-    JAX remembers that for a function which lives on: for ``forward``, not for ``apply``.
+    JAX caches the result for the same function object: for ``forward``, not for ``apply``.
     """
     if not isinstance(layer, Serial):
         return jax.eval_shape(layer.forward, params, x)[0]
     for i, (child, p) in enumerate(zip(layer.layers, params, strict=True)):
         with inside(layer.name, i):
-            x = _output(child, p, x)
+            x = _output_shape(child, p, x)
     return x

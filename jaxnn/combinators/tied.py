@@ -1,4 +1,4 @@
-"""Weights that several layers of a network share."""
+"""Params that several layers of a network share."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Place: TypeAlias = int | tuple[int | str, ...]  # 2 is params[2], (2, "W") is pa
 
 @constructor
 def tied(net: Layer, *groups: tuple[Place, ...]) -> Layer:
-    """A network in which the params of some places are the same ones.
+    """A network in which some places share their params.
 
-    The first place of a group has the params; the others take them from there::
+    The params are stored at the first place of a group; the other places use them::
 
         forward    θ_j = θ_i                     for the places i = first, j of a group
-        backward   dθ_i := dθ_i + Σ_j dθ_j       (the derivative of using θ several times)
+        backward   dθ_i := dθ_i + Σ_j dθ_j       (θ is used several times)
 
     Args:
         net: the network.
@@ -41,17 +41,17 @@ def tied(net: Layer, *groups: tuple[Place, ...]) -> Layer:
             layer, ``2``, or a path of indices and names, ``(2, "W")``.
 
     Returns:
-        A layer with the params of ``net`` without those that are taken from elsewhere: ``()``
-        in the place of a whole layer's, no such name in the place of one array.
+        A layer with the params of ``net`` without those of the other places: ``()`` instead of the
+        params of a whole layer, and no such name for one array.
 
     Raises:
-        LayerError: when a place does not exist, or its params have other shapes than the first.
+        LayerError: when a place does not exist, or its params do not have the shapes of the first.
 
     Source: Press and Wolf 2016, "Using the output embedding to improve language models",
     arXiv:1608.05859.
 
     Example:
-        The same dense layer twice, which has one set of params::
+        The same dense layer twice, with one set of params::
 
             >>> import jax, jax.numpy as jnp, jaxnn
             >>> dense = jaxnn.dense(3)
@@ -121,7 +121,7 @@ def _at(params: Params, place: Sequence[int | str]) -> Params:
 
 
 def _with(params: Params, place: Sequence[int | str], value: Params) -> Params:
-    """``params`` with other params at a place."""
+    """``params`` with ``value`` at a place."""
     step, *rest = place
     if isinstance(params, dict):
         return {**params, step: _with(params[step], rest, value) if rest else value}
@@ -130,7 +130,7 @@ def _with(params: Params, place: Sequence[int | str], value: Params) -> Params:
 
 
 def _without(params: Params, place: Sequence[int | str]) -> Params:
-    """``params`` without those at a place: ``()`` in their place, or no such name."""
+    """``params`` without those at a place: with ``()`` there, or without the name."""
     *above, last = place
     if isinstance(last, int):
         return _with(params, place, ())

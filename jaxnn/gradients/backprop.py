@@ -1,4 +1,4 @@
-"""Gradients by hand: the backward pass of a whole network."""
+"""Cost and gradient of a network, by the hand-written backward passes or by JAX."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ ValueAndGrad = Callable[..., tuple[Array, Params]]
 
 
 def value_and_grad(net: Layer, loss: Loss) -> ValueAndGrad:
-    """Cost and gradient of a network, computed by its hand-written rules.
+    """Cost and gradient of a network by its hand-written backward pass.
 
-    The lecture's three steps: forward, remembering; dZ of the loss; backward::
+    The lecture's three steps are forward propagation with a cache, dZ of the loss, and backward
+    propagation::
 
         z, cache = forward(params, x)
         cost, dz = loss(z, y), loss.gradient(z, y)
@@ -29,9 +30,9 @@ def value_and_grad(net: Layer, loss: Loss) -> ValueAndGrad:
         loss: one of ``jaxnn.losses``.
 
     Returns:
-        A function ``(params, x, y, key=None) -> (cost, grads)``, pure and jittable; ``grads``
-        has the structure of ``params``.  Tree x and y may be tuples or dicts of arrays if
-        the network and the loss take those, and may be sharded over a mesh of any kind.
+        A pure function ``(params, x, y, key=None) -> (cost, grads)`` that can be compiled;
+        ``grads`` has the structure of ``params``.  x and y may be tuples or dicts of arrays if
+        the network and the loss accept them, and may be sharded over a mesh.
 
     Example:
         >>> import jax.numpy as jnp, jaxnn
@@ -51,7 +52,7 @@ def value_and_grad(net: Layer, loss: Loss) -> ValueAndGrad:
 
 
 def cost_of(net: Layer, loss: Loss) -> Callable[..., Array]:
-    """The cost alone, ``(params, x, y, key=None) -> cost``."""
+    """The cost without the gradient: a function ``(params, x, y, key=None) -> cost``."""
 
     def cost(params: Params, x: Tree, y: Tree, key: Key | None = None) -> Array:
         return loss(net.forward(params, as_arrays(x), key)[0], y)
@@ -63,24 +64,23 @@ def cost_of(net: Layer, loss: Loss) -> Callable[..., Array]:
 
 
 def value_and_grad_by_jax(net: Layer, loss: Loss) -> ValueAndGrad:
-    """The same function with the gradient that JAX derives from the forward pass alone.
+    """Cost and gradient of a network, where JAX differentiates the forward pass.
 
     Returns:
-        ``(params, x, y, key=None) -> (cost, grads)``, as ``value_and_grad``.
+        A function ``(params, x, y, key=None) -> (cost, grads)``, as of ``value_and_grad``.
     """
-
     return _on_any_mesh(jax.value_and_grad(cost_of(net, loss)))
 
 
 def hand(net: Layer) -> Callable[..., Array]:
-    """The network as a function that ``jax.grad`` differentiates by the hand-written rules.
+    """The network as a function that ``jax.grad`` differentiates by the hand-written backward pass.
 
     Args:
         net: the network.
 
     Returns:
-        A function ``(params, x, key=None) -> y`` with a custom VJP: anything built on it and
-        passed through ``jax.grad`` or ``jax.vjp`` uses ``net.backward``.
+        A function ``(params, x, key=None) -> y`` with a custom VJP: ``jax.grad`` and ``jax.vjp`` of
+        any function that calls it use ``net.backward``.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxnn
@@ -97,8 +97,8 @@ def hand(net: Layer) -> Callable[..., Array]:
         y, cache = net.forward(params, x, key)
         return y, (params, x, cache)
 
-    def backward(remembered: tuple[Params, Tree, Cache], dy: Array) -> tuple[Params, Tree, None]:
-        params, x, cache = remembered
+    def backward(residuals: tuple[Params, Tree, Cache], dy: Array) -> tuple[Params, Tree, None]:
+        params, x, cache = residuals
         grads, dx = net.backward(params, cache, dy)
         return like(params, grads), like(x, dx), None
 
@@ -111,7 +111,7 @@ def hand(net: Layer) -> Callable[..., Array]:
 
 
 def _on_any_mesh(cost_and_grads: ValueAndGrad) -> ValueAndGrad:
-    """On a mesh with explicit axes too, where sums over a sharded batch are refused."""
+    """Extend a function to meshes with explicit axes, where JAX refuses sums over the batch."""
 
     def on_any_mesh(
         params: Params, x: Tree, y: Tree, key: Key | None = None
@@ -123,7 +123,7 @@ def _on_any_mesh(cost_and_grads: ValueAndGrad) -> ValueAndGrad:
 
 
 def like(tree: Any, values: Any) -> Any:
-    """``values`` with the containers of ``tree``: the rules of combinators return tuples."""
+    """``values`` in the containers of ``tree``; combinators return tuples for lists."""
     if values is None or jax.tree.structure(tree) == jax.tree.structure(values):
         return values
     if isinstance(tree, dict):

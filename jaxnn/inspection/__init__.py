@@ -1,1 +1,1 @@
-"""Walking through a network and showing what it is made of."""
+"""Traversal of the layers of a network, and a table of them."""

@@ -1,4 +1,4 @@
-"""What a network is made of: shapes, parameters, memory and work, layer by layer."""
+"""A table of the layers of a network: shapes, parameters, memory, operations."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class SummaryRow(NamedTuple):
     """One layer.
 
     Attributes:
-        path: where it stands, as in error messages.
-        output: shape of what it gives; of a pytree, the same tree of shapes.
-        shapes: of its parameters, by name.
-        parameters: how many numbers they are; 0 for those that an earlier layer shares.
-        cached: bytes it is the first to keep for the backward pass.
-        flops: floating-point operations of its forward pass, as XLA counts them.
+        path: its path, as in error messages.
+        output: the shape of its output; for a pytree, the tree of shapes.
+        shapes: the shapes of its parameters, by name.
+        parameters: number of its parameters, without those that an earlier layer has too.
+        cached: bytes in its cache, without the arrays that an earlier cache has too.
+        flops: floating-point operations of its forward pass, as counted by XLA.
     """
 
     path: str
@@ -33,13 +33,13 @@ class SummaryRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Summary:
-    """What ``summary`` returns; prints as a table.
+    """The result of ``summary``; prints as a table.
 
     Attributes:
-        rows: a row a layer, in the order of the forward pass.
-        parameters: of the whole network.
-        cached: bytes the backward pass of the whole network needs.
-        flops: of the whole forward pass.
+        rows: one row for each layer, in the order of the forward pass.
+        parameters: number of parameters of the network.
+        cached: bytes in the cache of the network.
+        flops: floating-point operations of the forward pass of the network.
     """
 
     rows: tuple[SummaryRow, ...]
@@ -51,12 +51,8 @@ class Summary:
         table = [("layer", "output", "parameters", "", "cached bytes", "FLOPs")]
         for row in self.rows:
             shapes = ", ".join(f"{name} {shape}" for name, shape in row.shapes.items())
-            table.append(
-                (
-                    *(row.path, str(row.output), f"{row.parameters:,}", shapes),
-                    *(f"{row.cached:,}", f"{row.flops:,}"),
-                )
-            )
+            parameters, cached, flops = f"{row.parameters:,}", f"{row.cached:,}", f"{row.flops:,}"
+            table.append((row.path, str(row.output), parameters, shapes, cached, flops))
         table.append(
             ("together", "", f"{self.parameters:,}", "", f"{self.cached:,}", f"{self.flops:,}")
         )
@@ -72,17 +68,17 @@ class Summary:
 
 
 def summary(net: Layer, x: Shaped) -> Summary:
-    """A row a layer: output, parameters, bytes cached for the backward pass, FLOPs.
+    """A table of the layers: output, parameters, bytes cached for the backward pass, FLOPs.
 
-    Nothing is computed: shapes come from tracing the network, FLOPs from XLA's count of the
-    forward pass.  An array that several layers remember is counted once, where it is first.
+    Nothing is computed: shapes come from tracing the network, FLOPs from XLA's count for the
+    forward pass.  An array in several caches is counted once, in the first of them.
 
     Args:
         net: the network.
-        x: the input, or its shape and dtype; its batch axes count.
+        x: the input with its batch axes, or its shape and dtype.
 
     Returns:
-        A result with ``.rows`` and totals that prints as a table.
+        A ``Summary``, which prints as a table.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxnn
@@ -101,15 +97,15 @@ def summary(net: Layer, x: Shaped) -> Summary:
     cached: dict[str, int] = {}
 
     def trace(params: Params, x: Any) -> Any:
-        y, recorded = record(net, params, x)
-        seen: set[int] = set()
-        seen_caches: set[int] = set()
+        y, records = record(net, params, x)
+        counted: set[int] = set()
+        counted_caches: set[int] = set()
         for path, layer in walk(net):
-            call = recorded.get(path)
+            call = records.get(path)
             if call is None or layer.children is not None:
                 continue
-            parameters[path] = sum(leaf.size for leaf in _unseen(call.params, seen))
-            cached[path] = _bytes(_unseen(call.cache, seen_caches))
+            parameters[path] = sum(leaf.size for leaf in _take_new(call.params, counted))
+            cached[path] = _count_bytes(_take_new(call.cache, counted_caches))
             calls[path] = Call(*jax.tree.map(_shape, tuple(call)))
         cached[""] = sum(cached.values())
         return y
@@ -123,12 +119,12 @@ def summary(net: Layer, x: Shaped) -> Summary:
             {_name(where): leaf.shape for where, leaf in _leaves(call.params)},
             parameters[path],
             cached[path],
-            _flops(layers[path], call.params, call.x),
+            _count_flops(layers[path], call.params, call.x),
         )
         for path, call in calls.items()
     )
     total = sum(leaf.size for leaf in jax.tree.leaves(params))
-    return Summary(rows, total, cached[""], _flops(net, params, x))
+    return Summary(rows, total, cached[""], _count_flops(net, params, x))
 
 
 _leaves = jax.tree_util.tree_leaves_with_path
@@ -142,17 +138,17 @@ def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
 
 
-def _unseen(tree: Any, seen: set[int]) -> list[Any]:
-    """The leaves that are none of those seen before; from now on they are."""
-    leaves = [leaf for leaf in jax.tree.leaves(tree) if id(leaf) not in seen]
-    seen.update(map(id, leaves))
+def _take_new(tree: Any, counted: set[int]) -> list[Any]:
+    """The leaves whose ids are not in ``counted``; adds their ids to it."""
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if id(leaf) not in counted]
+    counted.update(map(id, leaves))
     return leaves
 
 
-def _bytes(leaves: list[Any]) -> int:
+def _count_bytes(leaves: list[Any]) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
 
 
-def _flops(layer: Layer, params: Params, x: Shaped) -> int:
+def _count_flops(layer: Layer, params: Params, x: Shaped) -> int:
     analysis = jax.jit(layer.apply).lower(params, x).cost_analysis()
     return int((analysis or {}).get("flops", 0))

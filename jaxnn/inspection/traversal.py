@@ -1,4 +1,4 @@
-"""Walking through a network: every layer with its path, and what it is given."""
+"""Traversal of a network: the layers with their paths, and the inputs and outputs of each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxnn.layer import Cache, Key, Layer, Params, Tree, child_path
 
 
 def walk(net: Layer, path: str | None = None) -> Iterator[tuple[str, Layer]]:
-    """Every layer of a network with its path, children before the layer built from them.
+    """Iterate over the layers of a network with their paths, children before their parent.
 
     Example:
         >>> import jaxnn
@@ -28,15 +28,15 @@ def walk(net: Layer, path: str | None = None) -> Iterator[tuple[str, Layer]]:
 def map_layers(
     transform: Callable[[str, Layer], Layer], net: Layer, path: str | None = None
 ) -> Layer:
-    """Build a network again with every layer, children first, passed through ``transform``.
+    """Rebuild a network with ``transform`` applied to each layer, children before their parent.
 
     Args:
-        transform: ``(path, layer) -> layer``, with the path of error messages.
-        net: the network; a combinator is built again from its ``children``.
-        path: what ``net`` itself is called; its name unless given.
+        transform: ``(path, layer) -> layer``, with the path as in error messages.
+        net: the network; combinators are rebuilt by their ``children``.
+        path: the path of ``net``, by default its name.
 
     Example:
-        Every dense layer without its activation::
+        Replace an activation::
 
             >>> import jaxnn
             >>> from jaxnn.inspection.traversal import map_layers
@@ -55,7 +55,7 @@ def map_layers(
 
 
 class Call(NamedTuple):
-    """One forward call of a layer: what it was given and what it gave."""
+    """The arguments and the results of one forward call of a layer."""
 
     params: Params
     x: Tree
@@ -67,7 +67,7 @@ class Call(NamedTuple):
 def record(
     net: Layer, params: Params, x: Tree, key: Key | None = None
 ) -> tuple[Tree, dict[str, Call]]:
-    """Run a network forward and keep what every layer in it was given and gave, by path.
+    """Run a network forward; return its output, and the ``Call`` of each layer by path.
 
     Example:
         >>> import jax.numpy as jnp, jaxnn
@@ -78,7 +78,7 @@ def record(
     """
     calls: dict[str, Call] = {}
 
-    def recorded(path: str, layer: Layer) -> Layer:
+    def add_recording(path: str, layer: Layer) -> Layer:
         def forward(params: Params, x: Tree, key: Key | None = None) -> tuple[Tree, Cache]:
             y, cache = layer.forward(params, x, key)
             calls[path] = Call(params, x, key, y, cache)
@@ -86,4 +86,4 @@ def record(
 
         return dataclasses.replace(layer, forward=forward)
 
-    return map_layers(recorded, net).apply(params, x, key), calls
+    return map_layers(add_recording, net).apply(params, x, key), calls

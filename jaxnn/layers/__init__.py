@@ -1,1 +1,1 @@
-"""Layers: each a forward pass with its backward rule beside it."""
+"""Layers: each file has a forward pass and the hand-written backward pass beside it."""

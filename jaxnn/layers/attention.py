@@ -1,4 +1,4 @@
-"""Multi-head attention: every step looks at all steps, and takes what it looks for."""
+"""Multi-head attention."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def attention(
     causal: bool = False,
     W_init: Initializer = initializers.glorot_uniform(),  # noqa: B008 - a constant function
 ) -> Layer:
-    """Each step asks a question; the answer is a mean of values, weighted by how well keys fit.
+    """The output of each step is a mean of the values of all steps, weighted by query and key.
 
-    With the n features cut into heads of d = n / heads, each of which has its own q, k, v::
+    The n features form heads of d = n / heads features; each head has its own q, k, v::
 
         forward    q = x W_qᵀ + b_q,   k = m W_kᵀ,   v = m W_vᵀ + b_v
                    o = softmax(q kᵀ / √d) v                         in each head
@@ -47,13 +47,13 @@ def attention(
                    dx = dq W_q,   dm = dk W_k + dv W_v
                    dW = (gradient of the product)ᵀ (its input),   db = its sum
 
-    m is the memory: x itself, or the second part of a pair.  A step that may look at nothing
-    gives 0 and has gradient 0.  A bias of k would change nothing: it adds the same number to
-    all that one q is compared with, which softmax takes off again.
+    m is the memory: x itself, or the second part of a pair.  A step whose mask allows no step of
+    the memory has output 0 and gradient 0.  k has no bias: it would add the same number to all
+    scores of one q, which softmax cancels.
 
     Args:
-        heads: how many; they divide n.
-        causal: whether a step may only look at itself and at those before it.
+        heads: number of heads; divides n.
+        causal: whether a step attends only to itself and to the steps before it.
         W_init: an initializer of ``jax.nn.initializers`` for (n_in, n), which is transposed.
 
     Returns:
@@ -61,17 +61,17 @@ def attention(
         (n, n_memory), and ``b_q``, ``b_v``, ``b_o`` (n,), float32, or float64 when
         JAX's x64 is on.  The input is one of
 
-        * ``x``, which looks at itself;
+        * ``x``, which attends to itself;
         * ``(x, memory)`` with a memory (..., S, n_memory);
         * ``(x, mask)`` or ``(x, memory, mask)`` with a mask (..., T, S) or (T, S) of dtype bool,
-          True where a step of x may look at a step of the memory.
+          True where a step of x attends to a step of the memory.
 
-        x and memory may be ``Masked``: nobody looks at padding.  Products of q and k are in
+        x and memory may be ``Masked``: no step attends to padding.  Products of q and k are in
         float32 at least.
 
     Raises:
         LayerError: when the heads do not divide n, the input is none of these, or causal
-            attention is given a memory.
+            attention has a memory.
 
     Source: Vaswani et al. 2017, "Attention is all you need", arXiv:1706.03762.
 
@@ -87,8 +87,8 @@ def attention(
         raise LayerError(f"{name}: expected at least one head")
 
     def init(key: Key, x: Shaped) -> dict[str, Array]:
-        given = _read(name, heads, causal, x)
-        n, n_memory = given.x.shape[-1], given.memory.shape[-1]
+        inputs = _read(name, heads, causal, x)
+        n, n_memory = inputs.x.shape[-1], inputs.memory.shape[-1]
         dtype, params = jnp.zeros(()).dtype, {}
         for what, k in zip("qkvo", jax.random.split(key, 4), strict=True):
             width = n_memory if what in "kv" else n
@@ -111,19 +111,30 @@ def attention(
         pairs = None if pairs is None else _rows(pairs, 2)
         o, weights = attend(q, k, v, Allowed(keys, pairs, causal))
         (y,) = project(params, "o", from_heads(o, x.dtype))
-        seen = x_mask  # the steps that are there and see something
+        valid = x_mask  # valid steps that attend to at least one step
         if keys is not None or pairs is not None:
             some = jnp.isfinite(weights.log_sums[:, 0]).reshape(x.shape[:-1])
-            seen = some if x_mask is None else some & x_mask
+            valid = some if x_mask is None else some & x_mask
         cache = _Cache(
-            *(xs, ms, q, k, v, o, weights, keys, pairs),
-            *(x_mask, memory_mask, seen, Static(memory.dtype)),
+            xs=xs,
+            ms=ms,
+            q=q,
+            k=k,
+            v=v,
+            o=o,
+            weights=weights,
+            keys=keys,
+            pairs=pairs,
+            x_mask=x_mask,
+            memory_mask=memory_mask,
+            valid=valid,
+            memory_dtype=Static(memory.dtype),
         )
-        return join_mask(zero(y.reshape(x.shape), seen), x_mask), cache
+        return join_mask(zero(y.reshape(x.shape), valid), x_mask), cache
 
     def backward(params: dict[str, Array], cache: _Cache, dy: Tree) -> tuple[Any, Tree]:
         xs, ms, q, k, v, o, weights = cache[:7]
-        dy = zero(values_of(dy), cache.seen)
+        dy = zero(values_of(dy), cache.valid)
         dys = _rows(dy, 2)
         of_o, do = project_backward(params, "o", from_heads(o, dy.dtype), [dys])
         do = to_heads(do, heads)
@@ -166,12 +177,12 @@ class _Cache(NamedTuple):
     pairs: Array | None
     x_mask: Array | None
     memory_mask: Array | None
-    seen: Array | None
+    valid: Array | None
     memory_dtype: Static
 
 
 def _read(name: str, heads: int, causal: bool, x: Tree) -> _Input:
-    """The input in its parts, which have to fit each other."""
+    """The parts of the input, checked."""
     parts: list[Any] = list(x) if isinstance(x, (tuple, list)) else [x]
     expected = "an input x, (x, memory), (x, mask) or (x, memory, mask)"
     pairs = None
@@ -184,7 +195,9 @@ def _read(name: str, heads: int, causal: bool, x: Tree) -> _Input:
     memory, memory_mask = steps, x_mask
     if len(parts) == 2:
         if causal:
-            raise LayerError(f"{name}: causal attention takes no memory: it looks back on x itself")
+            raise LayerError(
+                f"{name}: causal attention takes no memory; remove the memory, or use causal=False"
+            )
         memory, memory_mask = split_steps(f"{name}, memory", parts[1])
         fits = memory.shape[:-2] == steps.shape[:-2]
         expect(fits, name, f"a memory with the batch axes {tuple(steps.shape[:-2])}", memory)
@@ -197,7 +210,7 @@ def _read(name: str, heads: int, causal: bool, x: Tree) -> _Input:
 
 
 def _rows(a: Array, axes: int) -> Array:
-    """One batch axis before so many last axes."""
+    """Merge all but the last ``axes`` axes."""
     return a.reshape(-1, *a.shape[a.ndim - axes :])
 
 
@@ -210,14 +223,14 @@ def _input_gradient(dx: Array, dy: Array, mask: Array | None) -> Any:
 
 
 def check_params(name: str, params: dict[str, Array], x: Shaped, memory: Shaped) -> None:
-    """Raise unless the parameters fit the widths of x and memory."""
+    """Raise a LayerError unless the params fit the widths of x and memory."""
     W_q, W_k, *_ = expect_params(name, params, "W_q", "W_k", "W_v", "W_o", "b_q", "b_v", "b_o")
     expect_input(name, x, W_q.shape[1])
     expect_input(name if memory is x else f"{name}, memory", memory, W_k.shape[1])
 
 
 def project(params: dict[str, Array], names: str, x: Array) -> list[Array]:
-    """x Wᵀ + b for several W, as one product; k has no b."""
+    """x Wᵀ + b for several W, as one matrix product; k has no b."""
     W = _stack([params[f"W_{what}"] for what in names]).astype(x.dtype)
     zs = jnp.split(x @ W.T, len(names), axis=-1)
     biases = {what: params[f"b_{what}"].astype(x.dtype) for what in names if what != "k"}
@@ -233,7 +246,7 @@ def project_backward(
     """The gradients of the W and b, and dx."""
     W, dz = _stack([params[f"W_{what}"] for what in names]), jnp.concatenate(dzs, axis=-1)
     rows_dz, rows_x = _rows(dz, 1), _rows(x, 1)
-    # The sums over examples are kept in the dtype of the parameters.
+    # Sums over examples are in the dtype of the parameters.
     dW = jnp.matmul(rows_dz.T, rows_x, preferred_element_type=W.dtype)
     grads = {f"W_{what}": d for what, d in zip(names, jnp.split(dW, len(names)), strict=True)}
     for what, d in zip(names, dzs, strict=True):
@@ -250,7 +263,7 @@ def to_heads(a: Array, heads: int) -> Array:
 
 
 def from_heads(a: Array, dtype: jnp.dtype) -> Array:
-    """The way back."""
+    """The inverse of ``to_heads``."""
     a = a.swapaxes(1, 2)
     return a.reshape(*a.shape[:2], a.shape[2] * a.shape[3]).astype(dtype)
 

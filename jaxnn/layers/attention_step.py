@@ -1,4 +1,4 @@
-"""Attention one step at a time: what was seen before stays in memory as keys and values."""
+"""Attention one step at a time, with the keys and values of all steps before in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class KeysAndValues(NamedTuple):
     """The keys and values of the steps so far, in arrays of a fixed length.
 
     Attributes:
-        keys: (..., length, n); what stands after the first ``count`` is not used.
+        keys: (..., length, n); the steps after the first ``count`` are not used.
         values: the same.
         count: how many steps there were.
     """
@@ -61,7 +61,7 @@ def attention_step(
 
     Raises:
         LayerError: when the shapes do not fit, or the state is full.  Inside ``jax.jit``, where
-            the count cannot be looked at, the output of a step that has no place is NaN.
+            the count is unknown, the output of a step beyond the length is NaN.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxnn
@@ -85,12 +85,12 @@ def attention_step(
         raise LayerError(f"{name}: the state has room for {length} steps; begin with a longer one")
     q, k, v = (part[..., None, :] for part in project(params, "qkv", x))
 
-    def scatter_place(old: Array, new: Array) -> Array:
+    def write(old: Array, new: Array) -> Array:
         return lax.dynamic_update_slice_in_dim(
             old, new.astype(old.dtype), state.count, old.ndim - 2
         )
 
-    keys, values = scatter_place(state.keys, k), scatter_place(state.values, v)
+    keys, values = write(state.keys, k), write(state.values, v)
     q, k, v = (to_heads(a.reshape(-1, *a.shape[-2:]), heads) for a in (q, keys, values))
     seen = jnp.broadcast_to(jnp.arange(length) <= state.count, (q.shape[0], length))
     o, _ = attend(q, k, v, Allowed(seen, None, False))

@@ -1,4 +1,4 @@
-"""The convolutional layer; ``jaxnn.kernels.conv.forms`` has its three products."""
+"""The convolutional layer; ``jaxnn.kernels.conv.forms`` computes its three products."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def conv(
     W_init: Initializer = initializers.he_normal(),  # noqa: B008 - a constant function
     b_init: Initializer = initializers.zeros,
 ) -> Layer:
-    """Every output pixel is a weighted sum of the input pixels in a window around it.
+    """Each output pixel is a weighted sum of the input pixels in a window around it.
 
     With stride s and x zero outside the image; p, q run over output pixels, i, j over the
     window, and lo is the padding above and to the left::
@@ -56,33 +56,33 @@ def conv(
         backward   dW[i, j] = Σ_pq x[s p + i − lo, s q + j − lo]ᵀ dy[p, q]   over examples too
                    db = Σ_pq dy[p, q]
                    dx[u, v] = Σ_ij dy[(u − i + lo) / s, (v − j + lo) / s] W[i, j]ᵀ
-                   over the i, j without remainder: dy with s − 1 zeros between its pixels,
-                   convolved with the kernel turned by 180°
+                   over the i, j for which s divides both: dy with s − 1 zeros between
+                   its pixels, convolved with the kernel rotated by 180°
 
-    With ``groups=g`` the k-th of g equal groups of outputs sees only the k-th group of input
-    channels; as many groups as input channels make the depthwise convolution.
+    With ``groups=g``, the k-th of g equal groups of output channels depends only on the k-th group
+    of input channels.  With one group for each input channel it is the depthwise convolution.
 
-    With ``standardize`` each output's filter has its mean taken off and is brought to length
-    one: Ŵ = v / r takes the place of W, where v = W − mean(W) and r = √(Σ v² + 1e-8)::
+    With ``standardize``, the filter of each output channel has mean 0 and length 1:
+    Ŵ = v / r replaces W, where v = W − mean(W) and r = √(Σ v² + 1e-8)::
 
         backward   dv = (dŴ − Ŵ Σ dŴ Ŵ) / r,   dW = dv − mean(dv)
 
     Args:
         n_out: output channels.
-        window: height and width of the window; one number for both.
+        window: height and width of the window, or one number for both.
         stride: step of the window from one output pixel to the next.
         padding: ``"SAME"`` (output size is input size / stride, rounded up), ``"VALID"``
             (none) or ``((above, below), (left, right))`` in pixels.
-        groups: groups of channels; divides the input channels and ``n_out``.
-        standardize: whether filters are standardized.
-        bias: whether there is a b; superfluous before a normalization.
+        groups: number of groups of channels; divides the input channels and ``n_out``.
+        standardize: whether to standardize the filters.
+        bias: whether to add b.  A normalization directly after the layer makes b superfluous.
         W_init: an initializer of ``jax.nn.initializers`` for (h, w, C_in / groups, n_out).
         b_init: initializer of the bias.
 
     Returns:
         A layer (..., H, W, C_in) → (..., H', W', n_out) with params
         ``{"W": (h, w, C_in / groups, n_out), "b": (n_out,)}``, without b if ``bias`` is False;
-        float32, or float64 when JAX's x64 is on.  Sums are kept in float32 at least and rounded
+        float32, or float64 when JAX's x64 is on.  Sums are in float32 at least and rounded
         to the dtype of the input.
 
     Raises:
@@ -94,7 +94,7 @@ def conv(
     the scale of Brock et al. 2021, arXiv:2101.08692.
 
     Example:
-        A window that looks one pixel to the left::
+        A window that copies the pixel to the left::
 
             >>> import jax.numpy as jnp, jaxnn
             >>> layer = jaxnn.conv(1, (1, 2), padding=((0, 0), (1, 0)), bias=False)
@@ -126,7 +126,7 @@ def conv(
         return {"W": W, "b": b_init(key_b, (n_out,), dtype)} if bias else {"W": W}
 
     def kernel(params: dict[str, Array], dtype: jnp.dtype) -> Array:
-        W = _standardized(params["W"])[0] if standardize else params["W"]
+        W = _standardize(params["W"])[0] if standardize else params["W"]
         return W.astype(dtype)
 
     def geometry(x: Array) -> Geometry:
@@ -142,7 +142,7 @@ def conv(
     def backward(params: dict[str, Array], x: Array, dy: Array) -> tuple[dict[str, Array], Array]:
         dy = as_images(dy)
         dW, dx = convolve_backward(as_images(x), kernel(params, x.dtype), dy, geometry(x))
-        dparams = {"W": _standardized_backward(params["W"], dW) if standardize else dW}
+        dparams = {"W": _standardize_backward(params["W"], dW) if standardize else dW}
         if bias:
             dparams["b"] = jnp.sum(dy, axis=(0, 1, 2), dtype=sum_dtype(dy.dtype))
         return {n: d.astype(params[n].dtype) for n, d in dparams.items()}, dx.reshape(x.shape)
@@ -150,8 +150,8 @@ def conv(
     return data_parallel(Layer(name, init, forward, backward), 3)
 
 
-def _standardized(W: Array) -> tuple[Array, Array]:
-    """Each filter of mean 0 and length 1, and the length it had without its mean."""
+def _standardize(W: Array) -> tuple[Array, Array]:
+    """(Ŵ, r): each filter with mean 0 and length 1, and the length of W − mean(W)."""
     over, W = (0, 1, 2), W.astype(sum_dtype(W.dtype))
     v = W - jnp.broadcast_to(jnp.mean(W, over, keepdims=True), W.shape)
     r = jnp.sqrt(jnp.sum(v * v, over, keepdims=True) + 1e-8)
@@ -159,10 +159,10 @@ def _standardized(W: Array) -> tuple[Array, Array]:
     return v / r, r
 
 
-def _standardized_backward(W: Array, dW_hat: Array) -> Array:
-    """dW from dŴ."""
+def _standardize_backward(W: Array, dW_hat: Array) -> Array:
+    """dW from dŴ; the formula is in ``conv``."""
     over = (0, 1, 2)
-    W_hat, r = _standardized(W)
+    W_hat, r = _standardize(W)
     dW_hat = dW_hat.astype(r.dtype)
     along = jnp.sum(dW_hat * W_hat, over, keepdims=True)
     dv = (dW_hat - W_hat * jnp.broadcast_to(along, W.shape)) / r

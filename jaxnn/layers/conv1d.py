@@ -95,9 +95,8 @@ def conv1d(
         )
     try:
         image_layer = conv(
-            *(n_out, (window, 1), (stride, 1), pads, groups),
-            bias=bias, W_init=W_init, b_init=b_init,
-        )  # fmt: skip
+            n_out, (window, 1), (stride, 1), pads, groups, bias=bias, W_init=W_init, b_init=b_init
+        )
     except LayerError as error:
         raise LayerError(f"{name}{str(error).removeprefix(f'conv({n_out})')}") from None
     names = ("W", "b") if bias else ("W",)
@@ -113,7 +112,7 @@ def conv1d(
         values, _ = read(x)
         n_in = values.shape[-1]
         expect(n_in % groups == 0, name, f"features that {groups} groups divide", values)
-        shape = (window, 1, n_in)  # what conv looks at is the number of channels
+        shape = (window, 1, n_in)  # conv depends on the number of channels only
         params = image_layer.init(key, jnp.zeros(shape, values.dtype))
         return {**params, "W": params["W"][:, 0]}
 
@@ -151,5 +150,5 @@ def _as_image(params: dict[str, Array]) -> dict[str, Array]:
 def _all_in_window(mask: Array, window: int) -> Array:
     """Whether all steps of each window are valid: (..., T) → (..., T − window + 1)."""
     count = mask.shape[-1] - window + 1
-    window_places = [mask[..., i : i + count] for i in range(window)]
-    return jnp.all(jnp.stack(window_places), axis=0)
+    places = [mask[..., i : i + count] for i in range(window)]
+    return jnp.all(jnp.stack(places), axis=0)

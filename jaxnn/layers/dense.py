@@ -1,4 +1,4 @@
-"""The dense layer: the lecture's Z = W A + b, for examples that stand in rows."""
+"""The dense layer: the lecture's Z = W A + b, with the examples in rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Initializer = initializers.Initializer
 
 
 class Dense(Layer):
-    """A layer that is linear in its input and its W, as ``row_space`` needs to know."""
+    """A dense layer.  ``row_space`` recognizes this type: z is linear in the input and in W."""
 
 
 @constructor
@@ -33,10 +33,10 @@ def dense(
     W_init: Initializer = initializers.he_normal(),  # noqa: B008 - a constant function
     b_init: Initializer = initializers.zeros,
 ) -> Layer:
-    """Every output is a weighted sum of all inputs plus a bias.
+    """Each output is a weighted sum of all inputs plus a bias.
 
-    The lecture stacks examples in columns and writes Z = W A + b; here they are rows, any
-    number of axes of them, so the same W gives::
+    The lecture has the examples in columns and writes Z = W A + b.  Here they are in rows, with
+    any number of batch axes, and W is the same::
 
         forward    z  = x Wᵀ + b
         backward   dW = dzᵀ x     summed over examples
@@ -45,9 +45,9 @@ def dense(
 
     Args:
         n_out: units of this layer, the lecture's n[l].
-        W_init: an initializer of ``jax.nn.initializers``; it draws (n_in, n_out), the shape
-            whose fan-in these functions expect, and the result is transposed.
-            ``initializers.zeros`` is the lecture's zero initialisation.
+        W_init: an initializer of ``jax.nn.initializers``.  It gets the shape (n_in, n_out),
+            from which it computes the fan-in; the result is transposed.
+            ``initializers.zeros`` is the lecture's zero initialization.
         b_init: initializer of the bias.
 
     Returns:
@@ -57,8 +57,8 @@ def dense(
     Raises:
         LayerError: when the input is not of shape (..., n_in) or not of a floating dtype.
 
-    Source: the lecture's vectorised forward and backward propagation; He et al. 2015,
-    arXiv:1502.01852, for the default initialisation.
+    Source: the lecture's vectorized forward and backward propagation; He et al. 2015,
+    arXiv:1502.01852, for the default initialization.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxnn
@@ -91,7 +91,7 @@ def dense(
         W, b = params["W"], params["b"]
         rows_dz = dz.reshape(-1, n_out)
         rows_x = x.reshape(rows_dz.shape[0], x.shape[-1])
-        # The sums over examples are kept in the dtype of the parameters.
+        # Sums over examples are in the dtype of the parameters.
         dW = jnp.matmul(rows_dz.T, rows_x, preferred_element_type=W.dtype)
         db = jnp.sum(rows_dz, axis=0, dtype=b.dtype)
         return {"W": dW, "b": db}, dz @ W.astype(dz.dtype)

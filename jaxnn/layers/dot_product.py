@@ -2,14 +2,14 @@
 
 For queries q (T, d), keys k (S, d) and values v (S, d) of one head::
 
-    forward    s = q kᵀ / √d,  −∞ where a query may not look
+    forward    s = q kᵀ / √d,  −∞ where a query may not attend
                L = log Σ_s e^s,   P = e^(s − L),   o = P v
     backward   D = Σ dO ∘ O  (a number a query),   P = e^(s − L) again
                dV = Pᵀ dO,   dS = P ∘ (dO Vᵀ − D) / √d,   dQ = dS K,   dK = dSᵀ Q
 
-Only L is remembered of the T × S numbers, which are made anew for a block of queries at a
-time: memory grows with T, not with T².  A few queries are one block, whose P is remembered.
-A query that may look at nothing has L = ∞, and so P = 0, o = 0 and no gradient.
+The cache has L only, not the T × S numbers of P.  The backward pass computes P again, for one block
+of queries at a time, so that memory grows with T, not with T².  If there is only one block, its P
+is cached.  A query that may attend to no key has L = ∞; then P = 0, o = 0, and the gradient is 0.
 
 Source: Vaswani et al. 2017, arXiv:1706.03762; backward: Dao et al. 2022, arXiv:2205.14135.
 """
@@ -27,12 +27,12 @@ BLOCK = 64  # queries at a time
 
 
 class Allowed(NamedTuple):
-    """Who may look at whom; None where all may.
+    """Which query may attend to which key; None for all.
 
     Attributes:
         keys: (N, S), True where there is a key.
-        pairs: (N or 1, T, S), True where a query may look at a key.
-        causal: whether a query may not look at keys that come after it.
+        pairs: (N or 1, T, S), True where a query may attend to a key.
+        causal: whether a query may not attend to the keys after it.
     """
 
     keys: Array | None
@@ -41,7 +41,7 @@ class Allowed(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """What the backward pass needs besides q, k, v and o."""
+    """The cache for the backward pass besides q, k, v and o."""
 
     log_sums: Array  # L, (N, heads, T)
     P: Array | None  # of a single block
@@ -66,9 +66,12 @@ def attend(q: Array, k: Array, v: Array, allowed: Allowed) -> tuple[Array, Weigh
         o, log_sums, P = of_block(0, q, allowed.pairs)
         return o, Weights(log_sums, P)
     blocks = _blocks(q), _pair_blocks(allowed.pairs)
-    step = lambda _, at: (None, of_block(*at)[:2])  # noqa: E731
+
+    def step(_: None, block: Any) -> tuple[None, tuple[Array, Array]]:
+        return None, of_block(*block)[:2]
+
     _, (o, log_sums) = lax.scan(step, None, (jnp.arange(len(blocks[0])), *blocks))
-    return _joined(o, q), Weights(_joined(log_sums, q), None)
+    return _unblock(o, q), Weights(_unblock(log_sums, q), None)
 
 
 def attend_backward(
@@ -98,7 +101,7 @@ def attend_backward(
     start = jnp.zeros_like(k), jnp.zeros_like(v)
     at: Any = (jnp.arange(len(log_sums)), *blocks)
     (dk, dv), dq = lax.scan(step, start, at)
-    return _joined(dq, q), dk, dv
+    return _unblock(dq, q), dk, dv
 
 
 def _scores(i: Array | int, q: Array, k: Array, pairs: Array | None, allowed: Allowed) -> Array:
@@ -130,7 +133,7 @@ def _pair_blocks(pairs: Array | None) -> Array | None:
     return None if pairs is None else _blocks(pairs[:, None], False)[:, :, 0]
 
 
-def _joined(blocks: Array, q: Array) -> Array:
-    """The way back from ``_blocks``."""
+def _unblock(blocks: Array, q: Array) -> Array:
+    """The inverse of ``_blocks``."""
     a = jnp.moveaxis(blocks, 0, 2)
     return a.reshape(*a.shape[:2], -1, *a.shape[4:])[:, :, : q.shape[2]]

@@ -1,4 +1,4 @@
-"""Dropout: while training, each unit is left out at random."""
+"""Dropout: set random units to zero during training."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def dropout(rate: float) -> Layer:
         forward    y  = D x
         backward   dx = D dy
 
-    The mask is in the cache, so the backward rule is as deterministic as any other.
-    Without a key (inference) the layer does nothing.
+    The mask is in the cache, so the backward pass is deterministic.  Without a key (inference)
+    y = x.
 
     Args:
         rate: the fraction dropped, 0 ≤ rate < 1 (the lecture's keep_prob is 1 − rate).
 
     Returns:
-        A layer that keeps the shape, without parameters.
+        A layer (...) → (...) without params.
 
     Raises:
         LayerError: when the rate is not in [0, 1).
@@ -44,14 +44,14 @@ def dropout(rate: float) -> Layer:
     name = f"dropout({rate:g})"
     if not 0 <= rate < 1:
         raise LayerError(f"{name}: expected a rate in [0, 1), the fraction to drop")
-    keep = 1 - rate
+    keep_prob = 1 - rate
 
     def forward(params: tuple[()], x: Array, key: Key | None = None) -> tuple[Array, Array | None]:
         expect_input(name, x)
         if key is None:
             return x, None
-        kept = jax.random.bernoulli(key, keep, x.shape)
-        mask = jnp.where(kept, 1 / keep, 0.0).astype(x.dtype)
+        keep = jax.random.bernoulli(key, keep_prob, x.shape)
+        mask = jnp.where(keep, 1 / keep_prob, 0.0).astype(x.dtype)
         return x * mask, mask
 
     def backward(params: tuple[()], mask: Array | None, dy: Array) -> tuple[tuple[()], Array]:

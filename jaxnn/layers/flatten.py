@@ -1,4 +1,4 @@
-"""From images to vectors."""
+"""Flatten images to vectors."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ def _backward(params: tuple[()], shape: Static, dy: Array) -> tuple[tuple[()], A
     return (), dy.reshape(*dy.shape[:-1], *shape.value)
 
 
-# (..., H, W, C) → (..., H·W·C): the lecture's 64×64×3 image as a column of 12288 numbers.
-# Backward puts the numbers back where they came from.
+#: Images to vectors: (..., H, W, C) → (..., H·W·C).  The lecture's 64×64×3 image becomes a vector
+#: of 12288 numbers.  ::
+#:
+#:     forward    y = x, row by row, with the channels last
+#:     backward   dx = dy in the shape of x
 flatten = constant(__name__, Layer("flatten", no_params, _forward, _backward))

@@ -19,7 +19,7 @@ def gru(
     W_init: Initializer = initializers.glorot_uniform(),  # noqa: B008 - a constant function
     U_init: Initializer = initializers.orthogonal(),  # noqa: B008
 ) -> Layer:
-    """A recurrent layer whose gates decide how much of the state is made anew.
+    """A recurrent layer whose gates decide how much of the state is replaced.
 
     With the gates r, z, n side by side in a and u, and ∘ the product by elements::
 
@@ -33,8 +33,8 @@ def gru(
                    dh_{t−1} = dh_t ∘ z + du U,  dx_t = da W
                    dW = Σ_t daᵀ x_t,  dU = Σ_t duᵀ h_{t−1},  db = Σ_t da,  dc = Σ_t du_n
 
-    The reset gate r stands after the product with U, as in cuDNN and PyTorch; in the paper it
-    stands before.  At a step that is padding the state stays as it is, and the output is 0.
+    The reset gate r is applied after the product with U, as in cuDNN and PyTorch; in the paper
+    it is applied before.  At a step of padding the state does not change, and the output is 0.
 
     Args:
         n_out: units, n.
@@ -46,7 +46,7 @@ def gru(
         A layer (..., T, n_in) → (..., T, n) with params
         ``{"W": (3n, n_in), "U": (3n, n), "b": (3n,), "c": (n,)}``, float32, or float64 when
         JAX's x64 is on.  The state before the first step is 0, or with an input
-        ``(x, state)`` that of the input, (..., n), whose gradient comes back as well.  x may
+        ``(x, state)`` that of the input, (..., n), whose gradient is returned too.  x may
         be ``Masked``.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Long short-term memory: a recurrent layer whose gates decide what is kept."""
+"""Long short-term memory: a recurrent layer with gates for its state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def lstm(
     U_init: Initializer = initializers.orthogonal(),  # noqa: B008
     forget_bias: float = 1.0,
 ) -> Layer:
-    """A recurrent layer with a cell state c that is added to, and so carries gradients far.
+    """A recurrent layer with a cell state c, whose gradients reach back over many steps.
 
     With the gates i, f, g, o side by side in z, and ∘ the product by elements::
 
@@ -33,20 +33,20 @@ def lstm(
                    dc_{t−1} = dc_t ∘ f,  dh_{t−1} = dz_t U,  dx_t = dz_t W
                    dW = Σ_t dz_tᵀ x_t,  dU = Σ_t dz_tᵀ h_{t−1},  db = Σ_t dz_t
 
-    At a step that is padding the state stays as it is, and the output is 0.
+    At a step of padding the state does not change, and the output is 0.
 
     Args:
         n_out: units, n.
         W_init: an initializer of ``jax.nn.initializers`` for the (n_in, n) of each gate,
             which is transposed.
         U_init: the same for (n, n).
-        forget_bias: what b begins with in the gate f; the rest of b begins with 0.
+        forget_bias: the initial bias of the gate f; all other biases are initially 0.
 
     Returns:
         A layer (..., T, n_in) → (..., T, n) with params
         ``{"W": (4n, n_in), "U": (4n, n), "b": (4n,)}``, float32, or float64 when JAX's x64 is
         on.  The state before the first step is 0, or with an input ``(x, (h, c))`` that of
-        the input, (..., n) each, whose gradient comes back as well.  x may be ``Masked``.
+        the input, (..., n) each, whose gradient is returned too.  x may be ``Masked``.
 
     Raises:
         LayerError: when the input is not (..., T, n_in) of a floating dtype with T ≥ 1, or

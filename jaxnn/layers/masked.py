@@ -1,4 +1,4 @@
-"""Sequences of different lengths in one array: values, and a mask that says which are there."""
+"""Sequences of different lengths in one array: values, and a mask of the valid steps."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ AnyLayer = TypeVar("AnyLayer", bound=Layer)
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Masked:
-    """Steps of which some are padding, which no layer looks at.
+    """Sequences with padding, which no layer uses.
 
-    Padding changes no answer and has gradient exactly 0; as output of a layer it is 0.  In a
+    Padding changes no output and has gradient exactly 0; in the output of a layer it is 0.  In a
     gradient, ``mask`` is None, as for every leaf that is not of a floating dtype.
 
     Attributes:
         values: (..., T, n), or tokens (..., T).
-        mask: (..., T) of dtype bool, True where there is a step.
+        mask: (..., T) of dtype bool, True at valid steps.
 
     Example:
         >>> import jax.numpy as jnp, jaxnn
@@ -52,7 +52,7 @@ class Masked:
 
 
 def padded(values: ArrayLike, lengths: ArrayLike) -> Masked:
-    """Sequences with padding behind them, from the number of steps of each.
+    """Sequences with padding after their last steps, from the number of steps of each.
 
     Args:
         values: (..., T, n) or tokens (..., T).
@@ -63,8 +63,8 @@ def padded(values: ArrayLike, lengths: ArrayLike) -> Masked:
 
     Raises:
         LayerError: when a length is 0, negative or greater than T, or the shapes do not fit.
-            Inside ``jax.jit``, where lengths cannot be looked at, such a length masks all
-            steps or none.
+            Inside ``jax.jit``, where the lengths are unknown, such a length masks all steps
+            or none.
 
     Example:
         >>> import jax.numpy as jnp, jaxnn

@@ -1,4 +1,4 @@
-"""Losses over the steps that are there."""
+"""Losses over the valid steps of sequences."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def masked_loss(loss: Loss) -> Loss:
         loss: one of ``jaxnn.losses``, or another whose value is a mean over examples.
 
     Returns:
-        A loss of ``(z, y)`` in which the output z, the targets y or both are ``Masked``; of
-        both, a step counts where both masks are True.  What stands in y at padding does not
-        matter.  Without any valid step the value is NaN and the gradient 0.  The same loss
+        A loss of ``(z, y)`` in which the output z, the targets y or both are ``Masked``; if
+        both are, a step counts where both masks are True.  The values of y at padding are
+        ignored.  Without any valid step the value is NaN and the gradient 0.  The same loss
         for the same ``loss``.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Where a step stands in its sequence, added to its features."""
+"""Encodings of the position of a step in its sequence, added to its features."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def learned_positions(
     *,
     P_init: Initializer = initializers.normal(0.02),  # noqa: B008 - a constant function
 ) -> Layer:
-    """A learned vector for each place in a sequence, added to what stands there.
+    """A trained vector for each place in a sequence, added to the features of the step.
 
     ::
 

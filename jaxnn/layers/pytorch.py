@@ -81,7 +81,7 @@ def attention_from_pytorch(arrays: Arrays, prefix: str = "") -> NumpyArrays:
     Args:
         arrays: ``in_proj_weight`` and so on, by PyTorch's names; of a module with ``kdim``,
             ``q_proj_weight`` and so on.
-        prefix: what stands before each name, ``"self_attn."``.
+        prefix: the text before each name, ``"self_attn."``.
 
     Returns:
         Params for ``attention(heads)``; of a module without biases, they are 0.
@@ -123,7 +123,7 @@ def transformer_block_from_pytorch(
 
     Args:
         arrays: ``self_attn.in_proj_weight`` and so on, by PyTorch's names.
-        prefix: what stands before each name, ``"layers.0."``.
+        prefix: the text before each name, ``"layers.0."``.
         norm_first: as the module has it; PyTorch's default is False.
         rate: as ``transformer_block`` has it: layers of dropout have a place in the params.
 

@@ -1,6 +1,6 @@
-"""What the recurrent layers share: the walk through the steps, and back through them.
+"""The loop over the steps, and its backward pass, for all recurrent layers.
 
-A cell is elementwise; its products with the weights are made here.  With a_t = x_t Wᵀ + b
+A cell is elementwise; the products with the weights are computed here.  With a_t = x_t Wᵀ + b
 and u_t = h_{t−1} Uᵀ (+ c), in which the gates of a cell lie side by side::
 
     forward    s_t = cell(a_t, u_t, s_{t−1}),   y_t = h_t            t = 1 … T
@@ -9,7 +9,8 @@ and u_t = h_{t−1} Uᵀ (+ c), in which the gates of a cell lie side by side::
                dW = Σ_t da_tᵀ x_t,  db = Σ_t da_t,  dx_t = da_t W
                dU = Σ_t du_tᵀ h_{t−1}
 
-At a step that is padding the state stays as it is, y_t is 0 and no gradient comes or goes.
+At a step of padding the state does not change, y_t and dx_t are 0, and dy_t is
+ignored.
 
 Source: Werbos 1990, "Backpropagation through time: what it does and how to do it".
 """

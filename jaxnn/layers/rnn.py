@@ -18,7 +18,7 @@ def rnn(
     W_init: Initializer = initializers.glorot_uniform(),  # noqa: B008 - a constant function
     U_init: Initializer = initializers.orthogonal(),  # noqa: B008
 ) -> Layer:
-    """A state that every step makes anew from the input and from the state before.
+    """A recurrent layer: each step computes the state from the input and the state before.
 
     ::
 
@@ -26,18 +26,18 @@ def rnn(
         backward   dz_t = (dy_t + dh_t) (1 − h_t²),  dh_{t−1} = dz_t U       t = T … 1
                    dW = Σ_t dz_tᵀ x_t,  dU = Σ_t dz_tᵀ h_{t−1},  db = Σ_t dz_t,  dx_t = dz_t W
 
-    At a step that is padding the state stays as it is, and the output is 0.
+    At a step of padding the state does not change, and the output is 0.
 
     Args:
         n_out: units, n.
         W_init: an initializer of ``jax.nn.initializers`` for (n_in, n), which is transposed.
-        U_init: the same for (n, n).  The bias begins with zeros.
+        U_init: the same for (n, n).  The bias is initially 0.
 
     Returns:
         A layer (..., T, n_in) → (..., T, n) with params
         ``{"W": (n, n_in), "U": (n, n), "b": (n,)}``, float32, or float64 when JAX's x64 is on.
         The state before the first step is 0, or with an input ``(x, state)`` that of the
-        input, (..., n), whose gradient comes back as well.  x may be ``Masked``.
+        input, (..., n), whose gradient is returned too.  x may be ``Masked``.
 
     Raises:
         LayerError: when the input is not (..., T, n_in) of a floating dtype with T ≥ 1, or

@@ -53,8 +53,8 @@ def _last_backward(params: tuple[()], cache: Cache, dy: Array) -> tuple[tuple[()
     return (), join_gradient(zero(_every_step(dy, steps), chosen), mask)
 
 
-# (..., T, n) → (..., n): y = x_T, or the last valid step of a Masked input, 0 where there is none.
-# Backward gives dy to this step.
+#: The last step, (..., T, n) → (..., n): y = x_T, or the last valid step of a ``Masked`` input; 0
+#: if there is none.  Backward: dx is dy at this step, 0 elsewhere.
 last = constant(__name__, Layer("last", no_params, _last, _last_backward))
 
 
@@ -75,8 +75,8 @@ def _mean_backward(params: tuple[()], cache: Cache, dy: Array) -> tuple[tuple[()
     return (), join_gradient(zero(dx, mask), mask)
 
 
-# (..., T, n) → (..., n): y = Σ_t x_t / T over the valid steps, 0 where there is none.
-# Backward gives each of them dy / T.
+#: The mean of the T valid steps, (..., T, n) → (..., n): y = Σ_t x_t / T; 0 if there is none.
+#: Backward: dx_t = dy / T at each valid step.
 mean = constant(__name__, Layer("mean", no_params, _mean, _mean_backward))
 
 
@@ -96,9 +96,9 @@ def _max_backward(params: tuple[()], cache: Cache, dy: Array) -> tuple[tuple[()]
     return (), join_gradient(zero(dx, mask), mask)
 
 
-# (..., T, n) → (..., n): y = max_t x_t over the valid steps, 0 where there is none.
-# Backward gives dy to the first of the largest.  Collobert et al. 2011, "Natural language
-# processing (almost) from scratch".
+#: The largest of the valid steps, (..., T, n) → (..., n): y = max_t x_t; 0 if there is none.
+#: Backward: dx is dy at the first of the largest, 0 elsewhere.  Source: Collobert et al. 2011,
+#: "Natural language processing (almost) from scratch".
 max_over_time = constant(__name__, Layer("max_over_time", no_params, _max, _max_backward))
 
 
@@ -119,8 +119,8 @@ def _reverse_backward(params: tuple[()], mask: Any, dy: Tree) -> tuple[tuple[()]
     return (), join_gradient(dx, mask)
 
 
-# (..., T, n) → (..., T, n): y_t = x_{T+1−t}; the valid steps of a Masked input change places with
-# each other, the padding stays where it is.  Backward is the same map.
+#: The steps in reverse order, (..., T, n) → (..., T, n): y_t = x_{T+1−t}.  In a ``Masked`` input
+#: the valid steps are reversed, and padding stays in its place.  Backward is the same map.
 reverse = constant(__name__, Layer("reverse", no_params, _reverse, _reverse_backward))
 
 

@@ -158,9 +158,9 @@ def test_a_program_for_batches_of_any_size_can_be_exported(case: Case) -> None:
     (y1, (dparams1, dx1)), (y2, (dparams2, dx2)) = (
         exported.call(params, part) for part in (x[:, :1], x[:, 1:])
     )
-    found = jnp.hstack([y1, y2]), jax.tree.map(jnp.add, dparams1, dparams2), jnp.hstack([dx1, dx2])
+    result = jnp.hstack([y1, y2]), jax.tree.map(jnp.add, dparams1, dparams2), jnp.hstack([dx1, dx2])
     y, (dparams, dx) = gradients(params, x)
-    assert_close(found, (y, dparams, dx), 1e-4)
+    assert_close(result, (y, dparams, dx), 1e-4)
 
 
 @every_layer

@@ -80,8 +80,8 @@ def test_files_cut_short_anywhere_or_too_long_are_refused(path) -> None:
             jaxnn.load(path)
 
 
-def same(found, expected) -> bool:
-    (params, metadata), (expected_params, expected_metadata) = found, expected
+def same(result, expected) -> bool:
+    (params, metadata), (expected_params, expected_metadata) = result, expected
     return metadata == expected_metadata and jax.tree.all(
         jax.tree.map(
             lambda a, b: a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes(),
@@ -458,9 +458,9 @@ def test_numbers_of_python_come_back_as_they_were(value, tmp_path) -> None:
         jaxnn.save(path, tree)
         for like in (None, tree):
             loaded, _ = jaxnn.load(path, like)
-            found = loaded["step"] if isinstance(tree, dict) else loaded
-            assert type(found) is type(value)
-            assert repr(found) == repr(value)
+            result = loaded["step"] if isinstance(tree, dict) else loaded
+            assert type(result) is type(value)
+            assert repr(result) == repr(value)
 
 
 def test_names_come_back_whatever_letters_they_have(tmp_path) -> None:

@@ -46,7 +46,7 @@ def test_a_residual_body_has_to_keep_the_shape() -> None:
     net = jaxnn.residual(jaxnn.dense(4), jaxnn.dense(5))
     params = net.init(KEY, jnp.ones((2, 3)))
     assert complaint(net.apply, params, jnp.ones((2, 3))) == (
-        "residual: expected its layers to give (2, 3) again, got (2, 5)"
+        "residual: expected its layers to keep the shape (2, 3), got (2, 5)"
     )
 
 

@@ -71,10 +71,10 @@ def by_numpy(x, W, b, dy, s, groups):
     """y, dW, db and dx of a convolution without padding, by the formulas."""
     *k, c, n_out = W.shape
     n, p, q, _ = dy.shape
-    seen = windows(x, k, s).reshape(n, p, q, groups, c, *k)
+    patches = windows(x, k, s).reshape(n, p, q, groups, c, *k)
     W, dy = W.reshape(*k, c, groups, -1), dy.reshape(n, p, q, groups, -1)
-    y = np.einsum("npqgcij,ijcgo->npqgo", seen, W).reshape(n, p, q, n_out) + b
-    dW = np.einsum("npqgcij,npqgo->ijcgo", seen, dy).reshape(*k, c, n_out)
+    y = np.einsum("npqgcij,ijcgo->npqgo", patches, W).reshape(n, p, q, n_out) + b
+    dW = np.einsum("npqgcij,npqgo->ijcgo", patches, dy).reshape(*k, c, n_out)
     dseen, dx = np.einsum("npqgo,ijcgo->npqgcij", dy, W), np.zeros(x.shape)
     for i, j in np.ndindex(*k):
         window_places = dx[:, i : i + s[0] * p : s[0], j : j + s[1] * q : s[1]]
@@ -100,9 +100,9 @@ def of_a_form(name: str, batch: int, values, weights, dvalues):
 def test_convolutions_of_16_bits_round_once(name: str, batch: int, dtype) -> None:
     case = of_a_form(name, batch, [1.0, 2.0, -1.0, 3.0], [1.0, 0.5, 2.0], [1.0, 2.0, -0.5, 4.0])
     layer, params, x, dy, (y, dW, db, dx) = case
-    found_y, dparams, found_dx = gradients(layer, params, x, dy, dtype)
-    np.testing.assert_allclose(found_y, y, rtol=EXACT[dtype], atol=1e-4)
-    np.testing.assert_allclose(found_dx, dx, rtol=EXACT[dtype], atol=1e-4)
+    result_y, dparams, result_dx = gradients(layer, params, x, dy, dtype)
+    np.testing.assert_allclose(result_y, y, rtol=EXACT[dtype], atol=1e-4)
+    np.testing.assert_allclose(result_dx, dx, rtol=EXACT[dtype], atol=1e-4)
     np.testing.assert_allclose(dparams["W"], dW, rtol=1e-5, atol=1e-3)
     np.testing.assert_allclose(dparams["b"], db, rtol=1e-6)
 
@@ -112,11 +112,11 @@ def test_convolutions_of_float16_do_not_overflow_on_the_way(name: str) -> None:
     """60000 − 60000 + …: already sums of two such numbers are more than float16 has."""
     case = of_a_form(name, 2, [6e4, -6e4], [1.0], [6e4, -6e4])
     layer, params, x, dy, (y, dW, db, dx) = case
-    found_y, dparams, found_dx = gradients(layer, params, x, dy, jnp.float16)
-    for found, exact in ((found_y, y), (found_dx, dx)):
+    result_y, dparams, result_dx = gradients(layer, params, x, dy, jnp.float16)
+    for result, exact in ((result_y, y), (result_dx, dx)):
         known = np.abs(exact) < 65000
         assert known.any()
-        np.testing.assert_allclose(found[known], exact[known], rtol=1e-3, atol=2)
+        np.testing.assert_allclose(result[known], exact[known], rtol=1e-3, atol=2)
     np.testing.assert_allclose(dparams["W"], dW, rtol=1e-5, atol=1e-6 * np.abs(dW).max())
     np.testing.assert_allclose(dparams["b"], db, rtol=1e-5)
 
@@ -160,9 +160,9 @@ def test_what_the_largest_pixels_are_given_is_summed_in_float32(
     layer = jaxnn.max_pool(window, stride, pads)
     draw = np.random.default_rng(1)
     dy, y, dx = pooled(layer, x, lambda shape: draw.choice([1.0, 150.0, -100.0], shape), dtype)
-    seen = windows(x, k, s, pads, -np.inf)
-    np.testing.assert_array_equal(y, seen.max((4, 5)))
-    first = seen.reshape(*dy.shape, -1).argmax(-1)
+    patches = windows(x, k, s, pads, -np.inf)
+    np.testing.assert_array_equal(y, patches.max((4, 5)))
+    first = patches.reshape(*dy.shape, -1).argmax(-1)
     expected = np.zeros(np.add(x.shape, (0, sum(pads[0]), sum(pads[1]), 0)))
     for n, p, q, c in np.ndindex(*dy.shape):
         i, j = np.unravel_index(first[n, p, q, c], k)
@@ -229,9 +229,9 @@ def test_max_pool_refuses_windows_of_nothing_but_padding_and_no_others() -> None
         pads = ((0, 0), (lo, hi))
         x = jax.ShapeDtypeStruct((1, 1, size, 1), jnp.float32)
         layer = jaxnn.max_pool((1, k), (1, s), pads)
-        seen = windows(np.ones((1, 1, size, 1)), (1, k), (1, s), pads, -np.inf)
-        if np.isfinite(seen.max((4, 5))).all():
-            assert jax.eval_shape(layer.apply, (), x).shape == seen.shape[:4]
+        patches = windows(np.ones((1, 1, size, 1)), (1, k), (1, s), pads, -np.inf)
+        if np.isfinite(patches.max((4, 5))).all():
+            assert jax.eval_shape(layer.apply, (), x).shape == patches.shape[:4]
         else:
             with pytest.raises(LayerError, match=r"max_pool: .*pad by less than the window"):
                 jax.eval_shape(layer.apply, (), x)
