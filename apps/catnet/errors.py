@@ -1,27 +1,27 @@
-"""Errors that a user can cause and mend: one line, naming the thing and the remedy."""
+"""Errors that a user can cause and correct: one line with the problem and the remedy."""
 
 from __future__ import annotations
 
 import math
 
-from catnet.terminal import exact
+from catnet.terminal import format_exactly
 
 
 class UserError(Exception):
-    """Wrong usage, data, model or configuration; the command line prints it and exits with 2."""
+    """Wrong usage, data, model or configuration; ``catnet`` prints the message and exits with 2."""
 
 
-def diverged(
+def describe_divergence(
     step: int, cost: float, learning_rate: float, remark: str = "", what: str = "the cost"
 ) -> UserError:
-    """What is said of a training when its cost, or ``what`` else, is not finite at a step.
+    """Make the error for a training run whose cost, or ``what``, is not finite at a step.
 
     Example:
-        >>> print(diverged(40, math.nan, 0.1))
+        >>> print(describe_divergence(40, math.nan, 0.1))
         training diverged at step 40: the cost is NaN; try a smaller --learning-rate than 0.1
     """
     value = "NaN" if math.isnan(cost) else "infinite"
     if step == 0:
-        return UserError(f"{what} is {value} before the first step; see the data and the model")
-    smaller = f"try a smaller --learning-rate than {exact(learning_rate)}"
+        return UserError(f"{what} is {value} before the first step; check the data and the model")
+    smaller = f"try a smaller --learning-rate than {format_exactly(learning_rate)}"
     return UserError(f"training diverged at step {step}: {what} is {value}; {smaller}{remark}")

@@ -1,4 +1,4 @@
-"""What is said at the terminal, beside the results."""
+"""Messages and progress on the terminal (stderr); results go to stdout."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-RECENT = 20  # reports that a speed is measured over
+RECENT = 20  # number of reports over which the speed is measured
 
 
 def log(text: str) -> None:
-    """To the person at the terminal, beside the results."""
+    """Write a message to stderr, apart from the results."""
     print(text, file=sys.stderr, flush=True)
 
 
 def one_line(name: str | None) -> str:
-    """A name with whatever would break a line, or a terminal, written out.
+    """Escape the characters of a name that would break a line or a terminal.
 
     Example:
         >>> print(one_line("my\\ncat.png"))
@@ -26,11 +26,11 @@ def one_line(name: str | None) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name or "")
 
 
-def exact(number: float) -> str:
-    """The shortest text that is this number and no other, for numbers that are names.
+def format_exactly(number: float) -> str:
+    """Format a number as the shortest text that gives the same number again.
 
     Example:
-        >>> exact(0.0075), exact(1.0), exact(0.0010000001)
+        >>> format_exactly(0.0075), format_exactly(1.0), format_exactly(0.0010000001)
         ('0.0075', '1', '0.0010000001')
     """
     short = f"{number:g}"
@@ -38,36 +38,42 @@ def exact(number: float) -> str:
 
 
 class Pace(NamedTuple):
-    """How fast a training is: steps a second, and the seconds until its end."""
+    """The speed of a training run.
+
+    Attributes:
+        speed: steps per second.
+        remaining: seconds until the end.
+    """
 
     speed: float
-    left: float
+    remaining: float
 
     def __str__(self) -> str:
-        """The time left, in a unit that suits it.
+        """The remaining time, with a unit.
 
         Example:
             >>> [str(Pace(1, seconds)) for seconds in (5, 150, 9000)]
             ['5 s left', '2 min left', '2.5 h left']
         """
-        if self.left < 100:
-            return f"{self.left:.0f} s left"
-        if self.left < 6000:
-            return f"{self.left / 60:.0f} min left"
-        return f"{self.left / 3600:.1f} h left"
+        if self.remaining < 100:
+            return f"{self.remaining:.0f} s left"
+        if self.remaining < 6000:
+            return f"{self.remaining / 60:.0f} min left"
+        return f"{self.remaining / 3600:.1f} h left"
 
 
-def pace_of(steps: int) -> Callable[[int], Pace | None]:
-    """Measures the pace of a training from reports of the steps done.
+def measure_pace(steps: int) -> Callable[[int], Pace | None]:
+    """Measure the pace of a training run from reports of its steps.
 
-    The time before the first report does not count: in it the program starts and compiles.  After
-    that the last reports decide, since the speed of a machine changes.
+    The time before the first report does not count, because the program starts and compiles in
+    it.  The pace is measured over the last ``RECENT`` reports, because the speed of a machine
+    changes.
 
     Args:
-        steps: of the whole training.
+        steps: the number of steps of the whole run.
 
     Returns:
-        A function of the steps done; it gives None at the first report.
+        A function to call with the number of completed steps; it returns None at the first call.
     """
     reports: deque[tuple[float, int]] = deque(maxlen=RECENT)
 
@@ -82,47 +88,63 @@ def pace_of(steps: int) -> Callable[[int], Pace | None]:
     return pace
 
 
-def progress_line(steps: int, begun: int = 0, title: str = "") -> Callable[[int, float], None]:
-    """Reports of a training as one line that is written over, or ten lines in a log file.
+def make_progress_reporter(
+    steps: int, start: int = 0, title: str = ""
+) -> Callable[[int, float], None]:
+    """Make a function that reports the progress of a training run.
+
+    On a terminal, one line is overwritten; in a log file, there are ten lines.
 
     Args:
-        steps: of the whole training.
-        begun: how many of them were done before now.
-        title: what each line begins with.
+        steps: the number of steps of the whole run.
+        start: the number of steps completed before this process.
+        title: the text at the start of each line.
+
+    Returns:
+        A function to call with the number of completed steps and the cost.
     """
     live = sys.stderr.isatty()
-    told = begun * 10 // steps
-    pace = pace_of(steps)
+    tenths = start * 10 // steps
+    pace = measure_pace(steps)
 
     def report(done: int, cost: float) -> None:
-        nonlocal told
+        nonlocal tenths
         now = pace(done)
         left = f"  {now}" if now and done < steps else ""
         line = f"{title}step {done}/{steps}  cost {cost:.4f}{left}"
         if live:
             print(f"\r{line}\x1b[K", end="\n" if done == steps else "", file=sys.stderr, flush=True)
-        elif done == steps or done * 10 // steps > told:
-            told = done * 10 // steps
+        elif done == steps or done * 10 // steps > tenths:
+            tenths = done * 10 // steps
             log(line)
 
     return report
 
 
-def bytes_line(name: str) -> Callable[[int, int], None]:
-    """Reports of a download as one line that is written over, or ten lines in a log file."""
+def make_download_reporter(name: str) -> Callable[[int, int], None]:
+    """Make a function that reports the progress of a download.
+
+    On a terminal, one line is overwritten; in a log file, there are ten lines.
+
+    Args:
+        name: the name of the file.
+
+    Returns:
+        A function to call with the number of received bytes and the size of the file.
+    """
     live = sys.stderr.isatty()
-    told, last = -1, 0.0
+    tenths, last = -1, 0.0
 
     def report(done: int, size: int) -> None:
-        nonlocal told, last
+        nonlocal tenths, last
         line = f"{name}  {done / 1e6:.1f} of {size / 1e6:.1f} MB"
-        now, tenth = time.monotonic(), done * 10 // size
+        now = time.monotonic()
         if live and (done == size or now - last > 0.1):
             last = now
-            end = "\n" if done == size else "\r"  # back to the start, for whatever is said next
+            end = "\n" if done == size else "\r"  # the next message starts in column 0
             print(f"\x1b[K{line}", end=end, file=sys.stderr, flush=True)
-        elif not live and tenth > told:
-            told = tenth
+        elif not live and done * 10 // size > tenths:
+            tenths = done * 10 // size
             log(line)
 
     return report

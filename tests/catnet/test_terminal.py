@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from catnet import terminal
-from catnet.terminal import RECENT, pace_of, progress_line
+from catnet.terminal import RECENT, make_progress_reporter, measure_pace
 
 
 class Clock:
@@ -25,7 +25,7 @@ def clock(monkeypatch) -> Clock:
 
 
 def test_the_time_before_the_first_report_does_not_count(clock: Clock) -> None:
-    pace = pace_of(1000)
+    pace = measure_pace(1000)
     clock.now += 500  # start and compilation
     assert pace(10) is None
     clock.now += 2
@@ -33,25 +33,25 @@ def test_the_time_before_the_first_report_does_not_count(clock: Clock) -> None:
 
 
 def test_the_pace_is_that_of_the_last_reports(clock: Clock) -> None:
-    pace = pace_of(10_000)
+    pace = measure_pace(10_000)
     for done in range(0, 500, 10):
         clock.now += 1
         pace(done)
     for done in range(500, 500 + RECENT):  # ten times as slow from now on
         clock.now += 1
-        found = pace(done)
-    assert found
-    assert found.speed == pytest.approx(1)
-    assert found.left == pytest.approx(10_000 - (499 + RECENT))
+        result = pace(done)
+    assert result
+    assert result.speed == pytest.approx(1)
+    assert result.remaining == pytest.approx(10_000 - (499 + RECENT))
 
 
 def test_a_clock_that_stands_still_gives_no_pace(clock: Clock) -> None:
-    pace = pace_of(10)
+    pace = measure_pace(10)
     assert (pace(1), pace(2)) == (None, None)
 
 
 def test_lines_of_progress(clock: Clock, capsys) -> None:
-    report = progress_line(100, title="all layers  ")
+    report = make_progress_reporter(100, title="all layers  ")
     for done in (10, 15, 20, 60, 100):
         clock.now += 30
         report(done, 0.5)
@@ -64,7 +64,7 @@ def test_lines_of_progress(clock: Clock, capsys) -> None:
 
 
 def test_a_training_that_goes_on_counts_from_where_it_was(clock: Clock, capsys) -> None:
-    report = progress_line(100, 50)
+    report = make_progress_reporter(100, 50)
     for done in (55, 60):
         clock.now += 1
         report(done, 0.5)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from catnet.cli.inputs import load_model
 from catnet.cli.options import DATA_HELP
-from catnet.terminal import bytes_line, log
+from catnet.terminal import log, make_download_reporter
 
 HELP = "download data sets, and check your own"
 
@@ -49,10 +49,10 @@ def _get(options: argparse.Namespace) -> int:
     """Download a data set; print its path."""
     from catnet.data import catalogue
 
-    data_set = catalogue.named(options.name)
+    data_set = catalogue.find_set(options.name)
     log(f"{data_set.name}: {data_set.about}\nlicence: {data_set.licence}; {data_set.home}")
     try:
-        path = catalogue.get(data_set, Path(options.out), log, bytes_line)
+        path = catalogue.get(data_set, Path(options.out), log, make_download_reporter)
     except KeyboardInterrupt:
         log("\nthe partial download is kept; run the same command again to resume it")
         raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from catnet.models.registry import DEFAULT_HIDDEN, LEARNING_RATES
-from catnet.terminal import log, progress_line
+from catnet.terminal import log, make_progress_reporter
 
 HELP = "train on drawn images, evaluate and predict, in about a minute"
 
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         log(f"{model}: hidden layers {' '.join(map(str, hidden)) or 'none'}")
         config = Config(model, hidden, "relu", min(LEARNING_RATES[model], MAX_LEARNING_RATE), STEPS)
         results[model] = train_run(
-            folder / model, config, train_part, test_part, source, progress_line(STEPS)
+            folder / model, config, train_part, test_part, source, make_progress_reporter(STEPS)
         )
     always, share = next(iter(results.values()))[1].majority
     print(f"{'network':10}  {'hidden':10}  {'cost':>7}  test accuracy (95% interval)")

@@ -49,12 +49,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _run_held_out(options: argparse.Namespace) -> int:
     """Evaluate on each source, on the test images of train --model photo."""
-    from catnet.compile_cache import cache_folder
+    from catnet.compile_cache import make_cache_folder
     from catnet.data import cache as caches
     from catnet.training.resnet_run import scores
 
     classifier = load_model(options.model)
-    cache = caches.build(options.data, options.cache or cache_folder())
+    cache = caches.build(options.data, options.cache or make_cache_folder())
     log(f"model: {classifier.name}, {classifier.about}; the images held out of each DATA")
     for note in cache.notes:
         log(note)

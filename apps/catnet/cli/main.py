@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from catnet.cli import data, demo, eval, filters, gradcheck, predict, published, sweep, train
-from catnet.compile_cache import keep_compiled
+from catnet.compile_cache import enable_compile_cache
 from catnet.errors import UserError
 from catnet.terminal import one_line
 
@@ -48,7 +48,7 @@ def console() -> None:
     """Run ``main`` as the process ``catnet``, and exit without Python's slow shutdown."""
     gc.set_threshold(100_000)  # collecting JAX's many objects takes 0.1 s
     if sys.argv[1:2] in ([name] for name in CACHING):
-        keep_compiled()
+        enable_compile_cache()
     code = main()
     sys.stderr.flush()
     os._exit(code)

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Classify every image; 1 when some have no answer."""
-    from catnet.images.kinds import passed_over
+    from catnet.images.kinds import summarize_kinds
     from catnet.images.paths import OtherFile, expand
 
     others: list[OtherFile] = []
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
             sys.stdout.flush()
             log(f"catnet: {one_line(answer.path)}: {answer.error}")
     if others:
-        log(one_line(passed_over(other.kind for other in others)))
+        log(one_line(summarize_kinds(other.kind for other in others)))
     return 1 if failed else 0
 
 

@@ -12,7 +12,7 @@ from catnet.cli.inputs import find_model, load_model, load_parts
 from catnet.cli.options import DATA_HELP, add_network, count, named_share, positive, seed
 from catnet.errors import UserError
 from catnet.models.registry import DEFAULT_HIDDEN, LEARNING_RATES, OPTIMIZERS
-from catnet.terminal import log, progress_line
+from catnet.terminal import log, make_progress_reporter
 
 HELP = "train a network; without DATA, on drawn images"
 
@@ -224,7 +224,9 @@ def _train_lecture(
         train_part,
         test_part,
         source,
-        progress_line(how.steps, run_folder.read_progress(folder)["step"] if config else 0),
+        make_progress_reporter(
+            how.steps, run_folder.read_progress(folder)["step"] if config else 0
+        ),
         data=data,
         resume=bool(config),
         every=options.save_every or run_folder.EVERY,
@@ -289,7 +291,7 @@ def _fine_tune(options: argparse.Namespace) -> int:
         raise UserError(f"--batch-size {config.batch_size}: there are {images} images only")
 
     def phase(title: str) -> Callable[[int, float], None]:
-        return progress_line(config.steps, title=f"{title}  ")
+        return make_progress_reporter(config.steps, title=f"{title}  ")
 
     result = finetune.run(folder, config, model, train_part, test_part, source, phase)
     log(f"the run is in {folder}")

@@ -15,7 +15,7 @@ import jaxnn
 from catnet.data import dataset
 from catnet.data.dataset import Dataset
 from catnet.errors import UserError
-from catnet.terminal import log, progress_line
+from catnet.terminal import log, make_progress_reporter
 from jaxnn import Layer
 
 LEARNING_RATE = 0.0075
@@ -279,7 +279,7 @@ def main(data: str, gradient: Literal["hand", "jax"] = "hand") -> bool:
     results = []
     for run in RUNS:
         log(f"{run.name}, {run.steps} steps")
-        results.append(reproduce(run, train, test, gradient, progress_line(run.steps)))
+        results.append(reproduce(run, train, test, gradient, make_progress_reporter(run.steps)))
         print(table(results[-1]), end="\n\n" if run is not RUNS[-1] else "\n", flush=True)
     return all(result.agrees for result in results)
 

@@ -1,1 +1,1 @@
-"""Data sets: reading, downloading, checking, splitting and sampling them."""
+"""Read, download, check, split and sample data sets."""

@@ -1,8 +1,8 @@
-"""Images decoded once: memory-mapped uint8 arrays beside a table of what is known of each.
+"""A cache of decoded images: memory-mapped uint8 arrays, and a table with one row an image.
 
-A source is Tiny ImageNet, dogs-vs-cats, or anything that :mod:`catnet.data.dataset` loads.  All are
-kept at 64×64 as the one decoder gives them: exactly what the network is shown in prediction, so
-validation scores and calibration hold there; and a size of its own would tell sources apart.
+A source is Tiny ImageNet, dogs-vs-cats, or anything that :mod:`catnet.data.dataset` loads.  All
+images have the size 64×64 of the decoder, as in prediction.  So the validation scores and the
+calibration are valid for prediction, and a network cannot recognize a source by its image size.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 import numpy as np
 from PIL import Image
 
-from catnet.data.class_names import CATS, Names, common, match
-from catnet.data.duplicates import fingerprints
-from catnet.data.entries import opened
-from catnet.data.reading import Row, reading
+from catnet.data.class_names import CATS, Names, find_common_classes, match
+from catnet.data.duplicates import compute_fingerprints
+from catnet.data.entries import open_listing
+from catnet.data.reading import Row, open_source
 from catnet.errors import UserError
 from catnet.images.decode import decode
 from catnet.images.size import SIZE
 
-Progress: TypeAlias = Callable[[str, int, int], None]  # source, images done, images in all
+Progress: TypeAlias = Callable[[str, int, int], None]  # source, images decoded, all images
 
-FORMAT = 3  # of the files below, of what is read and decoded; raised when they change
+FORMAT = 3  # version of the files of the cache; it increases when they or their contents change
 _CHUNK = 256  # images between two reports of progress
-_STALE = 86_400  # seconds after which what an interrupted build left behind is removed
+_STALE = 86_400  # seconds after which the files of an interrupted build are removed
 
 
 @dataclass(frozen=True)
 class Table:
-    """What is known of n images, one row each.
+    """The properties of n images, one row each.
 
     Attributes:
         labels: (n,) int8, index into ``Cache.classes``.
         fine: (n,) int16, index into ``Cache.fine_names``; -1 where unknown.
         sources: (n,) int16, index into ``Cache.sources``.
         strata: (n,) int16, index into ``Cache.strata``: source and kind of image.
-        held_out: (n,) bool, whether the source itself gives the image as a test image.
+        held_out: (n,) bool, whether the image is in the test part of its source.
         content: (n,) uint64, a hash of the pixels.
-        perceptual: (n,) uint64, signs of the lowest frequencies; near-duplicates differ in few.
-        thumbs: (n, 8, 8, 3) uint8, a thumbnail.
-        names: n names for messages.
+        perceptual: (n,) uint64, perceptual hashes; those of near-duplicates differ in few bits.
+        thumbs: (n, 8, 8, 3) uint8, thumbnails.
+        names: the n names in messages.
     """
 
     labels: np.ndarray
@@ -69,19 +69,19 @@ class Table:
 
 @dataclass(frozen=True)
 class Cache:
-    """Decoded images of several sources, numbered through.
+    """Decoded images of several sources, with one index over all sources.
 
     Attributes:
-        images: one uint8 array (n, 64, 64, 3) a source, mapped from its file.
-        table: a row an image, in the order of ``images``.
+        images: for each source a memory-mapped uint8 array (n, 64, 64, 3).
+        table: one row an image, in the order of ``images``.
         sources: names of the sources.
         strata: names of the strata, ``"tiny-imagenet-200/dog"``.
-        fine_names: names of the fine labels; empty if no source has them.
+        fine_names: names of the fine labels; empty if there are none.
         fine_cats: which fine labels are cats.
-        skipped: images that could not be decoded, with the reason.
+        skipped: one line for each image that cannot be decoded, with the reason.
         classes: the names of label 0 and label 1.
-        notes: what is as well to know of the sources, one line each; also which of their
-            classes only count as one of these.
+        notes: remarks on the sources, one line each; also which of their classes are mapped to
+            one of ``classes``.
     """
 
     images: tuple[np.ndarray, ...]
@@ -98,15 +98,15 @@ class Cache:
         return len(self.table)
 
     def take(self, indices: np.ndarray) -> np.ndarray:
-        """The images of these numbers, uint8 ``(len(indices), 64, 64, 3)``."""
+        """The images with these indices, uint8 ``(len(indices), 64, 64, 3)``."""
         indices = np.asarray(indices)
         starts = np.cumsum([0, *map(len, self.images)])
         if indices.size and (indices.min() < 0 or indices.max() >= starts[-1]):
-            raise IndexError(f"images are numbered 0 to {starts[-1] - 1}")
+            raise IndexError(f"the indices must lie between 0 and {starts[-1] - 1}")
         out = np.empty((len(indices), SIZE, SIZE, 3), np.uint8)
         for images, start in zip(self.images, starts[:-1], strict=True):
-            here = np.flatnonzero((indices >= start) & (indices < start + len(images)))
-            out[here] = images[indices[here] - start]
+            rows = np.flatnonzero((indices >= start) & (indices < start + len(images)))
+            out[rows] = images[indices[rows] - start]
         return out
 
 
@@ -115,16 +115,16 @@ def build(
     folder: str | os.PathLike[str],
     progress: Progress | None = None,
 ) -> Cache:
-    """Open the cache of these sources, decoding those that are not in it yet.
+    """Open the cache of some sources; decode the sources that are not in it.
 
-    Every source has a folder of its own in ``folder``, named by its path, size, time of change
-    and the decoder's behaviour: a changed source is decoded again, and of an interrupted build
-    the sources already done remain.  A source appears whole or not at all.
+    Each source has its own folder in ``folder``.  The name of this folder is a hash of the path,
+    the size, the modification time and the result of the decoder, so a changed source is decoded
+    again.  Each folder is created atomically: after an interruption, the complete sources remain.
 
     Args:
-        sources: what ``datasets.load`` takes.
-        folder: where the cache is; made if it is not there.
-        progress: called after every few hundred images.
+        sources: the arguments of :func:`catnet.data.dataset.load`.
+        folder: the folder of the cache; it is created if it does not exist.
+        progress: called after each chunk of images.
 
     Raises:
         UserError: a source cannot be read or has no images, or the folder cannot be written.
@@ -136,16 +136,17 @@ def build(
     if len(set(names)) < len(names):
         names = [str(path) for path in paths]
     if len(set(names)) < len(names):
-        raise UserError(f"{_first_repeated(names)}: named twice; name every source once")
+        raise UserError(f"{_find_repeated(names)}: is given twice; give each source once")
     folder = Path(folder)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it shows the user's images
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it contains the user's images
         shards = [
-            _shard(path, name, folder, progress) for path, name in zip(paths, names, strict=True)
+            _open_shard(path, name, folder, progress)
+            for path, name in zip(paths, names, strict=True)
         ]
     except OSError as error:
         raise UserError(f"{error.filename or folder}: {error.strerror or error}") from None
-    return _joined(names, shards)
+    return _join(names, shards)
 
 
 # ---- one source on disk
@@ -157,8 +158,8 @@ class _Shard(NamedTuple):
     about: dict
 
 
-def _shard(path: Path, name: str, folder: Path, progress: Progress | None) -> _Shard:
-    place = folder / f"{Path(name).name}-{_key(path)}"
+def _open_shard(path: Path, name: str, folder: Path, progress: Progress | None) -> _Shard:
+    place = folder / f"{Path(name).name}-{_compute_key(path)}"
     if not place.is_dir():
         _remove_stale(folder, place.name)
         partial = Path(tempfile.mkdtemp(prefix=f"{place.name}.partial-", dir=folder))
@@ -167,7 +168,7 @@ def _shard(path: Path, name: str, folder: Path, progress: Progress | None) -> _S
             try:
                 partial.replace(place)
             except OSError:
-                if not place.is_dir():  # else another process was faster, with the same result
+                if not place.is_dir():  # else another process has built the same folder
                     raise
             _sync(folder)
         finally:
@@ -180,32 +181,32 @@ def _shard(path: Path, name: str, folder: Path, progress: Progress | None) -> _S
     return _Shard(images, table, about)
 
 
-def _key(path: Path) -> str:
-    """Changes whenever decoding the source again could give something else."""
+def _compute_key(path: Path) -> str:
+    """A hash that changes if decoding the source could give another result."""
     try:
-        seen = [("", *_size_and_time(path))]
+        state = [("", *_read_size_and_time(path))]
         if path.is_dir():
-            with opened(str(path)) as listing:
+            with open_listing(str(path)) as listing:
                 entries = [*listing.images, *listing.others]
-            seen = [("/".join(entry.place), *_if_there(Path(entry.name))) for entry in entries]
+            state = [("/".join(entry.place), *_read_if_file(Path(entry.name))) for entry in entries]
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from None
-    what = json.dumps([FORMAT, str(path.resolve()), seen, _decoder()])
-    return hashlib.sha256(what.encode()).hexdigest()[:16]
+    text = json.dumps([FORMAT, str(path.resolve()), state, _hash_decoder()])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _if_there(file: Path) -> tuple[int, int]:
-    """Nothing for a folder, or a link to nothing."""
-    return _size_and_time(file) if os.path.isfile(file) else (0, 0)  # noqa: PTH113
+def _read_if_file(file: Path) -> tuple[int, int]:
+    """The size and the time of a file; zeros for a folder or a broken link."""
+    return _read_size_and_time(file) if os.path.isfile(file) else (0, 0)  # noqa: PTH113
 
 
-def _size_and_time(file: Path) -> tuple[int, int]:
-    found = file.stat()
-    return found.st_size, found.st_mtime_ns
+def _read_size_and_time(file: Path) -> tuple[int, int]:
+    info = file.stat()
+    return info.st_size, info.st_mtime_ns
 
 
-def _decoder() -> str:
-    """What the decoder makes of one image stands for how it behaves."""
+def _hash_decoder() -> str:
+    """A hash of the result of the decoder for one image, as a version of the decoder."""
     y, x = np.mgrid[:150, :200]
     image = np.stack([x, y, (x * y) % 256], axis=-1).astype(np.uint8)
     file = io.BytesIO()
@@ -214,27 +215,27 @@ def _decoder() -> str:
 
 
 def _remove_stale(folder: Path, name: str) -> None:
-    for left in folder.glob(f"{name}.partial-*"):
-        if time.time() - left.stat().st_mtime > _STALE:
-            shutil.rmtree(left, ignore_errors=True)
+    for partial in folder.glob(f"{name}.partial-*"):
+        if time.time() - partial.stat().st_mtime > _STALE:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write(path: Path, name: str, place: Path, progress: Progress | None) -> None:
     """Decode a source into ``images.npy``, ``table.npz`` and ``about.json``."""
     rows: list[Row] = []
     features: list[tuple[np.ndarray, ...]] = []
-    with reading(path) as source, (place / "images.npy").open("wb") as file:
+    with open_source(path) as source, (place / "images.npy").open("wb") as file:
         chunk: list[np.ndarray] = []
 
         def flush() -> None:
             pixels = np.stack(chunk)
             file.write(pixels.tobytes())
-            features.append(fingerprints(pixels))
+            features.append(compute_fingerprints(pixels))
             chunk.clear()
             if progress:
                 progress(name, len(rows) + len(source.skipped), source.total)
 
-        start = _header(file, 0)
+        start = _write_header(file, 0)
         for row, image in source.rows:
             rows.append(row)
             chunk.append(image)
@@ -243,11 +244,11 @@ def _write(path: Path, name: str, place: Path, progress: Progress | None) -> Non
         if chunk:
             flush()
         if not rows:
-            why = source.skipped[0] if source.skipped else "it has none to train on"
+            why = source.skipped[0] if source.skipped else "it has no training images"
             raise UserError(f"{path}: none of its images can be read: {why}")
         file.seek(0)
-        if _header(file, len(rows)) != start:
-            raise RuntimeError("the header of images.npy outgrew its place")
+        if _write_header(file, len(rows)) != start:
+            raise RuntimeError("the header of images.npy has become longer")
         _sync(file)
         about = {
             "names": [row.name for row in rows],
@@ -277,53 +278,57 @@ def _write(path: Path, name: str, place: Path, progress: Progress | None) -> Non
         _sync(file)
 
 
-def _header(file: BinaryIO, count: int) -> int:
-    """The header of a .npy file for ``count`` images (of one length for any); where it ends."""
+def _write_header(file: BinaryIO, count: int) -> int:
+    """Write the header of a .npy file; return its length, which is equal for all counts."""
     shape = (count, SIZE, SIZE, 3)
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
     return file.tell()
 
 
-def _sync(what: BinaryIO | Path) -> None:
-    """To the disk itself, so that a power cut leaves no half-written file under a final name."""
-    if not isinstance(what, Path):
-        what.flush()
-        os.fsync(what.fileno())
+def _sync(target: BinaryIO | Path) -> None:
+    """Write to the disk, so that after a power failure no file with a final name is incomplete."""
+    if not isinstance(target, Path):
+        target.flush()
+        os.fsync(target.fileno())
     elif os.name == "posix":
-        descriptor = os.open(what, os.O_RDONLY)
+        descriptor = os.open(target, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
 
-def _joined(names: list[str], shards: list[_Shard]) -> Cache:
-    """Number images, sources and strata through."""
+def _join(names: list[str], shards: list[_Shard]) -> Cache:
+    """Join the sources to one cache, with one index over images, sources and strata."""
     strata: list[str] = []
     columns: dict[str, list] = {column.name: [] for column in fields(Table)}
-    listed = columns.pop("names")
+    image_names = columns.pop("names")
     fine_names: list[str] = []
-    of_source = {name: shard.about["classes"] for name, shard in zip(names, shards, strict=True)}
-    classes = common(of_source)
+    source_classes = {
+        name: shard.about["classes"] for name, shard in zip(names, shards, strict=True)
+    }
+    classes = find_common_classes(source_classes)
     notes: list[str] = []
     for index, (name, shard) in enumerate(zip(names, shards, strict=True)):
-        listed += shard.table.names
+        image_names += shard.table.names
         for column, values in columns.items():
             values.append(getattr(shard.table, column))
-        fits = match(classes, of_source[name])
-        notes += [f"{name}: {note}" for note in fits.notes]
-        columns["labels"][-1] = np.array(fits.labels, np.int8)[shard.table.labels]
+        matching = match(classes, source_classes[name])
+        notes += [f"{name}: {note}" for note in matching.notes]
+        columns["labels"][-1] = np.array(matching.labels, np.int8)[shard.table.labels]
         columns["sources"][-1] = np.full(len(shard.table), index, np.int16)
         columns["strata"][-1] = shard.table.strata + np.int16(len(strata))
         strata += [f"{name}/{kind}" for kind in shard.about["kinds"]]
-        theirs = shard.about["fine_names"]
-        if fine_names and theirs and fine_names != theirs:
-            raise UserError(f"{name}: its fine labels differ from those of another source")
-        fine_names = fine_names or theirs
+        names_here = shard.about["fine_names"]
+        if fine_names and names_here and fine_names != names_here:
+            raise UserError(
+                f"{name}: its fine labels differ from those of another source; train on one of them"
+            )
+        fine_names = fine_names or names_here
     return Cache(
         images=tuple(shard.images for shard in shards),
-        table=Table(**{name: np.concatenate(columns[name]) for name in columns}, names=listed),
+        table=Table(**{name: np.concatenate(columns[name]) for name in columns}, names=image_names),
         sources=tuple(names),
         strata=tuple(strata),
         fine_names=tuple(fine_names),
@@ -334,5 +339,5 @@ def _joined(names: list[str], shards: list[_Shard]) -> Cache:
     )
 
 
-def _first_repeated(names: list[str]) -> str:
+def _find_repeated(names: list[str]) -> str:
     return next(name for i, name in enumerate(names) if name in names[:i])

@@ -1,4 +1,4 @@
-"""The data sets that ``catnet data get`` knows: where they are, what they are, what they become."""
+"""The data sets of ``catnet data get``: their addresses, checksums, licences and targets."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from catnet.data.unpack import Convert, unpack
 from catnet.errors import UserError
 
 Log = Callable[[str], None]
-Progress = Callable[[str], Report]  # of the name of a file: who is told of its bytes
+Progress = Callable[[str], Report]  # from the name of a file to the function that reports its bytes
 
 
 class Remote(NamedTuple):
     """A file on the web.
 
     Attributes:
-        name: what it is called here.
+        name: the name of the file after the download.
         size: in bytes.
-        sha256: as published; ``None`` where nobody has published one.
-        urls: where it is; the later ones are tried when the first fail.
+        sha256: the published SHA-256; ``None`` if none is published.
+        urls: its addresses; if one fails, the next is tried.
     """
 
     name: str
@@ -37,14 +37,15 @@ class DataSet:
     """A data set.
 
     Attributes:
-        name: what ``catnet data get`` calls it.
+        name: its name for ``catnet data get``.
         about: one sentence.
         home: the page that describes it.
-        licence: what is known of its terms; it is never part of this project.
-        files: what is downloaded.
-        becomes: the file or folder it becomes; always something that is DATA.
-        convert: what unpacking makes of the members of the first file; ``None``: it stays as it is.
-        unpacked: how many bytes the first file may unpack to.
+        licence: its terms of use, if they are known.
+        files: the files to download.
+        target: the resulting file or folder, which is valid DATA.
+        convert: the conversion of the members of the first file, which is then unpacked; ``None``
+            for no unpacking.
+        max_bytes: the limit on the unpacked size of the first file.
     """
 
     name: str
@@ -52,41 +53,41 @@ class DataSet:
     home: str
     licence: str
     files: tuple[Remote, ...]
-    becomes: str
+    target: str
     convert: Callable[[], Convert] | None = None
-    unpacked: int = 0
+    max_bytes: int = 0
 
     @property
     def size(self) -> int:
-        """Of all its files, in bytes."""
+        """The size of all files, in bytes."""
         return sum(file.size for file in self.files)
 
     def __str__(self) -> str:
         rows = [
-            f"{self.name}  {_mb(self.size)}, becomes {self.becomes}",
+            f"{self.name}  {_format_mb(self.size)}, becomes {self.target}",
             self.about,
             f"home: {self.home}",
             f"licence: {self.licence}",
         ]
         for file in self.files:
-            known = file.sha256 or "not known; shown after the download"
-            rows += [f"{file.urls[0]}", f"  {file.size} bytes, SHA-256 {known}"]
+            sha256 = file.sha256 or "not published; printed after the download"
+            rows += [f"{file.urls[0]}", f"  {file.size} bytes, SHA-256 {sha256}"]
         return "\n    ".join(rows)
 
 
-def _cifar10() -> Convert:
+def _load_cifar10() -> Convert:
     from catnet.data.cifar import read_batch
 
     return read_batch
 
 
 _COURSE = "https://github.com/ridhimagarg/Cat-vs-Non-cat-Deep-learning-implementation/raw/master"
-# Sizes and SHA-256 as published by: tensorflow/datasets (CIFAR-10), huggingface/datasets
-# (dogs-vs-cats), several projects that agree (Tiny ImageNet), a Git LFS pointer of the same name
-# (the course's training file).  Of the course's test file only a copy was there to be measured.
+# Sources of the sizes and the SHA-256: tensorflow/datasets (CIFAR-10), huggingface/datasets
+# (dogs-vs-cats), several projects with equal values (Tiny ImageNet), a Git LFS pointer of the same
+# name (training file of the course).  The size of the test file of the course is that of a copy.
 SETS = {
-    found.name: found
-    for found in (
+    data_set.name: data_set
+    for data_set in (
         DataSet(
             name="course",
             about="The 209 and 50 images of 64×64 pixels of the course, cats and others.",
@@ -106,7 +107,7 @@ SETS = {
                     (f"{_COURSE}/datasets/test_catvnoncat.h5",),
                 ),
             ),
-            becomes="catvnoncat",
+            target="catvnoncat",
         ),
         DataSet(
             name="cifar10",
@@ -124,9 +125,9 @@ SETS = {
                     ),
                 ),
             ),
-            becomes="cifar10",
-            convert=_cifar10,
-            unpacked=200_000_000,
+            target="cifar10",
+            convert=_load_cifar10,
+            max_bytes=200_000_000,
         ),
         DataSet(
             name="tiny-imagenet",
@@ -144,7 +145,7 @@ SETS = {
                     ),
                 ),
             ),
-            becomes="tiny-imagenet-200.zip",
+            target="tiny-imagenet-200.zip",
         ),
         DataSet(
             name="dogs-vs-cats",
@@ -162,17 +163,17 @@ SETS = {
                     ),
                 ),
             ),
-            becomes="dogs-vs-cats.zip",
+            target="dogs-vs-cats.zip",
         ),
     )
 }
 
 
-def named(name: str) -> DataSet:
-    """The set of that name.
+def find_set(name: str) -> DataSet:
+    """Find a data set by its name.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no such data set.
     """
     if name not in SETS:
         raise UserError(f"{name}: no such data set; there are {', '.join(SETS)}")
@@ -180,59 +181,59 @@ def named(name: str) -> DataSet:
 
 
 def get(
-    wanted: DataSet,
+    data_set: DataSet,
     out: Path,
     log: Log,
     progress: Progress | None = None,
     timeout: float = 30.0,
     pause: float = 1.0,
 ) -> Path:
-    """Download a data set; it appears whole or not at all.
+    """Download a data set; the result is created atomically.
 
-    Meanwhile its files are in a folder with ``.part`` at the end of its name.  That is kept when
-    the download is interrupted or fails, and the next call goes on with it.
+    During the download, the files are in a folder with the extension ``.part``.  This folder stays
+    after an interruption or an error, and the next call resumes the download.
 
     Args:
-        wanted: which.
-        out: the folder it goes into, made if it is not there.
-        say: called with what is worth knowing, a line each.
-        progress: called with the name of each file; what it gives is told of its bytes.
-        timeout, pause: as of :func:`catnet.data.download.download`.
+        data_set: the data set.
+        out: the folder of the result; it is created if it does not exist.
+        log: called with each message.
+        progress: called with the name of each file; returns the function that reports its bytes.
+        timeout, pause: as in :func:`catnet.data.download.download`.
 
     Returns:
-        Where it is: what ``catnet train`` takes as DATA.
+        The path of the result, which is DATA for ``catnet train``.
 
     Raises:
-        UserError: it is there already, or cannot be downloaded, unpacked or written.
+        UserError: the result already exists, or cannot be downloaded, unpacked or written.
     """
-    target = out / wanted.becomes
-    work = out / f"{wanted.becomes}.part"
+    target = out / data_set.target
+    work = out / f"{data_set.target}.part"
     try:
         if target.exists() or target.is_symlink():
-            raise UserError(f"{target}: is there already; it is left as it is")
+            raise UserError(f"{target}: already exists; remove it or choose another --out")
         work.mkdir(parents=True, exist_ok=True)
-        for file in wanted.files:
-            if not (work / file.name).exists():  # it has been checked if it has its name
+        for file in data_set.files:
+            if not (work / file.name).exists():  # a file with its final name has been checked
                 report = progress(file.name) if progress else None
-                _from_anywhere(file, work / file.name, log, report, timeout, pause)
-        first = work / wanted.files[0].name
-        if wanted.convert:
+                _download_file(file, work / file.name, log, report, timeout, pause)
+        first = work / data_set.files[0].name
+        if data_set.convert:
             log(f"unpacking {first.name}")
-            unpack(first, target, wanted.convert(), max_bytes=wanted.unpacked)
+            unpack(first, target, data_set.convert(), max_bytes=data_set.max_bytes)
             first.unlink()
-        elif len(wanted.files) > 1:
+        elif len(data_set.files) > 1:
             work.rename(target)
         else:
             first.rename(target)
     except OSError as error:
         raise UserError(f"{error.filename or target}: {error.strerror or error}") from None
     finally:
-        with contextlib.suppress(OSError):  # gone already, or there is something to go on with
+        with contextlib.suppress(OSError):  # it is removed already, or not empty
             work.rmdir()
     return target
 
 
-def _from_anywhere(
+def _download_file(
     file: Remote, target: Path, log: Log, report: Report | None, timeout: float, pause: float
 ) -> None:
     for url, following in zip(file.urls, (*file.urls[1:], None), strict=True):
@@ -244,9 +245,9 @@ def _from_anywhere(
             log(f"{error}\ntrying {following}")
         else:
             if file.sha256 is None:
-                log(f"{file.name}: SHA-256 {digest}; none is published to compare it with")
+                log(f"{file.name}: SHA-256 {digest}; there is no published value to compare")
             return
 
 
-def _mb(size: int) -> str:
+def _format_mb(size: int) -> str:
     return f"{size / 1e6:.1f} MB"

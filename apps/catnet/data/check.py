@@ -1,4 +1,4 @@
-"""What is wrong with DATA before anything is learnt from it; it is read, and never changed."""
+"""Check DATA before training: unreadable images, duplicates, sizes and suspect labels."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import numpy as np
 from catnet.data import dataset
 from catnet.data.class_names import match
 from catnet.data.dataset import Dataset
-from catnet.data.duplicates import Fingerprints, fingerprints, pairs
-from catnet.data.entries import Listing, opened
+from catnet.data.duplicates import Fingerprints, compute_fingerprints, find_pairs
+from catnet.data.entries import Listing, open_listing
 from catnet.errors import UserError
-from catnet.images.decode import ImageError, dimensions
+from catnet.images.decode import ImageError, read_dimensions
 from catnet.images.size import SIZE
 from catnet.terminal import log, one_line
 
 if TYPE_CHECKING:
     from catnet.models.classifier import Classifier
 
-SHOWN = 20  # rows of a printed table
+MAX_ROWS = 20  # number of rows of a printed table
 
 
 class Pair(NamedTuple):
-    """Two images that are one.
+    """Two images that are duplicates or near-duplicates.
 
     Attributes:
-        first: its name.
-        second: its name.
+        first: the name of one image.
+        second: the name of the other image.
         exact: whether all pixels are equal, at 64×64.
-        across: whether one is in the training part, the other in the test part.
+        across: whether one is in the training part and the other in the test part.
         same_label: whether they are in the same class.
     """
 
@@ -47,10 +47,10 @@ class Suspect(NamedTuple):
     """An image whose label a model contradicts.
 
     Attributes:
-        name: of the image.
-        label: the class it is in.
-        answer: the class the model puts it in.
-        p: the probability that the model gives to that class.
+        name: the name of the image.
+        label: the class in DATA.
+        answer: the class that the model predicts.
+        p: the predicted probability of ``answer``.
     """
 
     name: str
@@ -61,18 +61,18 @@ class Suspect(NamedTuple):
 
 @dataclass(frozen=True)
 class Check:
-    """What ``check`` finds; prints as a report.
+    """The result of ``check``; ``str`` gives a report.
 
     Attributes:
-        parts: how many images of each class are in each part.
-        left_out: what cannot be used, one line each, with the reason.
-        others: names of the files, and folders of the system, that are passed over: no images.
-        notes: what is as well to know, one line each.
-        pairs: images that are there more than once.
+        parts: the number of images of each class in each part.
+        left_out: one line for each image that cannot be used, with the reason.
+        others: the names of ignored files, and of ignored folders of the operating system.
+        notes: remarks, one line each.
+        pairs: duplicates and near-duplicates.
         sizes: smallest and largest width, smallest and largest height, in pixels.
-        small: names of the images that are narrower or lower than the 64 pixels of a network.
-        model: the name of the model that was asked, if one was.
-        suspects: images whose label it contradicts, the surest first.
+        small: the names of images whose width or height is less than 64 pixels.
+        model: the name of the model, if there is one.
+        suspects: the images whose label the model contradicts, by decreasing probability.
     """
 
     parts: dict[str, dict[str, int]]
@@ -87,30 +87,30 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        """Whether everything can be used, and nothing is on both sides."""
+        """Whether all images can be used, and no image is in both parts."""
         return not self.left_out and not any(pair.across for pair in self.pairs)
 
     def __str__(self) -> str:
         narrowest, widest, lowest, highest = self.sizes
         width = f"{narrowest}" if narrowest == widest else f"{narrowest}–{widest}"
         height = f"{lowest}" if lowest == highest else f"{lowest}–{highest}"
-        lines = [*self._counts(), "", f"sizes: {width} × {height} pixels"]
-        lines += _table(f"smaller than {SIZE} pixels", map(one_line, self.small))
-        lines += _table("cannot be used", map(one_line, self.left_out))
-        lines += _table("not images", map(one_line, self.others))
+        lines = [*self._format_counts(), "", f"sizes: {width} × {height} pixels"]
+        lines += _format_table(f"smaller than {SIZE} pixels", map(one_line, self.small))
+        lines += _format_table("cannot be used", map(one_line, self.left_out))
+        lines += _format_table("not images", map(one_line, self.others))
         lines += map(one_line, self.notes)
         for across, where in ((True, "in both parts"), (False, "twice in one part")):
             for exact, how in ((True, "the same"), (False, "nearly the same")):
-                found = [
+                pairs = [
                     pair for pair in self.pairs if (pair.across, pair.exact) == (across, exact)
                 ]
-                lines += _table(f"{how}, {where}", map(_pair_line, found))
+                lines += _format_table(f"{how}, {where}", map(_format_pair, pairs))
         if self.model is not None:
             title = f"label contradicted by {one_line(self.model)}"
-            lines += _table(title, map(_suspect_line, self.suspects))
+            lines += _format_table(title, map(_format_suspect, self.suspects))
         return "\n".join(lines)
 
-    def _counts(self) -> Iterator[str]:
+    def _format_counts(self) -> Iterator[str]:
         classes = [*next(iter(self.parts.values()))]
         heads = [*map(one_line, classes), "all"]
         yield "  ".join([f"{'':8}", *(f"{head:>12}" for head in heads)])
@@ -120,7 +120,7 @@ class Check:
             yield "  ".join([f"{part:8}", *(f"{cell:>12}" for cell in (*cells, str(total)))])
 
     def as_json(self) -> dict[str, Any]:
-        """The same in types that JSON has; nothing is cut short."""
+        """The same with JSON types; no list is shortened."""
         return {
             **asdict(self),
             "ok": self.ok,
@@ -131,24 +131,24 @@ class Check:
 
 
 def check(path: str | os.PathLike[str], classifier: Classifier | None = None) -> Check:
-    """Look through DATA.
+    """Check DATA; it is never changed.
 
-    Duplicates are found on the images as a network sees them, 64×64: the same again in another
-    size, format or quality; not a part of an image, a mirrored or a retouched one.
+    Duplicates are detected at 64×64 pixels, the size of the input of a network.  Copies in another
+    size, format or quality are detected; cropped, mirrored or retouched copies are not.
 
     Args:
-        path: DATA, as ``datasets.load`` takes it.
-        classifier: asked for its opinion of the labels, if there is one.
+        path: DATA, as for :func:`catnet.data.dataset.load`.
+        classifier: the model that checks the labels; None for no check of the labels.
 
     Raises:
-        UserError: it is no DATA, or the classifier tells other classes apart.
+        UserError: the path is not DATA, or the classifier has other classes.
     """
     left_out: list[str] = []
     notes: list[str] = []
-    loaded = dataset.load(path, on_problem=left_out.append, on_note=notes.append)
-    parts = [part for part in loaded if part is not None]
-    with opened(os.fspath(path)) as listing:
-        widths, heights, small = _dimensions(listing, parts, left_out)
+    train, test = dataset.load(path, on_problem=left_out.append, on_note=notes.append)
+    parts = [part for part in (train, test) if part is not None]
+    with open_listing(os.fspath(path)) as listing:
+        widths, heights, small = _measure(listing, parts, left_out)
     return Check(
         parts={
             name: dict(
@@ -161,87 +161,87 @@ def check(path: str | os.PathLike[str], classifier: Classifier | None = None) ->
         left_out=left_out,
         others=[entry.name for entry in listing.others if not dataset.is_h5(entry.name)],
         notes=notes,
-        pairs=_pairs(parts),
+        pairs=_find_pairs(parts),
         sizes=(min(widths), max(widths), min(heights), max(heights)),
         small=small,
         model=None if classifier is None else classifier.name,
-        suspects=[] if classifier is None else _suspects(classifier, parts),
+        suspects=[] if classifier is None else _find_suspects(classifier, parts),
     )
 
 
-# ---- what is there twice
+# ---- duplicates
 
 
-def _pairs(parts: Sequence[Dataset]) -> list[Pair]:
-    where = [(part, i) for part in parts for i in range(len(part.images))]
+def _find_pairs(parts: Sequence[Dataset]) -> list[Pair]:
+    images = [(part, i) for part in parts for i in range(len(part.images))]
     boundary = len(parts[0].images)
 
-    def image(number: int) -> np.ndarray:
-        part, i = where[number]
+    def get_image(index: int) -> np.ndarray:
+        part, i = images[index]
         return part.images[i]
 
-    columns = zip(*(fingerprints(part.images) for part in parts), strict=True)
-    found = []
-    for a, b, exact in pairs(Fingerprints(*map(np.concatenate, columns)), image, boundary):
-        (one, i), (other, j) = where[a], where[b]
+    columns = zip(*(compute_fingerprints(part.images) for part in parts), strict=True)
+    result = []
+    for a, b, exact in find_pairs(Fingerprints(*map(np.concatenate, columns)), get_image, boundary):
+        (one, i), (other, j) = images[a], images[b]
         across = a < boundary <= b
         same_label = bool(one.labels[i] == other.labels[j])
-        found.append(Pair(one.names[i], other.names[j], exact, across, same_label))
-    return found
+        result.append(Pair(one.names[i], other.names[j], exact, across, same_label))
+    return result
 
 
-# ---- how large the images are in their files
+# ---- sizes of the images in their files
 
 
-def _dimensions(
+def _measure(
     listing: Listing, parts: Sequence[Dataset], left_out: list[str]
 ) -> tuple[list[int], list[int], list[str]]:
     sizes: dict[str, tuple[int, int]] = {}
     sources = {entry.name: entry.source for entry in listing.images}
     for name in (name for part in parts for name in part.names):
-        try:  # an image in an h5 file has no other size
+        try:  # an image in an h5 file has the size of the network
             source = sources.get(name)
-            sizes[name] = (SIZE, SIZE) if source is None else dimensions(source)
-        except ImageError as error:  # it has changed since it was decoded
+            sizes[name] = (SIZE, SIZE) if source is None else read_dimensions(source)
+        except ImageError as error:  # the file has changed since it was decoded
             left_out.append(f"{name}: {error}")
     if not sizes:
-        raise UserError(f"{listing.path}: its images have gone meanwhile")
+        raise UserError(f"{listing.path}: its images were removed during the check; run it again")
     widths, heights = (list(side) for side in zip(*sizes.values(), strict=True))
     return widths, heights, [name for name, size in sizes.items() if min(size) < SIZE]
 
 
-# ---- what a model thinks of the labels
+# ---- labels that a model contradicts
 
 
-def _suspects(classifier: Classifier, parts: Sequence[Dataset]) -> list[Suspect]:
+def _find_suspects(classifier: Classifier, parts: Sequence[Dataset]) -> list[Suspect]:
     from catnet.training.mlp import evaluate_on
 
-    found = []
+    suspects = []
     labels, notes = match(classifier.classes, parts[0].classes)
     for note in notes:
         log(note)
     for part in parts:
         for mistake in evaluate_on(classifier, part).mistakes:
             truth = classifier.classes.index(mistake.truth)
-            label = part.classes[labels.index(truth)]  # as the data calls it
+            label = part.classes[labels.index(truth)]  # the name of the class in DATA
             p = 1 - mistake.p_cat if truth else mistake.p_cat
-            found.append(Suspect(mistake.name, label, classifier.classes[1 - truth], p))
-    return sorted(found, key=lambda suspect: -suspect.p)
+            suspects.append(Suspect(mistake.name, label, classifier.classes[1 - truth], p))
+    return sorted(suspects, key=lambda suspect: -suspect.p)
 
 
 # ---- the printed report
 
 
-def _table(title: str, rows: Iterator[str]) -> list[str]:
-    listed = list(rows)
-    more = [f"  and {len(listed) - SHOWN} more"] if len(listed) > SHOWN else []
-    return [f"{title}: {len(listed)}", *(f"  {row}" for row in listed[:SHOWN]), *more]
+def _format_table(title: str, rows: Iterator[str]) -> list[str]:
+    lines = list(rows)
+    more = [f"  and {len(lines) - MAX_ROWS} more"] if len(lines) > MAX_ROWS else []
+    return [f"{title}: {len(lines)}", *(f"  {row}" for row in lines[:MAX_ROWS]), *more]
 
 
-def _pair_line(pair: Pair) -> str:
+def _format_pair(pair: Pair) -> str:
     note = "" if pair.same_label else "  (in different classes)"
     return f"{one_line(pair.first)}  =  {one_line(pair.second)}{note}"
 
 
-def _suspect_line(suspect: Suspect) -> str:
+def _format_suspect(suspect: Suspect) -> str:
     return f"{suspect.p:6.1%} {suspect.answer}, not {suspect.label}  {one_line(suspect.name)}"

@@ -1,4 +1,4 @@
-"""Names of classes compared by meaning: those of a model with those of data, or of two sources."""
+"""Match the class names of a model and of data, or of two sources, by their meaning."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ ANYTHING_ELSE = ("noncat", "notcat", "nocat", "other")
 
 
 class Match(NamedTuple):
-    """How the classes of data fit those of a model.
+    """The classes of data, mapped to those of a model.
 
     Attributes:
         labels: the model's label for label 0 and for label 1 of the data.
-        notes: one line for each class that only counts as one of the model's.
+        notes: one line for each class of the data with another meaning than its class of the model.
     """
 
     labels: tuple[int, int]
@@ -29,28 +29,28 @@ class Match(NamedTuple):
 
 
 def match(ours: Names, theirs: Names) -> Match:
-    """Find the label that each class of the data has for a model.
+    """Find the model's label for each class of the data.
 
-    Names agree whatever their case, their Unicode form and a plural s: ``Cats`` is ``cat``.  For
-    a model of ``non-cat`` and ``cat`` data needs one class of cats; the other counts as non-cat.
+    Case, Unicode normalization and a plural s are ignored: ``Cats`` is ``cat``.  For a model of
+    ``non-cat`` and ``cat``, one class of the data must be cats; the other counts as non-cat.
 
     Args:
         ours: the classes of the model.
         theirs: the classes of the data.
 
     Raises:
-        UserError: a class of the model is not among those of the data.
+        UserError: the data does not have a class of the model.
 
     Example:
         >>> match(("non-cat", "cat"), ("Cats", "Dogs"))
         Match(labels=(1, 0), notes=('Dogs counts as non-cat',))
         >>> match(("dog", "cat"), ("non-cat", "cat"))
         Traceback (most recent call last):
-        catnet.errors.UserError: the model tells dog from cat, the data has non-cat and cat: neither
-        of them is dog
+        catnet.errors.UserError: the classes of the model are dog and cat, those of the data non-cat
+        and cat: neither of them is dog
     """
-    for same in (composed, caseless, _singular):
-        mine, other = [*map(same, ours)], [*map(same, theirs)]
+    for simplify in (normalize, fold_case, _to_singular):
+        mine, other = [*map(simplify, ours)], [*map(simplify, theirs)]
         if mine[0] != mine[1] and sorted(mine) == sorted(other):
             return Match((mine.index(other[0]), mine.index(other[1])))
     is_cat = [*map(_is_cat, theirs)]
@@ -58,28 +58,29 @@ def match(ours: Names, theirs: Names) -> Match:
         rest = theirs[is_cat.index(False)]
         note = f"{one_line(rest)} counts as {one_line(ours[0])}"
         return Match((int(is_cat[0]), int(is_cat[1])), () if is_anything_else(rest) else (note,))
-    there = [*map(_singular, theirs)]
-    absent = next((name for name in reversed(ours) if _singular(name) not in there), None)
+    names = [*map(_to_singular, theirs)]
+    absent = next((name for name in reversed(ours) if _to_singular(name) not in names), None)
     why = f"neither of them is {absent}" if absent else "they mean the same"
     (mine_0, mine_1), (their_0, their_1) = ours, theirs
     raise UserError(
-        f"the model tells {mine_0} from {mine_1}, the data has {their_0} and {their_1}: {why}"
+        f"the classes of the model are {mine_0} and {mine_1}, those of the data {their_0} and"
+        f" {their_1}: {why}"
     )
 
 
-def common(classes: Mapping[str, Names]) -> Names:
-    """The classes of several sources together: those of one that the others match.
+def find_common_classes(classes: Mapping[str, Names]) -> Names:
+    """Find the classes of several sources together: those of one source that match all others.
 
     Args:
-        classes: of each source, by its name.
+        classes: the classes of each source, by the name of the source.
 
     Raises:
-        UserError: there are none.
+        UserError: there are no such classes.
 
     Example:
-        >>> common({"a": ("dog", "cat"), "b": ("Dogs", "Cats")})
+        >>> find_common_classes({"a": ("dog", "cat"), "b": ("Dogs", "Cats")})
         ('dog', 'cat')
-        >>> common({"a": ("dog", "cat"), "b": ("horse", "cat")})
+        >>> find_common_classes({"a": ("dog", "cat"), "b": ("horse", "cat")})
         ('non-cat', 'cat')
     """
     for candidate in (*classes.values(), CATS):
@@ -90,7 +91,7 @@ def common(classes: Mapping[str, Names]) -> Names:
     (a, b), (c, d) = classes[first], classes[other]
     raise UserError(
         f"{first} has {a} and {b}, but {other} has {c} and {d}; "
-        "sources of one training need the same two classes"
+        "all sources of a training need the same two classes"
     )
 
 
@@ -105,8 +106,8 @@ def agree(ours: Names, theirs: Names) -> bool:
 
 
 def is_anything_else(name: str) -> bool:
-    """Whether a class is of all that is no cat, such as ``non-cat`` or ``Others``."""
-    return re.sub(r"[\W_]", "", _singular(name)) in ANYTHING_ELSE
+    """Whether a class means everything except cats, such as ``non-cat`` or ``Others``."""
+    return re.sub(r"[\W_]", "", _to_singular(name)) in ANYTHING_ELSE
 
 
 def _matches(ours: Names, theirs: Names) -> bool:
@@ -118,24 +119,24 @@ def _matches(ours: Names, theirs: Names) -> bool:
 
 
 def _is_cat(name: str) -> bool:
-    return _singular(name) == "cat"
+    return _to_singular(name) == "cat"
 
 
-def composed(name: str) -> str:
-    """A name as its writer sees it: in composed Unicode, without spaces around it."""
+def normalize(name: str) -> str:
+    """Normalize a name to composed Unicode (NFC), without spaces around it."""
     return unicodedata.normalize("NFC", name.strip()) or name
 
 
-def caseless(name: str) -> str:
-    """What two names share that mean one class or part: case and the form of Unicode are no matter.
+def fold_case(name: str) -> str:
+    """Normalize a name and fold its case, to compare names of classes and parts.
 
     Example:
-        >>> caseless("Cafe\\u0301 ") == caseless("CAF\\u00c9")
+        >>> fold_case("Cafe\\u0301 ") == fold_case("CAF\\u00c9")
         True
     """
-    return composed(composed(name).casefold())
+    return normalize(normalize(name).casefold())
 
 
-def _singular(name: str) -> str:
-    name = caseless(name)
+def _to_singular(name: str) -> str:
+    name = fold_case(name)
     return name if name.endswith("ss") else name.removesuffix("s")

@@ -1,4 +1,4 @@
-"""DATA of the command line: an image folder, the course's HDF5 files, or a zip becomes arrays."""
+"""Load DATA of the command line: an image folder, a zip or the HDF5 files of the course."""
 
 from __future__ import annotations
 
@@ -7,25 +7,23 @@ import os
 import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from catnet.data import known_sets
-from catnet.data.class_names import caseless, composed
-from catnet.data.duplicates import fingerprints, groups
-from catnet.data.entries import Listing, is_zip, opened
+from catnet.data.class_names import fold_case, normalize
+from catnet.data.duplicates import compute_fingerprints, find_groups
+from catnet.data.entries import Listing, is_zip, open_listing
+from catnet.data.hdf5 import Arrays, is_h5, read_parts
 from catnet.data.structure import CATS, LAYOUT, Part, divide
 from catnet.errors import UserError
 from catnet.images.decode import decode_many
-from catnet.images.kinds import passed_over
+from catnet.images.kinds import summarize_kinds
 from catnet.images.paths import ImageError
 from catnet.images.size import SIZE
 
-if TYPE_CHECKING:
-    import h5py
-
-MAX_TOTAL_BYTES = 4 * 2**30  # unpacked, of a zip or of the images in an h5 file
+MAX_TOTAL_BYTES = 4 * 2**30  # of a zip, unpacked
 
 
 class Dataset(NamedTuple):
@@ -33,8 +31,8 @@ class Dataset(NamedTuple):
 
     Attributes:
         images: (n, 64, 64, 3) uint8.
-        labels: (n,) int32; 1 is the second class.
-        names: what each image is called in messages: a path, or ``file.h5[17]``.
+        labels: (n,) int32, index into ``classes``.
+        names: the name of each image in messages: a path, or ``file.h5[17]``.
         classes: the names of class 0 and class 1.
     """
 
@@ -60,31 +58,31 @@ def load(
     on_problem: Report = _refuse,
     on_note: Report = _ignore,
 ) -> tuple[Dataset, Dataset | None]:
-    """Load DATA: its training part, and its test part if it has one.
+    """Load DATA: the training part, and the test part if there is one.
 
     DATA is one of
 
     - a folder with one folder a class, ``cat/`` and ``non-cat/``, searched to any depth;
     - a folder with ``train/`` and ``test/`` (else ``val/``) that have those inside;
     - a folder with one of these inside (see :mod:`catnet.data.structure`);
-    - a zip of any of them, read in memory: nothing is unpacked to disk;
+    - a zip of any of them; it is read in memory, and nothing is unpacked to disk;
     - Tiny ImageNet or dogs-vs-cats, a folder or a zip (see :mod:`catnet.data.known_sets`);
     - an ``.h5`` file in the course's form (``train_set_x``, ``train_set_y``, ``test_set_x``,
       ``test_set_y``, ``list_classes``; one part is enough), or a folder with two such files.
 
-    If there is only a test part, it is the one that comes first.  A class is known by its name,
-    never by the order of folders, and neither by case nor by the form of Unicode: one called cat
-    or cats is class 1; otherwise the names are sorted, and the second is class 1.
+    If there is only a test part, it is returned as the first part.  Names of classes are compared
+    without case and in normalized Unicode.  A class named cat or cats is class 1.  Otherwise the
+    names are sorted, and the second is class 1.
 
     Args:
-        path: where DATA is.
-        on_problem: called with one line for every image that is left out, with its name and
-            the reason.  Without it, such an image is an error.
-        on_note: called with one line for what is as well to know: files that are no images, two
-            folders that are one class.
+        path: DATA.
+        on_problem: called with one line for each image that cannot be used: its name and the
+            reason.  By default, such an image is an error.
+        on_note: called with one line for each remark: files that are not images, two folders
+            that are one class.
 
     Raises:
-        UserError: DATA is not there, is none of the above, or has other than two classes.
+        UserError: DATA does not exist, is none of the above, or does not have two classes.
     """
     path = os.fspath(path)
     try:
@@ -98,7 +96,7 @@ def load(
         return _load_h5(path, [path])
     if not stat.S_ISDIR(mode) and not is_zip(path):
         raise UserError(f"{path}: not a dataset; {LAYOUT}, a zip of that, or an .h5 file")
-    with opened(path, MAX_TOTAL_BYTES) as listing:
+    with open_listing(path, MAX_TOTAL_BYTES) as listing:
         for problem in listing.problems:
             on_problem(problem)
         files = sorted(entry.name for entry in listing.others if is_h5(entry.name))
@@ -106,23 +104,23 @@ def load(
         if listing.images and files:
             raise UserError(
                 f"{path}: has both images and h5 files, such as {files[0]};"
-                " name the one that is meant"
+                " give the h5 file or a folder without h5 files"
             )
         if files and is_zip(path):
-            raise UserError(f"{path}: h5 files in a zip are not read; unpack it")
-        loaded = _load_h5(path, files) if files else _load_images(listing, on_problem, on_note)
+            raise UserError(f"{path}: h5 files in a zip cannot be read; unpack the zip")
+        parts = _load_h5(path, files) if files else _load_images(listing, on_problem, on_note)
         if others:
-            on_note(f"{path}: {passed_over(others)}")
-    return loaded
+            on_note(f"{path}: {summarize_kinds(others)}")
+    return parts
 
 
 def split(dataset: Dataset, fraction: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
     """Divide a dataset into a training and a test part, each with both classes.
 
-    Images that are the same, or nearly (in another size or quality, as ``data check`` finds
-    them), stay on one side.  Which side is decided by a hash of their pixels: the same images
-    are divided in the same way whatever their names and order.  About ``fraction`` of each class
-    becomes the test part.
+    Duplicates and near-duplicates (in another size or quality, as ``data check`` reports
+    them) are in the same part.  A hash of the pixels decides the part, so the result does not
+    depend on the names and the order of the images.  About ``fraction`` of each class is the test
+    part.
 
     Raises:
         UserError: a class has fewer than two different images.
@@ -137,38 +135,39 @@ def split(dataset: Dataset, fraction: float = 0.2, seed: int = 0) -> tuple[Datas
     """
     if not 0 < fraction < 1:
         raise UserError(f"the test fraction is {fraction}; it must lie between 0 and 1")
-    group = groups(fingerprints(dataset.images), dataset.images.__getitem__)
-    members, of = np.unique(group, return_inverse=True)
-    sizes = np.bincount(of)
-    # One image under both labels is one group too; it counts for the lower label.
+    group = find_groups(compute_fingerprints(dataset.images), dataset.images.__getitem__)
+    members, index = np.unique(group, return_inverse=True)
+    sizes = np.bincount(index)
+    # A group with both labels counts for the lower label.
     lowest = np.ones(len(members), int)
-    np.minimum.at(lowest, of, dataset.labels)
+    np.minimum.at(lowest, index, dataset.labels)
     ranks = [hashlib.sha256(b"%d %d" % (seed, member)).digest() for member in members.tolist()]
-    chosen = np.zeros(len(members), bool)
+    is_test = np.zeros(len(members), bool)
     for label, name in enumerate(dataset.classes):
-        its = sorted(np.flatnonzero(lowest == label).tolist(), key=ranks.__getitem__)
-        if len(its) < 2:
-            raise UserError(f"{name}: too few different images to keep some for a test part")
-        chosen[_about(sizes, its, max(1, round(fraction * int(sizes[its].sum()))))] = True
-    test = chosen[of]
+        groups = sorted(np.flatnonzero(lowest == label).tolist(), key=ranks.__getitem__)
+        if len(groups) < 2:
+            raise UserError(f"{name}: has too few different images for a test part; add images")
+        count = max(1, round(fraction * int(sizes[groups].sum())))
+        is_test[_choose_groups(sizes, groups, count)] = True
+    test = is_test[index]
     return _take(dataset, ~test), _take(dataset, test)
 
 
-def _about(sizes: np.ndarray, groups: list[int], count: int) -> list[int]:
-    """The first groups that have about ``count`` members together; at least one, never all."""
-    chosen: list[int] = []
+def _choose_groups(sizes: np.ndarray, groups: list[int], count: int) -> list[int]:
+    """Choose the first groups with about ``count`` images in total; at least one, never all."""
+    choice: list[int] = []
     total = 0
     for group in groups:
         more = total + int(sizes[group])
-        if abs(more - count) < abs(total - count) and len(chosen) < len(groups) - 1:
-            chosen.append(group)
+        if abs(more - count) < abs(total - count) and len(choice) < len(groups) - 1:
+            choice.append(group)
             total = more
-    return chosen or [min(groups, key=lambda group: int(sizes[group]))]
+    return choice or [min(groups, key=lambda group: int(sizes[group]))]
 
 
-def _take(dataset: Dataset, keep: np.ndarray) -> Dataset:
-    names = [dataset.names[i] for i in np.flatnonzero(keep)]
-    return Dataset(dataset.images[keep], dataset.labels[keep], names, dataset.classes)
+def _take(dataset: Dataset, mask: np.ndarray) -> Dataset:
+    names = [dataset.names[i] for i in np.flatnonzero(mask)]
+    return Dataset(dataset.images[mask], dataset.labels[mask], names, dataset.classes)
 
 
 # ---- image folders and zips
@@ -179,30 +178,29 @@ def _load_images(
 ) -> tuple[Dataset, Dataset | None]:
     path, entries = listing.path, listing.images
     if not entries:
-        found = [entry.kind for entry in listing.others]
-        raise UserError(
-            f"{path}: no images in it{f' ({passed_over(found)})' if found else ''}; {LAYOUT}"
-        )
-    if layout := known_sets.known(listing):
+        kinds = [entry.kind for entry in listing.others]
+        summary = f" ({summarize_kinds(kinds)})" if kinds else ""
+        raise UserError(f"{path}: has no images{summary}; {LAYOUT}")
+    if layout := known_sets.recognize(listing):
         entries = layout.image_folder()
         for note in layout.notes:
             on_note(note)
     parts = divide(path, entries, on_problem, on_note)
-    return _checked_pair(path, [_load_part(part, on_problem) for part in parts])
+    return _pair_parts(path, [_load_part(part, on_problem) for part in parts])
 
 
 def _load_part(part: Part, on_problem: Report) -> Dataset:
-    classes = _classes(part.path, part.classes)
-    labelled = [(e, label) for label, name in enumerate(classes) for e in part.classes[name]]
-    labelled.sort(key=lambda item: item[0].name)
-    for entry, _ in labelled:
+    classes = _order_classes(part.path, part.classes)
+    pairs = [(e, label) for label, name in enumerate(classes) for e in part.classes[name]]
+    pairs.sort(key=lambda item: item[0].name)
+    for entry, _ in pairs:
         if entry.problem:
             on_problem(f"{entry.name}: {entry.problem}")
-    labelled = [(entry, label) for entry, label in labelled if not entry.problem]
-    images = np.empty((len(labelled), SIZE, SIZE, 3), np.uint8)
+    pairs = [(entry, label) for entry, label in pairs if not entry.problem]
+    images = np.empty((len(pairs), SIZE, SIZE, 3), np.uint8)
     labels, names = [], []
-    decoded = decode_many((entry.source for entry, _ in labelled), SIZE)
-    for (entry, label), (_, image) in zip(labelled, decoded, strict=True):
+    results = decode_many((entry.source for entry, _ in pairs), SIZE)
+    for (entry, label), (_, image) in zip(pairs, results, strict=True):
         if isinstance(image, ImageError):
             on_problem(f"{entry.name}: {image}")
         else:
@@ -215,21 +213,21 @@ def _load_part(part: Part, on_problem: Report) -> Dataset:
     return Dataset(images[: len(names)], np.array(labels, np.int32), names, classes)
 
 
-def _classes(path: str, names: Iterable[str]) -> tuple[str, str]:
+def _order_classes(path: str, names: Iterable[str]) -> tuple[str, str]:
     """The two class names in the order of their labels."""
-    found = {caseless(name): composed(name) for name in reversed([*names])}
-    ordered = sorted(found, key=lambda name: (name in CATS, name))
-    if len(found) != 2:
-        listed = ", ".join([found[name] for name in ordered[:8]] + ["…"] * (len(found) > 8))
-        raise UserError(f"{path}: has {len(found)} class(es), {listed}, not two; {LAYOUT}")
-    return found[ordered[0]], found[ordered[1]]
+    classes = {fold_case(name): normalize(name) for name in reversed([*names])}
+    keys = sorted(classes, key=lambda key: (key in CATS, key))
+    if len(keys) != 2:
+        text = ", ".join([classes[key] for key in keys[:8]] + ["…"] * (len(keys) > 8))
+        raise UserError(f"{path}: has {len(keys)} class(es), {text}, not two; {LAYOUT}")
+    return classes[keys[0]], classes[keys[1]]
 
 
-def _checked_pair(path: str, parts: list[Dataset]) -> tuple[Dataset, Dataset | None]:
+def _pair_parts(path: str, parts: list[Dataset]) -> tuple[Dataset, Dataset | None]:
     if len(parts) == 1:
         return parts[0], None
     train, test = parts
-    if [*map(caseless, train.classes)] != [*map(caseless, test.classes)]:
+    if [*map(fold_case, train.classes)] != [*map(fold_case, test.classes)]:
         ours, theirs = ", ".join(train.classes), ", ".join(test.classes)
         raise UserError(f"{path}: training classes are {ours}, but test classes {theirs}")
     return train, test._replace(classes=train.classes)
@@ -238,68 +236,12 @@ def _checked_pair(path: str, parts: list[Dataset]) -> tuple[Dataset, Dataset | N
 # ---- HDF5
 
 
-def is_h5(path: str) -> bool:
-    return path.lower().endswith((".h5", ".hdf5"))
-
-
 def _load_h5(path: str, files: list[str]) -> tuple[Dataset, Dataset | None]:
-    try:
-        import h5py
-    except ImportError:
-        raise UserError("h5 files need h5py: pip install 'jaxnn[apps]'") from None
-    parts: dict[str, Dataset] = {}
-    for name in files:
-        try:
-            with h5py.File(name, "r") as file:
-                for part in ("train", "test"):
-                    if f"{part}_set_x" not in file and f"{part}_set_y" not in file:
-                        continue
-                    if part in parts:
-                        raise UserError(f"{path}: more than one file has a {part}_set_x")
-                    parts[part] = _h5_part(name, file, part)
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
-            text = " ".join(str(error).split())
-            raise UserError(f"{name}: not an HDF5 file, or a damaged one: {text}") from None
-    if not parts:
-        raise UserError(f"{path}: has neither train_set_x nor test_set_x")
-    return _checked_pair(path, [parts[part] for part in ("train", "test") if part in parts])
+    return _pair_parts(path, [_order_labels(part) for part in read_parts(path, files)])
 
 
-def _h5_part(name: str, file: h5py.File, part: str) -> Dataset:
-    x, y = _h5_array(name, file, f"{part}_set_x"), _h5_array(name, file, f"{part}_set_y")
-    listed = _h5_array(name, file, "list_classes")
-    if x.dtype.kind == "f" and np.prod(x.shape) and np.isnan(x[()]).any():
-        raise UserError(f"{name}: {part}_set_x holds NaN")
-    if x.dtype != np.uint8 or x.ndim != 4 or x.shape[1:] != (SIZE, SIZE, 3):
-        wanted = f"(n, {SIZE}, {SIZE}, 3) uint8"
-        raise UserError(f"{name}: {part}_set_x must be {wanted}, but is {x.shape} {x.dtype}")
-    if y.shape != x.shape[:1]:
-        raise UserError(f"{name}: {part}_set_y must be {x.shape[:1]}, one an image; is {y.shape}")
-    if listed.shape != (2,):
-        raise UserError(f"{name}: list_classes must name two classes, but is {listed.shape}")
-    labels = y[()]
-    if not np.isin(labels, (0, 1)).all():
-        odd = labels[~np.isin(labels, (0, 1))][0]
-        raise UserError(f"{name}: {part}_set_y must be 0 or 1, but holds {odd}")
-    if len(set(labels.tolist())) != 2:
-        raise UserError(f"{name}: {part}_set_y has images of one class only")
-    written = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in listed[()]]
-    classes = _classes(name, written)
-    if [*map(caseless, classes)] != [*map(caseless, written)]:
-        labels = 1 - labels.astype(np.int32)
-    names = [f"{name}[{i}]" for i in range(len(labels))]
-    return Dataset(x[()], labels.astype(np.int32), names, classes)
-
-
-def _h5_array(name: str, file: h5py.File, key: str) -> h5py.Dataset:
-    """A dataset that lies in this file and fits in memory; none that leads to another file."""
-    import h5py
-
-    if key not in file:
-        raise UserError(f"{name}: no {key} in it")
-    array = file[key] if isinstance(file.get(key, getlink=True), h5py.HardLink) else None
-    if not isinstance(array, h5py.Dataset) or array.external or array.is_virtual:
-        raise UserError(f"{name}: {key} must be an array in this file")
-    if array.nbytes > MAX_TOTAL_BYTES:
-        raise UserError(f"{name}: {key} is {array.nbytes / 2**30:.0f} GB, more than is read")
-    return array
+def _order_labels(part: Arrays) -> Dataset:
+    """The same images, with the label that the class name has in this program."""
+    classes = _order_classes(part.path, part.classes)
+    same = [*map(fold_case, classes)] == [*map(fold_case, part.classes)]
+    return Dataset(part.images, part.labels if same else 1 - part.labels, part.names, classes)

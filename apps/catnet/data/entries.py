@@ -1,4 +1,4 @@
-"""What is in a folder or a zip of images: one entry a file, the same for both."""
+"""List a folder or a zip of images as one entry for each file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from catnet.errors import UserError
-from catnet.images.kinds import HEAD, is_system_folder, kind
+from catnet.images.kinds import HEAD, detect_kind, is_system_folder
 from catnet.images.paths import ImageError, OtherFile, Source, list_images
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
@@ -27,11 +27,11 @@ class Entry(NamedTuple):
     """A file of a folder or a zip.
 
     Attributes:
-        place: the folders it is in, from the top, and its own name.
-        name: what it is called in messages.
-        source: where its bytes are.
-        problem: why it cannot be decoded, if that is known already.
-        kind: of a file that is no image, what a summary counts it as.
+        place: the path below DATA, as its parts.
+        name: the name in messages.
+        source: the argument for the decoder.
+        problem: why it cannot be decoded, if this is known before decoding.
+        kind: of a file that is not an image, the name of its kind in a summary.
     """
 
     place: tuple[str, ...]
@@ -43,13 +43,13 @@ class Entry(NamedTuple):
 
 @dataclass
 class Listing:
-    """What is in DATA.
+    """The files of DATA.
 
     Attributes:
         path: DATA.
         images: the images, in the order of their places.
-        others: what is passed over, because it is no image.
-        problems: folders that cannot be read, with the reason.
+        others: the ignored files, which are not images.
+        problems: one line for each folder that cannot be read, with the reason.
     """
 
     path: str
@@ -59,43 +59,43 @@ class Listing:
 
 
 def is_zip(path: str | os.PathLike[str]) -> bool:
-    """Whether a path is that of a zip, by its name."""
+    """Whether a path has the extension of a zip."""
     return os.fspath(path).lower().endswith(".zip")
 
 
 @contextlib.contextmanager
-def opened(path: str, max_bytes: int | None = None) -> Iterator[Listing]:
-    """List a folder or a zip; what is in a zip can be read until the block ends.
+def open_listing(path: str, max_bytes: int | None = None) -> Iterator[Listing]:
+    """List a folder or a zip; the entries of a zip can be read until the block ends.
 
-    A zip with ``train.zip`` in it is that one: so the dogs-vs-cats competition packs its images.
-    A file that is no zip has nothing in it.
+    A zip that contains ``train.zip`` is listed as that inner zip, because the dogs-vs-cats
+    competition packs its images in this way.  The listing of another file is empty.
 
     Args:
         path: a folder or a file.
-        max_bytes: the most that a zip may unpack to; None is no limit.
+        max_bytes: the limit on the unpacked size of a zip; None is no limit.
 
     Raises:
-        UserError: the zip cannot be read, is not safe or too large, or the links of the folder
-            multiply it.
+        UserError: the zip cannot be read, is not safe, or is too large; or the links of the folder
+            lead to the same folders too often.
     """
     if Path(path).is_dir():
-        yield _of_folder(path)
+        yield _list_folder(path)
     elif is_zip(path):
         with contextlib.ExitStack() as stack:
-            yield _of_zip(path, _open_zip(path, stack, max_bytes))
+            yield _list_zip(path, _open_zip(path, stack, max_bytes))
     else:
         yield Listing(path)
 
 
-def _of_folder(path: str) -> Listing:
+def _list_folder(path: str) -> Listing:
     listing, others = Listing(path), list[OtherFile]()
     try:
-        for found in list_images(path, others.append):
-            place = Path(found.path).relative_to(path).parts
-            if found.error and os.path.isdir(found.path):  # noqa: PTH112  (no name is too long)
-                listing.problems.append(f"{found.path}: {found.error}")
+        for image in list_images(path, others.append):
+            place = Path(image.path).relative_to(path).parts
+            if image.error and os.path.isdir(image.path):  # noqa: PTH112  (no name is too long)
+                listing.problems.append(f"{image.path}: {image.error}")
             else:
-                listing.images.append(Entry(place, found.path, found.path, found.error))
+                listing.images.append(Entry(place, image.path, image.path, image.error))
     except ImageError as error:
         raise UserError(f"{path}: {error}") from None
     for other in others:
@@ -109,7 +109,7 @@ def _of_folder(path: str) -> Listing:
 
 
 class _Member:
-    """A file in a zip, opened when it is read; one at a time, since they share the archive."""
+    """A file in a zip, opened on reading; a lock protects the shared archive."""
 
     def __init__(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: threading.Lock):
         self.archive, self.info, self.lock, self.done = archive, info, lock, False
@@ -124,7 +124,7 @@ class _Member:
         try:
             with self.lock, self.archive.open(self.info) as file:
                 return file.read(size)
-        except Exception as error:  # zipfile's decompressors raise errors of many kinds
+        except Exception as error:  # the decompressors of zipfile raise many kinds of errors
             raise OSError(f"damaged in the zip: {error}") from None
 
 
@@ -149,22 +149,25 @@ def _refuse_too_large(path: str, archive: zipfile.ZipFile, limit: int | None) ->
     total = sum(info.file_size for info in archive.infolist())
     if limit is not None and total > limit:
         raise UserError(
-            f"{path}: unpacks to {total / 2**30:.1f} GB, more than is read from a zip;"
-            " unpack it and name the folder"
+            f"{path}: unpacks to {total / 2**30:.1f} GB; the limit is {limit / 2**30:.1f} GB;"
+            " unpack it and give the folder"
         )
 
 
-def _of_zip(path: str, archive: zipfile.ZipFile) -> Listing:
+def _list_zip(path: str, archive: zipfile.ZipFile) -> Listing:
     listing, lock = Listing(path), threading.Lock()
-    seen, systems = set(), set()
+    places, systems = set(), set()
     for info in archive.infolist():
-        name = _member_name(info)
+        name = _decode_name(info)
         place = PurePosixPath(name)
         is_link = stat.S_ISLNK(info.external_attr >> 16)
         leads_out = not place.parts or place.is_absolute() or ".." in place.parts
-        if leads_out or is_link or re.search(r"^.:|\\", name) or place in seen:
-            raise UserError(f"{path}: not safe to read: holds {name!r}")
-        seen.add(place)
+        if leads_out or is_link or re.search(r"^.:|\\", name) or place in places:
+            raise UserError(
+                f"{path}: not safe to read: {name!r} is a link, leads out of the zip,"
+                " or occurs twice; create the zip again"
+            )
+        places.add(place)
         folders = place.parts if info.is_dir() else place.parts[:-1]
         system = next((i for i, part in enumerate(folders) if is_system_folder(part)), None)
         if any(part.startswith(".") for part in place.parts[:system]):
@@ -173,7 +176,7 @@ def _of_zip(path: str, archive: zipfile.ZipFile) -> Listing:
             systems.add(folders[: system + 1])
         elif not info.is_dir():
             member = _Member(archive, info, lock)
-            what = kind(place.name, lambda member=member: member.head(HEAD))
+            what = detect_kind(place.name, lambda member=member: member.head(HEAD))
             entry = Entry(place.parts, f"{path}/{name}", member, what.problem, what.name)
             (listing.images if what.is_image else listing.others).append(entry)
     for parts in sorted(systems):
@@ -183,8 +186,8 @@ def _of_zip(path: str, archive: zipfile.ZipFile) -> Listing:
     return listing
 
 
-def _member_name(info: zipfile.ZipInfo) -> str:
-    """A name that is not marked as UTF-8 often is: macOS and Linux write it so all the same."""
+def _decode_name(info: zipfile.ZipInfo) -> str:
+    """The name of a member; macOS and Linux write UTF-8 often without the flag for it."""
     if info.flag_bits & 0x800:
         return info.filename
     try:

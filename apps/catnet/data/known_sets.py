@@ -1,7 +1,7 @@
-"""Well-known data sets that have no class folders: what each of their images shows.
+"""Recognize well-known data sets without class folders, and read their labels.
 
-Known are Tiny ImageNet and dogs-vs-cats, as in the competition (``train/cat.0.jpg``) and as
-Microsoft gives it (``PetImages/Cat/0.jpg``); each as a zip or unpacked.
+These are Tiny ImageNet and dogs-vs-cats, in the form of the competition (``train/cat.0.jpg``) and
+of Microsoft (``PetImages/Cat/0.jpg``); each as a zip or a folder.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ from catnet.images.paths import ImageError, read
 
 TINY_IMAGENET_CATS = ("n02123045", "n02123394", "n02124075")  # tabby, Persian, Egyptian
 TINY_IMAGENET_DOGS = (
-    *("n02085620", "n02094433", "n02099601"),  # Chihuahua, Yorkshire terrier, golden retriever
-    *("n02099712", "n02106662", "n02113799"),  # Labrador, German shepherd, standard poodle
+    "n02085620",  # Chihuahua
+    "n02094433",  # Yorkshire terrier
+    "n02099601",  # golden retriever
+    "n02099712",  # Labrador
+    "n02106662",  # German shepherd
+    "n02113799",  # standard poodle
 )
 
 _TINY_TRAIN = re.compile(r"(?:.*/)?train/(n\d{8})/images/[^/]+")
@@ -30,7 +34,7 @@ _PETS = re.compile(r"(.*/)?PetImages/(Cat|Dog)/[^/]+")
 
 
 class Row(NamedTuple):
-    """What a data set says of one image.
+    """The labels of one image in a data set.
 
     Attributes:
         entry: the image.
@@ -50,11 +54,11 @@ class Layout:
     """A well-known data set.
 
     Attributes:
-        kinds: what kinds of image it has; the last is the cats.
-        rows: its images in the order of their places.
-        fine_names: names of the fine labels, if it has any.
+        kinds: the kinds of images; the last one is the cats.
+        rows: the images in the order of their places.
+        fine_names: names of the fine labels, if there are any.
         fine_cats: which of them are cats.
-        notes: one line for images that are left out because they have no label.
+        notes: one line for images that are not used because they have no label.
     """
 
     kinds: list[str]
@@ -68,7 +72,7 @@ class Layout:
         return self.kinds[row.kind] == "cat"
 
     def image_folder(self) -> list[Entry]:
-        """The entries at the places that they have in an image folder of cats and non-cats."""
+        """The entries, with the places of an image folder of cats and non-cats."""
         entries = []
         for row in self.rows:
             folder = "cat" if self.is_cat(row) else "non-cat"
@@ -76,21 +80,21 @@ class Layout:
         return entries
 
 
-def known(listing: Listing) -> Layout | None:
-    """The data set that a listing is, if it is a well-known one.
+def recognize(listing: Listing) -> Layout | None:
+    """Recognize a well-known data set in a listing; None for any other.
 
-    Of Tiny ImageNet, three kinds of cat are cats; its validation part is the test part, its test
-    part has no labels and is left out.
+    In Tiny ImageNet, three classes are cats.  Its validation part is the test part; its test part
+    has no labels and is not used.
 
     Raises:
         UserError: a list of labels of Tiny ImageNet cannot be read.
     """
     if any(entry.place[-1] == "wnids.txt" for entry in listing.others):
-        return _tiny_imagenet(listing)
-    return _dogs_vs_cats(listing)
+        return _recognize_tiny_imagenet(listing)
+    return _recognize_dogs_vs_cats(listing)
 
 
-def _dogs_vs_cats(listing: Listing) -> Layout | None:
+def _recognize_dogs_vs_cats(listing: Listing) -> Layout | None:
     path = Path(listing.path)
     own = path.stem if is_zip(path) else path.name
     names = ["/".join(entry.place) for entry in listing.images]
@@ -105,48 +109,48 @@ def _dogs_vs_cats(listing: Listing) -> Layout | None:
                 for entry, match in zip(listing.images, matches, strict=True)
                 if match
             ]
-            return Layout(["dog", "cat"], rows, notes=_unlabelled(listing, len(rest)))
+            return Layout(["dog", "cat"], rows, notes=_note_missing_labels(listing, len(rest)))
     return None
 
 
-def _tiny_imagenet(listing: Listing) -> Layout | None:
+def _recognize_tiny_imagenet(listing: Listing) -> Layout | None:
     validation = dict(
         line.split("\t")[:2]
-        for line in _lines(listing, "val", "val_annotations.txt")
+        for line in _read_lines(listing, "val", "val_annotations.txt")
         if "\t" in line
     )
-    words = dict(line.split("\t", 1) for line in _lines(listing, "words.txt") if "\t" in line)
-    found: list[tuple[Entry, str, str]] = []
+    words = dict(line.split("\t", 1) for line in _read_lines(listing, "words.txt") if "\t" in line)
+    rows: list[tuple[Entry, str, str]] = []
     for entry in listing.images:
         name = "/".join(entry.place)
         if match := _TINY_TRAIN.fullmatch(name):
-            found.append((entry, match[1], "train"))
+            rows.append((entry, match[1], "train"))
         elif (match := _TINY_VALIDATION.fullmatch(name)) and match[1] in validation:
-            found.append((entry, validation[match[1]], "test"))
-    if not found:
+            rows.append((entry, validation[match[1]], "test"))
+    if not rows:
         return None
-    listed = {line.strip() for line in _lines(listing, "wnids.txt")}
-    wnids = sorted({wnid for _, wnid, _ in found} | listed - {""})
+    all_wnids = {line.strip() for line in _read_lines(listing, "wnids.txt")}
+    wnids = sorted({wnid for _, wnid, _ in rows} | all_wnids - {""})
     number = {wnid: i for i, wnid in enumerate(wnids)}
     return Layout(
         ["other", "dog", "cat"],
-        [Row(entry, _tiny_kind(wnid), number[wnid], part) for entry, wnid, part in found],
+        [Row(entry, _find_tiny_kind(wnid), number[wnid], part) for entry, wnid, part in rows],
         [words.get(wnid, wnid) for wnid in wnids],
         [number[wnid] for wnid in wnids if wnid in TINY_IMAGENET_CATS],
-        _unlabelled(listing, len(listing.images) - len(found)),
+        _note_missing_labels(listing, len(listing.images) - len(rows)),
     )
 
 
-def _unlabelled(listing: Listing, count: int) -> list[str]:
+def _note_missing_labels(listing: Listing, count: int) -> list[str]:
     return [f"{listing.path}: {count} images without a label are not used"] * bool(count)
 
 
-def _tiny_kind(wnid: str) -> int:
+def _find_tiny_kind(wnid: str) -> int:
     return 2 if wnid in TINY_IMAGENET_CATS else int(wnid in TINY_IMAGENET_DOGS)
 
 
-def _lines(listing: Listing, *place: str) -> Sequence[str]:
-    """The lines of a text file of the data set; none where it is missing."""
+def _read_lines(listing: Listing, *place: str) -> Sequence[str]:
+    """Read the lines of a text file of the data set; none if the file is missing."""
     for entry in listing.others:
         if entry.place[-len(place) :] == place:
             try:
@@ -154,5 +158,7 @@ def _lines(listing: Listing, *place: str) -> Sequence[str]:
                 data = source if isinstance(source, bytes) else read(source)
                 return data.decode().splitlines()
             except (ImageError, UnicodeDecodeError) as error:
-                raise UserError(f"{entry.name} is damaged: {error}") from None
+                raise UserError(
+                    f"{entry.name} is damaged: {error}; download the data set again"
+                ) from None
     return []

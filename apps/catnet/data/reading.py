@@ -1,4 +1,4 @@
-"""What images a source has, and what each is: a well-known data set, or whatever is DATA."""
+"""Read the images and labels of a source: a well-known data set, or any other DATA."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ import numpy as np
 
 from catnet.data import dataset
 from catnet.data.class_names import CATS, Names
-from catnet.data.entries import opened
-from catnet.data.known_sets import Layout, known
+from catnet.data.entries import open_listing
+from catnet.data.known_sets import Layout, recognize
 from catnet.images.decode import ImageError, decode_many
 
 
 class Row(NamedTuple):
-    """What a source says of one image."""
+    """The labels of one image in a source."""
 
     name: str
     label: int  # 1 = cat, or the second class
     kind: int  # index into Reading.kinds
     fine: int = -1  # index into Reading.fine_names
-    held_out: bool = False  # a test image of the source's own
+    held_out: bool = False  # whether it is in the test part of the source
 
 
 @dataclass
 class Reading:
-    """A source being read.
+    """An open source.
 
     Attributes:
-        total: how many images it should give.
-        kinds: what kinds of image it has.
-        rows: its images in order, (64, 64, 3) uint8, decoded as they are drawn.
-        skipped: filled while ``rows`` is drawn: images left out, with the reason.
-        notes: one line for what is as well to know.
-        fine_names: names of the fine labels, if it has any.
+        total: the number of images, with those that cannot be decoded.
+        kinds: the kinds of images.
+        rows: the images in order, (64, 64, 3) uint8, decoded during the iteration.
+        skipped: one line for each image that cannot be decoded, added during the iteration.
+        notes: remarks, one line each.
+        fine_names: names of the fine labels, if there are any.
         fine_cats: which of them are cats.
         classes: the names of label 0 and label 1.
     """
@@ -53,27 +53,27 @@ class Reading:
 
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[Reading]:
-    """Open a source; zips stay open meanwhile.
+def open_source(path: Path) -> Iterator[Reading]:
+    """Open a source; a zip stays open until the block ends.
 
-    Tiny ImageNet's validation part is left alone: those who have it will want to be tested on it.
+    The validation part of Tiny ImageNet is not read, so that it can be used as a test part.
 
     Raises:
-        UserError: it is not there, or no DATA.
+        UserError: the path does not exist, or is not DATA.
     """
-    with opened(str(path)) as listing:
-        layout = known(listing)
-        yield _dataset(path) if layout is None else _known(layout)
+    with open_listing(str(path)) as listing:
+        layout = recognize(listing)
+        yield _read_dataset(path) if layout is None else _read_layout(layout)
 
 
-def _known(layout: Layout, parts: tuple[str, ...] = ("train",)) -> Reading:
-    """The images of a well-known data set that are in these parts."""
+def _read_layout(layout: Layout, parts: tuple[str, ...] = ("train",)) -> Reading:
+    """Read the images of a well-known data set that are in these parts."""
     rows = [(row, "/".join(row.entry.place)) for row in layout.rows if row.part in parts]
     skipped = [f"{name}: {row.entry.problem}" for row, name in rows if row.entry.problem]
     rows = sorted((r for r in rows if not r[0].entry.problem), key=lambda r: r[1])
     total = len(rows) + len(skipped)
 
-    def decoded() -> Iterator[tuple[Row, np.ndarray]]:
+    def decode_rows() -> Iterator[tuple[Row, np.ndarray]]:
         images = decode_many(row.entry.source for row, _ in rows)
         for (row, name), (_, image) in zip(rows, images, strict=True):
             if isinstance(image, ImageError):
@@ -82,17 +82,22 @@ def _known(layout: Layout, parts: tuple[str, ...] = ("train",)) -> Reading:
                 yield Row(name, int(layout.is_cat(row)), row.kind, row.fine), image
 
     return Reading(
-        *(total, layout.kinds, decoded(), skipped, layout.notes),
-        *(layout.fine_names, layout.fine_cats),
+        total,
+        layout.kinds,
+        decode_rows(),
+        skipped,
+        layout.notes,
+        layout.fine_names,
+        layout.fine_cats,
     )
 
 
-def _dataset(path: Path) -> Reading:
-    """Whatever else is DATA; its own test part stays one."""
+def _read_dataset(path: Path) -> Reading:
+    """Read any other DATA; its test part is held out."""
     skipped: list[str] = []
     notes: list[str] = []
-    loaded = dataset.load(path, on_problem=skipped.append, on_note=notes.append)
-    parts = [part for part in loaded if part]
+    train, test = dataset.load(path, on_problem=skipped.append, on_note=notes.append)
+    parts = [part for part in (train, test) if part]
 
     def rows() -> Iterator[tuple[Row, np.ndarray]]:
         for part, held_out in zip(parts, (False, True), strict=False):

@@ -1,4 +1,4 @@
-"""Which images are learnt from, chosen by, and tested on: decided by hash, once and for all."""
+"""Divide images into training, validation and test parts by a hash of their pixels."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ PARTS = ("train", "validation", "test")
 
 
 def split(table: Table, validation: float = 0.06, test: float = 0.06) -> np.ndarray:
-    """Give every image its part; near-duplicates get the same one, whatever their source.
+    """Assign every image to a part; near-duplicates are in the same part, also across sources.
 
-    The hash of a group's pixels decides, so neither the order of images nor their names
-    matter, and an image keeps its part when sources are added, unless one of them has its
-    near-duplicate.  A group with an image that its source holds out is test.
+    The hash of the pixels of a group decides.  So the order and the names of the images have no
+    effect.  An image stays in its part when sources are added, unless a new source has a
+    near-duplicate of it.  A group with an image that its source holds out is in the test part.
 
     Args:
         table: the images.
-        validation: share of the groups that choose the best weights and the calibration.
-        test: share of the groups that only the final numbers are computed on.
+        validation: the fraction of the groups that select the weights and fit the calibration.
+        test: the fraction of the groups that are used only for the final evaluation.
 
     Returns:
         (n,) int8: 0 train, 1 validation, 2 test.
     """
     if min(validation, test) < 0 or validation + test >= 1:
-        raise ValueError(f"shares {validation} and {test} leave nothing to train on")
-    group = groups(table)
-    place = _uniform(group)
-    parts = np.where(place < test, TEST, np.where(place < test + validation, VALIDATION, TRAIN))
+        raise ValueError(f"validation={validation} and test={test} leave no images for training")
+    group = find_groups(table)
+    u = _hash_to_unit(group)
+    parts = np.where(u < test, TEST, np.where(u < test + validation, VALIDATION, TRAIN))
     parts[np.isin(group, group[table.held_out])] = TEST
     return parts.astype(np.int8)
 
 
-def groups(table: Table) -> np.ndarray:
-    """The smallest content hash among an image's near-duplicates and itself, (n,) uint64."""
+def find_groups(table: Table) -> np.ndarray:
+    """The smallest content hash in the group of each image, (n,) uint64."""
     prints = duplicates.Fingerprints(table.content, table.perceptual, table.thumbs)
-    return duplicates.groups(prints)
+    return duplicates.find_groups(prints)
 
 
-def _uniform(hashes: np.ndarray) -> np.ndarray:
-    """Each hash scrambled to a number in [0, 1) (the last steps of SplitMix64)."""
+def _hash_to_unit(hashes: np.ndarray) -> np.ndarray:
+    """Map each hash to a number in [0, 1), with the last steps of SplitMix64."""
     z = hashes
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,7 +1,7 @@
-"""Images of nothing: drawn from a seed, or what is left of photographs taken apart.
+"""Images without objects: drawn textures and scrambled photographs.
 
-A network that has seen only photographs of things takes a grey cloud for fur.  Some of these in
-every batch, as non-cats, cure it.
+A network that is trained only on photographs of objects classifies a grey cloud as fur.  Some
+textures in every batch, as non-cats, prevent this.
 """
 
 from __future__ import annotations
@@ -13,31 +13,33 @@ from PIL import Image, ImageDraw
 
 from catnet.data.cache import Cache, Table
 from catnet.data.class_names import is_anything_else
-from catnet.data.duplicates import fingerprints
+from catnet.data.duplicates import compute_fingerprints
 from catnet.data.split import TRAIN, split
 from catnet.errors import UserError
 from catnet.images.size import SIZE
 
 NAME = "textures"
-LARGE = 4 * SIZE  # shapes are drawn this large, then made smaller, for smooth edges
+LARGE = 4 * SIZE  # shapes are drawn at this size, then scaled down for smooth edges
 
 
-def with_textures(cache: Cache, count: int) -> Cache:
-    """The cache with one more source, ``textures``: that many images, all of them non-cats.
+def add_textures(cache: Cache, count: int) -> Cache:
+    """Add the source ``textures`` to a cache: ``count`` images, all of them non-cats.
 
     Raises:
-        UserError: the first class is not of all that is no cat, so they belong to neither.
+        UserError: the first class does not mean everything except cats.
     """
     if not count:
         return cache
     if not is_anything_else(cache.classes[0]):
         raise UserError(
-            f"--textures: images of nothing are neither {' nor '.join(cache.classes)}; "
-            "they are for the classes non-cat and cat: leave the option out"
+            f"--textures: textures are neither {' nor '.join(cache.classes)}; "
+            "they need the classes non-cat and cat: leave the option out"
         )
-    broken = count // 3
-    images = np.concatenate([textures(count - broken), remains(cache, broken)])
-    content, perceptual, thumbs = fingerprints(images)
+    scrambled = count // 3
+    images = np.concatenate(
+        [draw_textures(count - scrambled), scramble_photographs(cache, scrambled)]
+    )
+    content, perceptual, thumbs = compute_fingerprints(images)
     more = Table(
         labels=np.zeros(count, np.int8),
         fine=np.full(count, -1, np.int16),
@@ -63,43 +65,42 @@ def with_textures(cache: Cache, count: int) -> Cache:
     )
 
 
-def remains(cache: Cache, count: int, seed: int = 0) -> np.ndarray:
-    """Photographs that are learnt from, taken apart until they show nothing.
+def scramble_photographs(cache: Cache, count: int, seed: int = 0) -> np.ndarray:
+    """Change photographs of the training part so that they show no objects.
 
-    In turn: any image with the phases of its waves scrambled (its spectrum stays, so it has
-    the fineness of fur and no shape), one with its blocks shuffled, and the middle of a non-cat
-    magnified.
+    The changes alternate: an image with random phases (its spectrum stays, so it has the texture
+    of fur without a shape), an image with shuffled blocks, and a magnified piece of a non-cat.
 
     Args:
-        cache: where the photographs are.
-        count: how many.
-        seed: the same one makes the same images.
+        cache: the photographs.
+        count: the number of images.
+        seed: of all randomness.
 
     Returns:
         (count, 64, 64, 3) uint8.
     """
     rng = np.random.default_rng(seed)
-    learnt = split(cache.table) == TRAIN
-    non_cats = learnt & (cache.table.labels == 0)
-    kinds = ((_scrambled, learnt), (_shuffled, learnt), (_magnified, non_cats))
-    made = np.empty((count, SIZE, SIZE, 3), np.uint8)
-    for kind, (change, chosen) in enumerate(kinds):
-        numbers = rng.choice(np.flatnonzero(chosen), len(made[kind :: len(kinds)]))
-        for i, image in enumerate(cache.take(numbers)):
-            made[kind + i * len(kinds)] = _uint8(change(rng, image / 255))
-    return made
+    train = split(cache.table) == TRAIN
+    non_cats = train & (cache.table.labels == 0)
+    kinds = ((_scramble_phases, train), (_shuffle_blocks, train), (_magnify_piece, non_cats))
+    images = np.empty((count, SIZE, SIZE, 3), np.uint8)
+    for kind, (change, mask) in enumerate(kinds):
+        indices = rng.choice(np.flatnonzero(mask), len(images[kind :: len(kinds)]))
+        for i, image in enumerate(cache.take(indices)):
+            images[kind + i * len(kinds)] = _to_uint8(change(rng, image / 255))
+    return images
 
 
-def _scrambled(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Every wave moved, by the same way in all channels, so that colours stay together."""
+def _scramble_phases(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Add the same random phases to the spectra of all channels, so that the colours stay."""
     waves = np.fft.rfft2(image, axes=(0, 1))
     phase = np.fft.rfft2(rng.standard_normal((SIZE, SIZE, 1)), axes=(0, 1))
     phase[0, 0] = 1
     return np.fft.irfft2(waves * phase / np.abs(phase), s=(SIZE, SIZE), axes=(0, 1))
 
 
-def _shuffled(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Blocks of 4×4 to 16×16 in another order."""
+def _shuffle_blocks(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Shuffle blocks of 4×4 to 16×16 pixels."""
     side = int(rng.choice([4, 8, 16]))
     count = SIZE // side
     blocks = image.reshape(count, side, count, side, 3).swapaxes(1, 2).reshape(-1, side, side, 3)
@@ -107,56 +108,64 @@ def _shuffled(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     return blocks.swapaxes(1, 2).reshape(SIZE, SIZE, 3)
 
 
-def _magnified(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """A piece of a quarter to a half of the sides."""
+def _magnify_piece(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Magnify a square piece, whose side is a quarter to a half of the image."""
     side = int(rng.integers(SIZE // 4, SIZE // 2 + 1))
     top, left = rng.integers(0, SIZE - side + 1, 2).tolist()
-    piece = Image.fromarray(_uint8(image[top : top + side, left : left + side]))
+    piece = Image.fromarray(_to_uint8(image[top : top + side, left : left + side]))
     return np.asarray(piece.resize((SIZE, SIZE), Image.Resampling.BICUBIC)) / 255
 
 
-def textures(count: int, seed: int = 0) -> np.ndarray:
-    """Draw textures of all kinds in turn.
+def draw_textures(count: int, seed: int = 0) -> np.ndarray:
+    """Draw textures; their kinds alternate.
 
     Args:
-        count: how many.
-        seed: the same one draws the same images.
+        count: the number of images.
+        seed: of all randomness.
 
     Returns:
         (count, 64, 64, 3) uint8.
     """
     rng = np.random.default_rng(seed)
-    kinds = (_clouds, _plain, _gratings, _clouds, _tiles, _shapes, _strokes)
-    return np.stack([_uint8(kinds[i % len(kinds)](rng)) for i in range(count)])
+    kinds = (
+        _draw_clouds,
+        _draw_gradient,
+        _draw_gratings,
+        _draw_clouds,
+        _draw_tiles,
+        _draw_shapes,
+        _draw_strokes,
+    )
+    return np.stack([_to_uint8(kinds[i % len(kinds)](rng)) for i in range(count)])
 
 
-def _uint8(image: np.ndarray) -> np.ndarray:
+def _to_uint8(image: np.ndarray) -> np.ndarray:
     return np.clip(image * 255, 0, 255).round().astype(np.uint8)
 
 
-def _plain(rng: np.random.Generator) -> np.ndarray:
-    """One colour passing into another along a line or from a point, perhaps clouded."""
+def _draw_gradient(rng: np.random.Generator) -> np.ndarray:
+    """A linear or radial gradient between two colours, sometimes with noise."""
     y, x = np.mgrid[:SIZE, :SIZE] / SIZE
     if rng.random() < 0.5:
         angle = rng.uniform(0, 2 * np.pi)
-        way = x * np.cos(angle) + y * np.sin(angle)
+        position = x * np.cos(angle) + y * np.sin(angle)
     else:
-        way = np.hypot(x - rng.random(), y - rng.random()) * rng.uniform(0.5, 2)
-    cloud = rng.uniform(0, 0.3) * _noise(rng, 1)[..., 0] * (rng.random() < 0.5)
-    return _rough(rng, _between_colours(rng, np.clip(way + cloud, 0, 1)))
+        position = np.hypot(x - rng.random(), y - rng.random()) * rng.uniform(0.5, 2)
+    cloud = rng.uniform(0, 0.3) * _draw_noise(rng, 1)[..., 0] * (rng.random() < 0.5)
+    return _add_noise(rng, _map_to_colours(rng, np.clip(position + cloud, 0, 1)))
 
 
-def _clouds(rng: np.random.Generator) -> np.ndarray:
-    """Noise whose amplitudes fall with frequency, from white to smooth; grey as often as not."""
-    grey, own = _noise(rng, 1), _noise(rng, 3)
-    share = 0.0 if rng.random() < 0.5 else rng.random()
-    pattern = (1 - share) * grey + share * own
+def _draw_clouds(rng: np.random.Generator) -> np.ndarray:
+    """Noise with a falling spectrum, from white to smooth; grey with probability ½."""
+    grey, colours = _draw_noise(rng, 1), _draw_noise(rng, 3)
+    weight = 0.0 if rng.random() < 0.5 else rng.random()
+    pattern = (1 - weight) * grey + weight * colours
     contrast = rng.uniform(0.05, 0.35)
-    return rng.uniform(0.2, 0.8) + contrast * pattern * _tint(rng)
+    return rng.uniform(0.2, 0.8) + contrast * pattern * _choose_tint(rng)
 
 
-def _noise(rng: np.random.Generator, channels: int) -> np.ndarray:
-    """Noise of mean 0 and variance 1, its spectrum like 1 / f^β, perhaps stretched one way."""
+def _draw_noise(rng: np.random.Generator, channels: int) -> np.ndarray:
+    """Noise of mean 0 and variance 1 with the spectrum 1 / f^β, stretched along an axis."""
     frequency = np.fft.fftfreq(SIZE)
     stretch = np.exp(rng.uniform(-1, 1))
     f = np.hypot(frequency[:, None] * stretch, frequency[None] / stretch)
@@ -167,21 +176,21 @@ def _noise(rng: np.random.Generator, channels: int) -> np.ndarray:
     return noise / noise.std()
 
 
-def _gratings(rng: np.random.Generator) -> np.ndarray:
-    """Stripes, or two sets of them across each other, waved and rough."""
+def _draw_gratings(rng: np.random.Generator) -> np.ndarray:
+    """One or two sets of stripes, bent, with noise."""
     y, x = np.mgrid[:SIZE, :SIZE] / SIZE
     pattern = np.zeros((SIZE, SIZE))
     for _ in range(rng.integers(1, 3)):
         angle, waves = rng.uniform(0, np.pi), rng.uniform(1, 24)
         along = x * np.cos(angle) + y * np.sin(angle)
-        bend = rng.uniform(0, 0.5) * _noise(rng, 1)[..., 0] * (rng.random() < 0.5)
+        bend = rng.uniform(0, 0.5) * _draw_noise(rng, 1)[..., 0] * (rng.random() < 0.5)
         pattern += np.sin(2 * np.pi * waves * along + bend + rng.uniform(0, 6))
     pattern = pattern * rng.uniform(0.5, 4)
-    return _rough(rng, _between_colours(rng, 1 / (1 + np.exp(-pattern))))
+    return _add_noise(rng, _map_to_colours(rng, 1 / (1 + np.exp(-pattern))))
 
 
-def _tiles(rng: np.random.Generator) -> np.ndarray:
-    """Bricks, boards or a chess board: rows of tiles, each a little different, with joints."""
+def _draw_tiles(rng: np.random.Generator) -> np.ndarray:
+    """Bricks, boards or a chess board: rows of tiles of different shades, with joints."""
     y, x = np.mgrid[:SIZE, :SIZE].astype(float)
     if rng.random() < 0.5:
         y, x = x, y
@@ -193,12 +202,12 @@ def _tiles(rng: np.random.Generator) -> np.ndarray:
         (y / height) % 1 * height < rng.uniform(0, 3)
     )
     pattern = np.where(joint, rng.random(), 0.5 + rng.uniform(0.1, 0.5) * (shade - 0.5))
-    return _rough(rng, _between_colours(rng, pattern))
+    return _add_noise(rng, _map_to_colours(rng, pattern))
 
 
-def _shapes(rng: np.random.Generator) -> np.ndarray:
-    """Rectangles, ellipses and triangles over each other."""
-    image = Image.new("RGB", (LARGE, LARGE), _colour(rng))
+def _draw_shapes(rng: np.random.Generator) -> np.ndarray:
+    """Overlapping rectangles, ellipses and triangles."""
+    image = Image.new("RGB", (LARGE, LARGE), _choose_colour(rng))
     draw = ImageDraw.Draw(image)
     for _ in range(rng.integers(2, 24)):
         corners = rng.integers(-LARGE // 4, LARGE * 5 // 4, (3, 2))
@@ -206,38 +215,38 @@ def _shapes(rng: np.random.Generator) -> np.ndarray:
         box = (*low.tolist(), *high.tolist())
         kind = rng.integers(3)
         if kind == 0:
-            draw.rectangle(box, fill=_colour(rng))
+            draw.rectangle(box, fill=_choose_colour(rng))
         elif kind == 1:
-            draw.ellipse(box, fill=_colour(rng))
+            draw.ellipse(box, fill=_choose_colour(rng))
         else:
-            draw.polygon([tuple(corner) for corner in corners.tolist()], fill=_colour(rng))
-    return _rough(rng, _small(image))
+            draw.polygon([tuple(corner) for corner in corners.tolist()], fill=_choose_colour(rng))
+    return _add_noise(rng, _scale_down(image))
 
 
-def _strokes(rng: np.random.Generator) -> np.ndarray:
-    """Lines and curves on paper, as in a sketch or on a page."""
+def _draw_strokes(rng: np.random.Generator) -> np.ndarray:
+    """Lines and curves on paper, as in a sketch."""
     light = rng.random() < 0.8
-    image = Image.new("RGB", (LARGE, LARGE), "white" if light else _colour(rng))
+    image = Image.new("RGB", (LARGE, LARGE), "white" if light else _choose_colour(rng))
     draw = ImageDraw.Draw(image)
-    ink = "black" if rng.random() < 0.6 else _colour(rng)
+    ink = "black" if rng.random() < 0.6 else _choose_colour(rng)
     for _ in range(rng.integers(3, 40)):
         start, turns = rng.uniform(0, LARGE, 2), rng.normal(0, LARGE / 10, (rng.integers(2, 12), 2))
         points = [tuple(p) for p in (start + np.cumsum(turns, axis=0)).tolist()]
         draw.line(points, fill=ink, width=int(rng.integers(1, 12)), joint="curve")
-    return _rough(rng, _small(image))
+    return _add_noise(rng, _scale_down(image))
 
 
-def _small(image: Image.Image) -> np.ndarray:
+def _scale_down(image: Image.Image) -> np.ndarray:
     return np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BOX)) / 255
 
 
-def _rough(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """With a little noise over it, more often than not."""
-    return image + rng.uniform(0, 0.12) * _noise(rng, 1) * (rng.random() < 0.7)
+def _add_noise(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Add weak noise with probability 0.7."""
+    return image + rng.uniform(0, 0.12) * _draw_noise(rng, 1) * (rng.random() < 0.7)
 
 
-def _between_colours(rng: np.random.Generator, pattern: np.ndarray) -> np.ndarray:
-    """0 and 1 become two colours: of one hue as often as not."""
+def _map_to_colours(rng: np.random.Generator, pattern: np.ndarray) -> np.ndarray:
+    """Map 0 … 1 to a gradient between two random colours, with probability ½ of one hue."""
     first = rng.random(3)
     second = first * rng.uniform(0.2, 1.8) if rng.random() < 0.5 else rng.random(3)
     if rng.random() < 0.3:
@@ -245,10 +254,10 @@ def _between_colours(rng: np.random.Generator, pattern: np.ndarray) -> np.ndarra
     return first + pattern[..., None] * (second - first)
 
 
-def _tint(rng: np.random.Generator) -> np.ndarray:
+def _choose_tint(rng: np.random.Generator) -> np.ndarray:
     return 1 + 0.3 * rng.uniform(-1, 1, 3) * (rng.random() < 0.5)
 
 
-def _colour(rng: np.random.Generator) -> tuple[int, int, int]:
+def _choose_colour(rng: np.random.Generator) -> tuple[int, int, int]:
     red, green, blue = rng.integers(0, 256, 3).tolist()
     return (red, green, blue) if rng.random() < 0.7 else (red, red, red)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from catnet.errors import UserError
 from catnet.evaluation.metrics import Evaluation
-from catnet.terminal import exact, one_line
+from catnet.terminal import format_exactly, one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,7 +90,7 @@ def sweep_curves(path: str | os.PathLike[str], cells: Sequence[Cell]) -> None:
         panel.grid(which="both", alpha=0.3)
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("cost")
-    handles, labels = [lines[rate] for rate in rates], [exact(rate) for rate in rates]
+    handles, labels = [lines[rate] for rate in rates], [format_exactly(rate) for rate in rates]
     panels[-1].legend(handles, labels, title="learning rate", frameon=False)
     _write(path, figure)
 

@@ -1,1 +1,1 @@
-"""From what a user typed to 64×64 images."""
+"""Find image files and decode them to 64×64 images."""

@@ -1,7 +1,7 @@
-"""The one decoder: any file that may be an image becomes ``(size, size, 3)`` uint8, or one reason.
+"""The decoder: it turns an image file into ``(size, size, 3)`` uint8, or raises one reason.
 
-Training, evaluation and prediction all see images through :func:`decode`, so a network
-is never asked about pixels prepared in another way than those it learnt from.
+Training, evaluation and prediction all use :func:`decode`, so a network classifies pixels that are
+prepared as in its training.
 """
 
 from __future__ import annotations
@@ -31,58 +31,60 @@ from catnet.images.png_samples import (
     Box,
     Opacity,
     drop_empty_alpha,
-    hidden_opacity,
+    find_hidden_opacity,
     is_read_twice,
     prepare,
 )
 from catnet.terminal import one_line
 
-__all__ = ["ImageError", "decode", "decode_many", "dimensions", "from_array", "from_image"]
+__all__ = ["ImageError", "decode", "decode_many", "from_array", "from_image", "read_dimensions"]
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
-# The limits keep one file under 2 s and 500 MB (measured on noise, the worst of contents).
+# With these limits one file takes less than 2 s and 500 MB (measured on noise, the worst case).
 MAX_PIXELS = 36_000_000
-# WebP: its decoder holds four copies; AVIF: slow; PNG of 16 bits with a transparent colour: twice
+# WebP is held in four copies, AVIF is slow, PNG of 16 bits with a transparent colour is read twice
 MAX_COSTLY_PIXELS = 25_000_000
-MAX_JPEG_PIXELS = 120_000_000  # with one scan: shrunk while it is decoded, never held whole
+MAX_JPEG_PIXELS = 120_000_000  # with one scan: scaled down while it is decoded
 MAX_JPEG_WORK = 2_000_000_000  # scans × pixels
 MAX_SLOW_PIXELS = 1_000_000  # where Pillow decodes in Python: plain PPM, odd depths, BMP's RLE
 MAX_HEADER_BYTES = 16 * 2**20  # read before the first pixel
 MAX_READS = 250_000
 BAND_PIXELS = 2_000_000
 
-# What Pillow has been seen to raise on damaged files.  Its plugins parse in Python and check
-# little, so a flipped byte can surface as nearly any error of arithmetic, lookup or type.
+# The exceptions that Pillow raises on damaged files.  Its plugins parse in Python with few checks,
+# so a wrong byte can cause nearly any error of arithmetic, lookup or type.
 _DAMAGE = (
     *(OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError),
     *(AttributeError, AssertionError, NameError, RuntimeError, BufferError, MemoryError),
     *(ImportError, struct.error, zlib.error, Warning, Image.DecompressionBombError),
 )
-_HARMLESS = (  # warnings about what surrounds an image that is itself whole
+_HARMLESS = (  # warnings about metadata of an image that is itself undamaged
     r"(possibly )?corrupt EXIF|tag |metadata warning|invalid APNG|"
     r"image appears to be a malformed MPO|palette images with transparency"
 )
-_STARTS = {  # of the formats that can be told by a few bytes
+_STARTS = {  # of the formats that a few bytes identify
     **{b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"GIF8": "GIF"},
     **{b"II*\0": "TIFF", b"MM\0*": "TIFF"},
 }
 
 AnySource = TypeVar("AnySource", bound=Source)
-Averageable: TypeAlias = Callable[[Box], Image.Image]
+Crop: TypeAlias = Callable[[Box], Image.Image]
 
 
 def decode(source: Source, size: int = 64) -> np.ndarray:
-    """Decode an image and squash it to a square.
+    """Decode an image and resize it to a square; the aspect ratio is not kept.
 
-    The first frame, turned as EXIF says, its colours brought to sRGB where the file has a
-    profile or PNG's gAMA (with cHRM), over white where it is transparent.  Greyscale deeper than
-    8 bits is scaled, never clipped: 16 and 12 bits by their full range; 32-bit integers by 255 or
-    65535, floats by 1 or 255, whichever first holds all values, and otherwise from minimum to
-    maximum.  Of 16-bit colours the upper 8 bits count, of PNG's transparent colour all 16.
-    It is shrunk by box averages to at least twice ``size``, then by a bicubic filter.
+    - Only the first frame is decoded.  It is rotated as EXIF says.
+    - Colours are converted to sRGB if the file has an ICC profile or PNG's gAMA (with cHRM).
+    - Transparent images are composited over white.
+    - Greyscale deeper than 8 bits is scaled, never clipped: 16 and 12 bits by their full range;
+      32-bit integers by 255 or 65535, floats by 1 or 255 (the smallest that holds all values),
+      otherwise from minimum to maximum.  Of 16-bit colours the upper 8 bits are used; PNG's
+      transparent colour is compared in all 16 bits.
+    - The image is scaled down by box averages to at least twice ``size``, then by a bicubic filter.
 
-    A cut file is refused.  PNG has checksums; in a JPEG, a flipped bit may go unseen, and so may
-    half an image onto which someone has put an end mark.
+    A truncated file is an error.  PNG has checksums.  In a JPEG, a wrong bit may stay undetected,
+    and so may a truncated file that ends with an end marker.
 
     Args:
         source: a path, the bytes of a file, or an open binary file.
@@ -92,7 +94,7 @@ def decode(source: Source, size: int = 64) -> np.ndarray:
         ``(size, size, 3)`` uint8, red, green, blue.
 
     Raises:
-        ImageError: there is no image; the message says why.
+        ImageError: the source cannot be decoded; the message is the reason.
 
     Example:
         >>> decode(b"P3 2 1 255  255 0 0  255 0 0", size=1).tolist()
@@ -104,74 +106,74 @@ def decode(source: Source, size: int = 64) -> np.ndarray:
     if len(data) > MAX_BYTES:
         raise ImageError(f"larger than {MAX_BYTES // 2**20} MB")
     try:
-        with _one_reason():
+        with _convert_errors():
             return _decode(data, size)
     except Image.UnidentifiedImageError:
-        raise ImageError(_what_else(data)) from None
+        raise ImageError(_identify(data)) from None
 
 
 def from_array(pixels: np.ndarray, size: int = 64) -> np.ndarray:
-    """Squash an image that is already decoded, as :func:`decode` does.
+    """Resize an image that is already decoded, as :func:`decode` does.
 
     Args:
         pixels: uint8; (H, W) or (H, W, 1) grey, (H, W, 3) red, green, blue, or (H, W, 4) with
-            opacity, which is laid over white.
+            opacity, which is composited over white.
         size: height and width of the result, in pixels.
 
     Raises:
-        ImageError: it is something else.
+        ImageError: the shape or the dtype is another one.
 
     Example:
         >>> from_array(np.full((2, 3), 7, np.uint8), size=1).tolist()
         [[[7, 7, 7]]]
     """
     pixels = np.asarray(pixels)
-    got = f"got {pixels.shape} of {pixels.dtype}"
+    actual = f"got {pixels.shape} of {pixels.dtype}"
     if pixels.ndim not in (2, 3) or (*pixels.shape, 1)[2] not in (1, 3, 4) or not pixels.size:
-        raise ImageError(f"expected (H, W, 3) of uint8, {got}")
+        raise ImageError(f"expected (H, W, 3) of uint8, {actual}")
     if pixels.dtype != np.uint8:
         scale = "multiply by 255 if white is 1, " if pixels.dtype.kind == "f" else ""
-        raise ImageError(f"expected (H, W, 3) of uint8, {got}; {scale}round, astype(uint8)")
+        raise ImageError(f"expected (H, W, 3) of uint8, {actual}; {scale}round, astype(uint8)")
     if pixels.shape[2:] == (1,):
         pixels = pixels[..., 0]
     im = Image.fromarray(np.ascontiguousarray(pixels))
-    return np.asarray(to_srgb(_squash(im, _averageable(im), size), {}))
+    return np.asarray(to_srgb(_resize(im, _make_crop(im), size), {}))
 
 
 def from_image(im: Image.Image, size: int = 64) -> np.ndarray:
-    """Squash an image of Pillow's, as :func:`decode` does; it is left as it is.
+    """Resize a Pillow image, as :func:`decode` does; the image is not changed.
 
-    One that Pillow has opened and not loaded yet is decoded from its file.
+    An image that Pillow has opened, but not loaded yet, is decoded from its file.
 
     Raises:
-        ImageError: it has no pixels, or its file is damaged.
+        ImageError: the image has no pixels, or its file is damaged.
 
     Example:
         >>> from_image(Image.new("L", (2, 3), 7), size=1).tolist()
         [[[7, 7, 7]]]
     """
-    if (data := _unread(im)) is not None:
+    if (data := _read_unloaded(im)) is not None:
         return decode(data, size)
     if min(im.size) < 1:
         raise ImageError("has no pixels")
-    with _one_reason():
+    with _convert_errors():
         im.load()
-        return _finish(im, _averageable(im), size)
+        return _finish(im, _make_crop(im), size)
 
 
-def dimensions(source: Source) -> tuple[int, int]:
-    """Width and height of an image in its file, in pixels: what the header says, before turning.
+def read_dimensions(source: Source) -> tuple[int, int]:
+    """Read the width and the height of an image, in pixels, from its header, before EXIF rotation.
 
     Raises:
-        ImageError: there is no image, or its header is damaged.
+        ImageError: the source is not an image, or its header is damaged.
 
     Example:
-        >>> dimensions(b"P3 2 1 255  255 0 0  255 0 0")
+        >>> read_dimensions(b"P3 2 1 255  255 0 0  255 0 0")
         (2, 1)
     """
     data = source if isinstance(source, bytes) else read(source)
     try:
-        with _pillow_warnings_raise(), _open(_Bounded(data)) as im:
+        with _raise_pillow_warnings(), _open(_Bounded(data)) as im:
             return im.size
     except ImageError:
         raise
@@ -182,25 +184,25 @@ def dimensions(source: Source) -> tuple[int, int]:
 def decode_many(
     sources: Iterable[AnySource], size: int = 64
 ) -> Generator[tuple[AnySource, np.ndarray | ImageError], None, None]:
-    """Decode many images on all cores; pairs ``(source, image or reason)`` in the order given.
+    """Decode many images on all cores; yield pairs ``(source, image or reason)`` in their order.
 
-    Each result is what :func:`decode` alone gives.  Sources are drawn as they are needed, so
-    memory does not grow with their number.
+    Each result equals that of :func:`decode`.  The sources are iterated lazily, so the memory does
+    not grow with their number.
     """
     threads = min(8, os.cpu_count() or 1)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
-    waiting = deque()
+    queue = deque()
     try:
         for source in sources:
-            waiting.append((source, pool.submit(_decode_or_reason, source, size)))
-            if len(waiting) > 2 * threads:
-                first, future = waiting.popleft()
+            queue.append((source, pool.submit(_decode_or_reason, source, size)))
+            if len(queue) > 2 * threads:
+                first, future = queue.popleft()
                 yield first, future.result()
-        for first, future in waiting:
+        for first, future in queue:
             yield first, future.result()
     finally:
-        # Not waiting: whoever stops early leaves this to the garbage collector, which may run in
-        # one of the pool's own threads, and that would wait for itself.
+        # Do not wait: if the caller stops early, the garbage collector may run this line in a
+        # thread of the pool, and that thread would wait for itself.
         pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -208,14 +210,14 @@ def _decode_or_reason(source: Source, size: int) -> np.ndarray | ImageError:
     try:
         return decode(source, size)
     except ImageError as error:
-        return ImageError(str(error))  # a new one, without the traceback that holds the file
+        return ImageError(str(error))  # a new exception, because the traceback holds the file
 
 
 @contextlib.contextmanager
-def _one_reason() -> Iterator[None]:
-    """Whatever Pillow raises in here, but for ``UnidentifiedImageError``, is an ImageError."""
+def _convert_errors() -> Iterator[None]:
+    """Convert the exceptions of Pillow, except ``UnidentifiedImageError``, to ImageError."""
     try:
-        with _pillow_warnings_raise():
+        with _raise_pillow_warnings():
             yield
     except (ImageError, Image.UnidentifiedImageError):
         raise
@@ -229,11 +231,11 @@ def _one_reason() -> Iterator[None]:
     raise ImageError(reason)
 
 
-def _what_else(data: bytes) -> str:
-    """What the bytes are when they are no image in a known format."""
+def _identify(data: bytes) -> str:
+    """Say what the bytes are if they are not an image in a known format."""
     for start, name in _STARTS.items():
         if data.startswith(start):
-            return f"damaged or unsupported: it starts like a {name}, but cannot be read as one"
+            return f"damaged or unsupported: it starts like a {name}, but cannot be decoded as one"
     if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
         return "a HEIC image, which is not supported; save it as JPEG"
     if data[:1000].lstrip().lower().startswith((b"<!doctype html", b"<html")):
@@ -241,25 +243,25 @@ def _what_else(data: bytes) -> str:
     return f"not an image in a known format ({', '.join(FORMATS)})"
 
 
-# ---- from bytes to pixels
+# ---- bytes to pixels
 
 
 class _Bounded(io.BytesIO):
-    """A file in memory that stops being read once it takes more than an honest file does.
+    """A file in memory with a limit on the number and the size of reads.
 
-    Headers made of millions of tiny pieces would keep Pillow's parsers busy for minutes, and
-    large ones become Python objects twenty times their size.
+    A header of millions of small pieces would keep Pillow's parsers busy for minutes, and a large
+    header takes twenty times its size as Python objects.
     """
 
     reads = 0
-    left = MAX_HEADER_BYTES
+    budget = MAX_HEADER_BYTES
 
     def read(self, size: int | None = -1, /) -> bytes:
         part = super().read(size)
         self.reads += 1
-        if size is not None and size >= 0:  # WebP and AVIF take the file whole, and parse it in C
-            self.left -= len(part)
-        if self.reads > MAX_READS or self.left < 0:
+        if size is not None and size >= 0:  # WebP and AVIF read the whole file and parse it in C
+            self.budget -= len(part)
+        if self.reads > MAX_READS or self.budget < 0:
             raise ImageError("too much metadata")
         return part
 
@@ -270,29 +272,29 @@ def _decode(data: bytes, size: int) -> np.ndarray:
         _refuse_too_large(im, data)
         if im.format == "PNG":
             with _open_all(data) as copy:
-                copy.verify()  # checksums, which decoding does not look at
+                copy.verify()  # compare the checksums; decoding does not
         if im.format == "TIFF":
             _silence_libtiff()
         im.draft(None, (2 * size, 2 * size))
         prepare(im, data)
-        opacity = hidden_opacity(im, lambda: _open_all(data))
-        file.left = 2 * MAX_BYTES
+        opacity = find_hidden_opacity(im, lambda: _open_all(data))
+        file.budget = 2 * MAX_BYTES
         im.load()
         drop_empty_alpha(im)
-        return _finish(im, _averageable(im, opacity), size)
+        return _finish(im, _make_crop(im, opacity), size)
 
 
-def _finish(im: Image.Image, averageable: Averageable, size: int) -> np.ndarray:
-    """From pixels to the answer: squashed, in sRGB, upright."""
-    square = _squash(im, averageable, size)
+def _finish(im: Image.Image, crop: Crop, size: int) -> np.ndarray:
+    """Resize the pixels, convert them to sRGB and rotate them as EXIF says."""
+    square = _resize(im, crop, size)
     orientation = im.getexif().get(ExifTags.Base.Orientation, 1)
     rgb = to_srgb(square, im.info)
     rgb.getexif()[ExifTags.Base.Orientation] = orientation
     return np.array(ImageOps.exif_transpose(rgb), dtype=np.uint8)
 
 
-def _unread(im: Image.Image) -> bytes | None:
-    """The file of an image that Pillow has opened, but not loaded; None for all others."""
+def _read_unloaded(im: Image.Image) -> bytes | None:
+    """Read the file of an image that Pillow has opened, but not loaded; None for other images."""
     if not isinstance(im, ImageFile.ImageFile) or not im.tile or im.fp is None or im.tell():
         return None
     if im.format not in (*FORMATS, "MPO"):
@@ -305,15 +307,15 @@ def _unread(im: Image.Image) -> bytes | None:
 
 
 def _open(file: _Bounded) -> Image.Image:
-    Image.init()  # without it, a format not yet registered is a KeyError
+    Image.init()  # without it, an unregistered format raises KeyError
     return Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
 
 
 def _open_all(data: bytes) -> Image.Image:
-    """Open a file whose header has been found to be honest."""
+    """Open a file whose header was read within the limits before."""
     file = _Bounded(data)
     im = _open(file)
-    file.left = 2 * MAX_BYTES
+    file.budget = 2 * MAX_BYTES
     return im
 
 
@@ -322,7 +324,7 @@ def _refuse_too_large(im: Image.Image, data: bytes) -> None:
     if im.format in ("WEBP", "AVIF") or is_read_twice(im):
         limit = MAX_COSTLY_PIXELS
     elif im.format in ("JPEG", "MPO"):
-        scans = _jpeg_scans(data)
+        scans = _count_jpeg_scans(data)
         limit = MAX_JPEG_PIXELS if scans == 1 else min(MAX_PIXELS, MAX_JPEG_WORK // scans)
     elif any(tile[0] in Image.DECODERS for tile in getattr(im, "tile", ())):
         limit = MAX_SLOW_PIXELS
@@ -335,8 +337,8 @@ def _refuse_too_large(im: Image.Image, data: bytes) -> None:
         raise ImageError("has no pixels")
 
 
-def _jpeg_scans(data: bytes) -> int:
-    """How often the image is gone through: once, or many times if it is progressive."""
+def _count_jpeg_scans(data: bytes) -> int:
+    """The number of scans: one, or several in a progressive JPEG."""
     at, scans = 2, 0
     for _ in range(10_000):
         marker = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])").search(data, at)
@@ -347,12 +349,12 @@ def _jpeg_scans(data: bytes) -> int:
     raise ImageError("too many segments")
 
 
-def _squash(im: Image.Image, averageable: Averageable, size: int) -> Image.Image:
-    """To ``size × size`` in a mode that can be averaged; a band at a time, to copy little."""
+def _resize(im: Image.Image, crop: Crop, size: int) -> Image.Image:
+    """Resize to ``size × size``, one band at a time to save memory."""
     fx, fy = max(1, im.width // (2 * size)), max(1, im.height // (2 * size))
     rows = fy * max(1, BAND_PIXELS // (im.width * fy))
     bands = [
-        averageable((0, top, im.width, min(top + rows, im.height))).reduce((fx, fy))
+        crop((0, top, im.width, min(top + rows, im.height))).reduce((fx, fy))
         for top in range(0, im.height, rows)
     ]
     small = Image.new(bands[0].mode, (bands[0].width, sum(band.height for band in bands)))
@@ -360,39 +362,42 @@ def _squash(im: Image.Image, averageable: Averageable, size: int) -> Image.Image
     for band in bands:
         small.paste(band, (0, top))
         top += band.height
-    box = (0, 0, im.width / fx, im.height / fy)  # the last box may be a partial one
+    box = (0, 0, im.width / fx, im.height / fy)  # the last box may be partial
     return small.resize((size, size), Image.Resampling.BICUBIC, box=box)
 
 
-def _averageable(im: Image.Image, opacity: Opacity | None = None) -> Averageable:
-    """The function that gives parts of ``im`` in L, RGB, RGBa, CMYK, LAB, or F from 0 to 255."""
+def _make_crop(im: Image.Image, opacity: Opacity | None = None) -> Crop:
+    """A function that crops ``im`` in a mode that can be averaged.
+
+    The mode is L, RGB, RGBa, CMYK, LAB, or F from 0 to 255.
+    """
     if im.mode == "F" or im.mode.startswith("I"):
-        black, white = _range(im)
-        return lambda box: _grey(im.crop(box), black, white, im.info.get("transparency"))
+        black, white = _find_range(im)
+        return lambda box: _scale_grey(im.crop(box), black, white, im.info.get("transparency"))
     if opacity is not None:
-        return lambda box: _weighted(im.crop(box).convert("RGB"), opacity(box))
-    if im.mode == "La":  # which Pillow converts to nothing but LA
-        return lambda box: _of_weighted_grey(im.crop(box))
+        return lambda box: _premultiply(im.crop(box).convert("RGB"), opacity(box))
+    if im.mode == "La":  # Pillow converts this mode to LA only
+        return lambda box: _merge_premultiplied_grey(im.crop(box))
     if im.has_transparency_data:
         return lambda box: im.crop(box).convert("RGBA").convert("RGBa")
     mode = {"1": "L", "L": "L", "CMYK": "CMYK", "LAB": "LAB"}.get(im.mode, "RGB")
     return lambda box: im.crop(box).convert(mode)
 
 
-def _weighted(im: Image.Image, opacity: Image.Image) -> Image.Image:
-    """RGBa: colours weighted by opacity, as they have to be to be averaged."""
+def _premultiply(im: Image.Image, opacity: Image.Image) -> Image.Image:
+    """Premultiply colours by the opacity (mode RGBa), so that they can be averaged."""
     rgba = im.convert("RGB")
     rgba.putalpha(opacity)
     return rgba.convert("RGBa")
 
 
-def _of_weighted_grey(im: Image.Image) -> Image.Image:
+def _merge_premultiplied_grey(im: Image.Image) -> Image.Image:
     grey, opacity = im.split()
     return Image.merge("RGBa", (grey, grey, grey, opacity))
 
 
-def _range(im: Image.Image) -> tuple[float, float]:
-    """The values of deep greyscale that mean black and white."""
+def _find_range(im: Image.Image) -> tuple[float, float]:
+    """The values of black and white in deep greyscale."""
     tags = getattr(im, "tag_v2", {})  # a TIFF's
     if im.mode.startswith("I;16"):
         low, high = 0.0, 2.0 ** tags.get(258, (16,))[0] - 1  # BitsPerSample
@@ -403,21 +408,21 @@ def _range(im: Image.Image) -> tuple[float, float]:
     return (high, low) if tags.get(262) == 0 else (low, high)  # WhiteIsZero
 
 
-def _grey(im: Image.Image, black: float, white: float, clear: int | None) -> Image.Image:
-    """Deep greyscale from 0 to 255; ``clear`` is the value that stands for no colour."""
+def _scale_grey(im: Image.Image, black: float, white: float, clear: int | None) -> Image.Image:
+    """Scale deep greyscale to 0 … 255; ``clear`` is the transparent value."""
     values = np.asarray(im)
     if not np.isfinite(values).all():
         raise ImageError("holds NaN or infinite values")
-    scaled = (values.astype(np.float64) - black) * (255 / ((white - black) or 1))
+    grey = (values.astype(np.float64) - black) * (255 / ((white - black) or 1))
     if clear is None:
-        return Image.fromarray(scaled.astype(np.float32))
-    grey = Image.fromarray(np.rint(scaled).astype(np.uint8))
-    return _weighted(grey, Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
+        return Image.fromarray(grey.astype(np.float32))
+    opaque = Image.fromarray(np.rint(grey).astype(np.uint8))
+    return _premultiply(opaque, Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
 
 
-# ---- the surroundings of Pillow
+# ---- warnings and messages of Pillow
 
-# Pillow logs some errors besides raising them; without a handler Python would print them.
+# Pillow also logs some errors that it raises; without a handler Python would print them.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 _strict_lock = threading.Lock()
@@ -426,11 +431,12 @@ _strict_filters = warnings.catch_warnings()
 
 
 @contextlib.contextmanager
-def _pillow_warnings_raise() -> Iterator[None]:
-    """Pillow's warnings are errors in here, but for harmless ones; its bomb limit is not ours.
+def _raise_pillow_warnings() -> Iterator[None]:
+    """Turn Pillow's warnings into errors, except harmless ones and its limit on the pixels.
 
-    Filters belong to the process.  With a plain ``catch_warnings`` in every thread, one that
-    leaves would undo those of the others; so the first in sets them and the last out restores.
+    Warning filters are global to the process.  If each thread used ``catch_warnings``, a thread at
+    its end would reset the filters of the others.  So the first thread sets the filters, and the
+    last one restores them.
     """
     global _strict_count, _strict_filters
     with _strict_lock:
@@ -453,10 +459,10 @@ def _pillow_warnings_raise() -> Iterator[None]:
 
 @functools.cache
 def _silence_libtiff() -> None:
-    """libtiff prints errors to the C stderr besides returning them; once is enough.
+    """Stop libtiff from printing errors to the C stderr; it also returns them.
 
-    The function is found through Pillow's own extension module; where it is not exported
-    (a static build), the lines stay.
+    The function is looked up in Pillow's extension module.  If that does not export it (a static
+    build), libtiff still prints.
     """
     with contextlib.suppress(OSError, AttributeError):
         set_handler = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler

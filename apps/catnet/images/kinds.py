@@ -1,4 +1,4 @@
-"""Whether a file is an image: the extension tells, or else the first bytes."""
+"""Decide whether a file is an image, by its extension or its first bytes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-HEAD = 64  # bytes that are enough to tell a format
-SHOWN = 8  # kinds in a summary
-# What can be decoded, and what the decoder has a reason for.
+HEAD = 64  # bytes that are enough to detect a format
+MAX_KINDS = 8  # kinds in a summary
+# Formats that can be decoded, and formats for which the decoder has a special message.
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".bmp", ".webp", ".avif"}
     | {".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".heic", ".heif", ".jxl", ".jp2"}
 )
-# Folders that systems make for themselves: thumbnails, metadata, deleted files.
+# Folders that operating systems create: thumbnails, metadata, deleted files.
 SYSTEM_FOLDERS = frozenset(
     {"@eadir", "__macosx", "lost+found", "#recycle", "@recycle", "$recycle.bin", "recycler"}
     | {"#snapshot", "@recently-snapshot", "system volume information"}
@@ -33,7 +33,7 @@ _IMAGE_START = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF....WEBP|II[*+]\0|MM\0[*+]"
     rb"|BM.{4}\0{4}.{4}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0"
     rb"|P[1-6fF]\s+[#\d]"
-    rb"|....ftyp(?:avi[fs]|hei[cxms]|hev[cx]|mif1|msf1)",  # of HEIC, the decoder says what it is
+    rb"|....ftyp(?:avi[fs]|hei[cxms]|hev[cx]|mif1|msf1)",  # HEIC: the decoder gives the reason
     re.DOTALL,
 )
 _UNSUPPORTED_START = {
@@ -48,13 +48,12 @@ _UNSUPPORTED_START = {
 
 
 class Kind(NamedTuple):
-    """What a file is.
+    """The kind of a file.
 
     Attributes:
-        is_image: whether it is one, or looks like one.
-        problem: why it cannot be decoded although it looks like an image; the decoder may find
-            more reasons.
-        name: what to call it where it is no image: its extension.
+        is_image: whether the file is an image, or looks like one.
+        problem: why an image cannot be decoded, if this is known before decoding.
+        name: of a file that is not an image, the name of its kind: its extension.
     """
 
     is_image: bool
@@ -62,25 +61,25 @@ class Kind(NamedTuple):
     name: str = ""
 
 
-def kind(name: str, head: Callable[[], bytes]) -> Kind:
-    """What a file is.
+def detect_kind(name: str, head: Callable[[], bytes]) -> Kind:
+    """Detect the kind of a file.
 
-    A name with the extension of a known format is an image without a look inside; what is wrong
-    with it, the decoder says.  Of every other file the first bytes decide.
+    A file with the extension of a known format is an image; it is not opened, and the decoder
+    reports any damage.  For every other file, the first bytes decide.
 
     Args:
         name: of the file; ``photo.jpg_large`` and ``img.png?size=200`` count as .jpg and .png.
-        head: gives the first ``HEAD`` bytes; may raise OSError.
+        head: returns the first ``HEAD`` bytes; may raise OSError.
 
     Example:
-        >>> kind("a.jpg", bytes).is_image, kind("a", lambda: b"GIF89a").is_image
+        >>> detect_kind("a.jpg", bytes).is_image, detect_kind("a", lambda: b"GIF89a").is_image
         (True, True)
-        >>> kind("notes.TXT", lambda: b"GIF files are small").name
+        >>> detect_kind("notes.TXT", lambda: b"GIF files are small").name
         '.txt'
     """
     extension = os.path.splitext(name)[1].lower()  # noqa: PTH122  (pathlib refuses some names)
-    known = re.match(r"\.[a-z0-9]*", extension)
-    if known and known[0] in EXTENSIONS:
+    match = re.match(r"\.[a-z0-9]*", extension)
+    if match and match[0] in EXTENSIONS:
         return Kind(is_image=True)
     try:
         start = head()
@@ -90,32 +89,32 @@ def kind(name: str, head: Callable[[], bytes]) -> Kind:
         return Kind(is_image=True)
     for pattern, what in _UNSUPPORTED_START.items():
         if re.match(pattern, start, re.DOTALL):
-            return _unsupported(what)
-    if extension in _RAW:  # most are a TIFF around the data, with a thumbnail in front
-        return _unsupported("camera raw")
+            return _make_unsupported(what)
+    if extension in _RAW:  # most are a TIFF file that starts with a thumbnail
+        return _make_unsupported("camera raw")
     if extension in _UNSUPPORTED:
-        return _unsupported(f"{extension}, an image format")
+        return _make_unsupported(f"{extension}, an image format")
     plain = re.fullmatch(r"\.[\w+-]{1,12}", extension)
     return Kind(is_image=False, name=extension if plain else "without extension")
 
 
-def _unsupported(what: str) -> Kind:
+def _make_unsupported(what: str) -> Kind:
     return Kind(is_image=True, problem=f"{what}, which is not supported; save it as JPEG or PNG")
 
 
 def is_system_folder(name: str) -> bool:
-    """Whether a folder is one that a system makes for itself, such as ``@eaDir``."""
+    """Whether an operating system created the folder, such as ``@eaDir``."""
     return name.lower() in SYSTEM_FOLDERS
 
 
-def passed_over(names: Iterable[str]) -> str:
-    """One line that counts files by the names of their kinds.
+def summarize_kinds(names: Iterable[str]) -> str:
+    """Count ignored files by the names of their kinds, in one line.
 
     Example:
-        >>> passed_over([".txt", ".csv", ".txt"])
-        'passed over, not images: 2 .txt, 1 .csv'
+        >>> summarize_kinds([".txt", ".csv", ".txt"])
+        'ignored, not images: 2 .txt, 1 .csv'
     """
     counts = sorted(Counter(names).items(), key=lambda item: (-item[1], item[0]))
-    listed = [f"{count} {name}" for name, count in counts[:SHOWN]]
-    rest = sum(count for _, count in counts[SHOWN:])
-    return f"passed over, not images: {', '.join(listed + [f'{rest} others'] * bool(rest))}"
+    parts = [f"{count} {name}" for name, count in counts[:MAX_KINDS]]
+    rest = sum(count for _, count in counts[MAX_KINDS:])
+    return f"ignored, not images: {', '.join(parts + [f'{rest} others'] * bool(rest))}"

@@ -1,10 +1,10 @@
-"""From what the user typed to files, and from a file to its bytes; nothing here waits or guesses.
+"""Find image files from the arguments of the user, and read them.
 
-:func:`expand` turns ``SOURCE…`` into one entry an image, :func:`images` lists a folder,
-:func:`read` takes a file into memory.  What the bytes show is for :mod:`catnet.images.decode`.
+:func:`expand` turns ``SOURCE…`` into one entry for each image, :func:`list_images` lists a folder,
+:func:`read` reads a file.  :mod:`catnet.images.decode` decodes the bytes.
 """
 
-# Names stay the strings that were typed, so os.path; pathlib would tidy them.
+# This file uses os.path, because pathlib would change the names that the user typed.
 # ruff: noqa: PTH109, PTH112, PTH114, PTH116, PTH118, PTH206, PTH208
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias
 
-from catnet.images.kinds import HEAD, is_system_folder, kind
+from catnet.images.kinds import HEAD, detect_kind, is_system_folder
 
 MAX_BYTES = 128 * 2**20
-# Of what links reach again: n levels of folders with two links each to the next are 2ⁿ paths.
+# Limits on links: n levels of folders, each with two links to the next level, have 2ⁿ paths.
 MAX_FOLDERS_AGAIN = 10_000
 MAX_FILES_AGAIN = 1_000_000
 WEB = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 class Readable(Protocol):
-    """An open binary file, or whatever else reads bytes."""
+    """An open binary file, or another object that reads bytes."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
@@ -39,27 +39,27 @@ Source: TypeAlias = str | os.PathLike[str] | bytes | Readable
 
 
 class ImageError(ValueError):
-    """Why there is no image, in one line and without its name: the caller knows it."""
+    """Why a source is not an image, in one line, without the name of the source."""
 
 
 class ImageFile(NamedTuple):
-    """One image to decode, or the reason why there is none under that name."""
+    """One image to decode, or the reason why it cannot be decoded."""
 
-    path: str  # as it is shown; "-" is standard input
+    path: str  # as it is printed; "-" is standard input
     error: str | None = None
-    data: bytes | None = None  # what came through standard input
+    data: bytes | None = None  # the bytes of standard input
 
     @property
     def source(self) -> str | bytes:
-        """What to give to the decoder."""
+        """The argument for the decoder."""
         return self.path if self.data is None else self.data
 
 
 class OtherFile(NamedTuple):
-    """A file, or a folder of the system, that is passed over: no image."""
+    """A file that is not an image, or a folder of the operating system; both are ignored."""
 
     path: str
-    kind: str  # as a summary counts it: ``.txt``, ``without extension``, ``folder @eaDir``
+    kind: str  # its name in a summary: ``.txt``, ``without extension``, ``folder @eaDir``
 
 
 OnOtherFile: TypeAlias = Callable[[OtherFile], object]
@@ -72,64 +72,64 @@ def _ignore(other: OtherFile) -> None:
 def expand(
     sources: Sequence[str], stdin: Readable | None = None, on_other: OnOtherFile = _ignore
 ) -> list[ImageFile]:
-    """Find the images meant by files, folders, patterns and ``-``.
+    """Find the images of files, folders, patterns and ``-``.
 
-    A file counts whatever its name; folders are searched with :func:`images`; a pattern
-    (``*``, ``?``, ``[…]``, ``**``) is one only if no file is called that.  The order is that
-    of ``sources``, sorted within each; what is named twice is kept once, at its first place.
-    A link is a name of its own.  A source that gives nothing is an entry with an error.
+    A file is listed with any extension.  A folder is searched with :func:`list_images`.  A name
+    with ``*``, ``?``, ``[…]`` or ``**`` is a pattern, unless a file has this name.  The images are
+    in the order of ``sources``, sorted within each.  An image that occurs several times is listed
+    once, at its first place; a link is an image of its own.  A source without images is an entry
+    with an error.
 
     Args:
-        sources: the names as typed.
-        stdin: where ``-`` reads from; by default standard input.
-        on_other: called with every file of a folder that is passed over.
+        sources: the names that the user typed.
+        stdin: the stream of ``-``; by default standard input.
+        on_other: called with every ignored file of a folder.
 
     Example:
         >>> expand(["no-such-file.jpg"])
         [ImageFile(path='no-such-file.jpg', error='no such file or folder', data=None)]
     """
-    found: dict[str, ImageFile] = {}
+    images: dict[str, ImageFile] = {}
     others: dict[str, OtherFile] = {}
     absolute: dict[str, str] = {}
 
     def key(path: str) -> str:
         folder, name = os.path.split(path)
         if folder not in absolute:
-            absolute[folder] = _absolute(folder)
+            absolute[folder] = _make_absolute(folder)
         return os.path.join(absolute[folder], name)
 
     def note(other: OtherFile) -> None:
         others.setdefault(key(other.path), other)
 
     for source in sources:
-        for item in _expand_one(source, stdin, note, seen_stdin="-" in found):
-            found.setdefault("-" if item.path == "-" else key(item.path), item)
+        for item in _expand_one(source, stdin, note, has_stdin="-" in images):
+            images.setdefault("-" if item.path == "-" else key(item.path), item)
     for place, other in others.items():
-        if place not in found:  # else it has been named, and counts
+        if place not in images:  # else it is also a source
             on_other(other)
-    return list(found.values())
+    return list(images.values())
 
 
 def list_images(folder: str, on_other: OnOtherFile = _ignore) -> Iterator[ImageFile]:
-    """The images in a folder and below, in sorted order.
+    """List the images in a folder and its subfolders, sorted.
 
-    What is an image, ``kinds.kind`` tells.  Hidden names are passed over.  Links to
-    folders are followed; one that leads to a folder which it is in is not, so loops end.  A
-    folder that cannot be read, or an image in a format that is not supported, is an entry with
-    an error.
+    :func:`catnet.images.kinds.detect_kind` decides what is an image.  Hidden names are ignored.
+    Links to folders are followed, except a link to a folder that contains it.  A folder that cannot
+    be read, and an image in an unsupported format, is an entry with an error.
 
     Args:
-        folder: where to search.
-        on_other: called with every file, and every folder of the system, that is passed over.
+        folder: the folder to search.
+        on_other: called with every ignored file and every folder of the operating system.
 
     Raises:
-        ImageError: links lead to the same folders again and again.
+        ImageError: links lead to the same folders too often.
     """
     errors: list[ImageFile] = []
     for here, names in list(_walk(folder, errors, on_other)):
         for name in names:
             path = os.path.join(here, name)
-            what = kind(name, lambda path=path: _head(path))
+            what = detect_kind(name, lambda path=path: _read_head(path))
             if what.is_image:
                 yield ImageFile(path, what.problem)
             else:
@@ -140,18 +140,18 @@ def list_images(folder: str, on_other: OnOtherFile = _ignore) -> Iterator[ImageF
 def _walk(
     top: str, errors: list[ImageFile], on_other: OnOtherFile
 ) -> Iterator[tuple[str, list[str]]]:
-    """Every folder from ``top`` down, with the names of its files, hidden ones left out."""
-    seen: set[tuple[int, int] | str] = set()
+    """Yield ``top`` and its subfolders, each with the names of its files, without hidden names."""
+    visited: set[tuple[int, int] | str] = set()
     folders_again = files_again = 0
-    waiting: list[tuple[str, tuple[tuple[int, int] | str, ...]]] = [(top, ())]
-    while waiting:
-        here, above = waiting.pop()
-        identity = _identity(here)
+    stack: list[tuple[str, tuple[tuple[int, int] | str, ...]]] = [(top, ())]
+    while stack:
+        here, above = stack.pop()
+        identity = _identify(here)
         if identity in above:  # a loop
             continue
         try:
             with os.scandir(here) as entries:
-                listed = sorted(
+                names = sorted(
                     (entry.name, _is_folder(entry))
                     for entry in entries
                     if not entry.name.startswith(".")
@@ -159,63 +159,63 @@ def _walk(
         except OSError as error:
             errors.append(ImageFile(here, f"folder cannot be read: {error.strerror or error}"))
             continue
-        files = [name for name, is_folder in listed if not is_folder]
-        if identity in seen:
+        files = [name for name, is_folder in names if not is_folder]
+        if identity in visited:
             folders_again += 1
             files_again += len(files)
         if folders_again > MAX_FOLDERS_AGAIN or files_again > MAX_FILES_AGAIN:
             raise ImageError(
                 f"its links lead to the same folders more than {MAX_FOLDERS_AGAIN} times, or to"
-                f" more than {MAX_FILES_AGAIN} files again; remove links that repeat each other"
+                f" the same files more than {MAX_FILES_AGAIN} times; remove some of the links"
             )
-        seen.add(identity)
+        visited.add(identity)
         yield here, files
         below = []
-        for name, is_folder in listed:
+        for name, is_folder in names:
             path = os.path.join(here, name)
             if is_folder and is_system_folder(name):
                 on_other(OtherFile(path, f"folder {name}"))
             elif is_folder:
                 below.append((path, (*above, identity)))
-        waiting += reversed(below)
+        stack += reversed(below)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads back to itself
+    except OSError:  # a link to itself
         return False
 
 
-def _head(path: str) -> bytes:
-    """The first bytes of a regular file; nothing else is opened."""
+def _read_head(path: str) -> bytes:
+    """Read the first bytes of a regular file; other files are not opened."""
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode):
-        raise OSError(f"{_kind(mode)}, not a file")
+        raise OSError(f"{_describe_mode(mode)}, not a file")
     with open(path, "rb", opener=_open_without_waiting) as file:
         return file.read(HEAD)
 
 
 def read(source: str | os.PathLike[str] | Readable) -> bytes:
-    """The bytes of a regular file, or of a stream to its end.
+    """Read a regular file, or a stream to its end.
 
     Raises:
-        ImageError: it is not there, is something else (a folder, a pipe, a device), cannot be
+        ImageError: the file does not exist, is not regular (a folder, a pipe, a device), cannot be
             read, or is larger than :data:`MAX_BYTES`.
     """
     if not isinstance(source, (str, os.PathLike)):
         return _read_stream(source)
     try:
-        mode = os.stat(source).st_mode  # before opening: opening a device may do things
+        mode = os.stat(source).st_mode  # before opening, because opening a device may have effects
         if not stat.S_ISREG(mode):
-            raise ImageError(f"{_kind(mode)}, not a file")
+            raise ImageError(f"{_describe_mode(mode)}, not a file")
         with open(source, "rb", opener=_open_without_waiting) as file:
             return _read_stream(file)
     except OSError as error:
-        raise ImageError(_why_not(os.fspath(source), error)) from None
+        raise ImageError(_explain(os.fspath(source), error)) from None
     except ImageError:
         raise
-    except ValueError:  # a NUL in the name, or letters that no file name can hold
+    except ValueError:  # the name has a NUL or characters that no file name can have
         raise ImageError("not a possible file name") from None
 
 
@@ -223,18 +223,18 @@ def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _kind(mode: int) -> str:
+def _describe_mode(mode: int) -> str:
     kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
     return kinds.get(stat.S_IFMT(mode), "a device")
 
 
-def _why_not(path: str, error: OSError) -> str:
+def _explain(path: str, error: OSError) -> str:
     if error.errno == errno.ELOOP:
-        return "a link that leads back to itself"
+        return "a link to itself"
     if error.errno not in (errno.ENOENT, errno.ENOTDIR):
         return f"cannot be read: {error.strerror or error}"
     if os.path.islink(path):
-        return "a link to nothing"
+        return "a link to a missing file"
     if WEB.match(path):
         return "a web address; download the image and name the file"
     return "no such file or folder"
@@ -242,24 +242,24 @@ def _why_not(path: str, error: OSError) -> str:
 
 def _read_stream(stream: Readable) -> bytes:
     parts: list[bytes] = []
-    left = MAX_BYTES + 1
+    budget = MAX_BYTES + 1
     try:
-        while left and (part := stream.read(left)):
+        while budget and (part := stream.read(budget)):
             parts.append(part)
-            left -= len(part)
+            budget -= len(part)
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror or error}") from None
-    if not left:
+    if not budget:
         raise ImageError(f"larger than {MAX_BYTES // 2**20} MB")
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _expand_one(
-    source: str, stdin: Readable | None, on_other: OnOtherFile, seen_stdin: bool
+    source: str, stdin: Readable | None, on_other: OnOtherFile, has_stdin: bool
 ) -> Iterator[ImageFile]:
     if source == "-":
-        if not seen_stdin:  # it can be read only once
-            yield _from_stdin(stdin)
+        if not has_stdin:  # standard input can be read only once
+            yield _read_stdin(stdin)
     elif os.path.isdir(source):
         others: list[OtherFile] = []
         try:
@@ -271,22 +271,22 @@ def _expand_one(
         yield from inside or [ImageFile(source, "a folder without images")]
     elif os.path.lexists(source):
         yield ImageFile(source)
-    elif "\0" in source or not _encodable(source):
+    elif "\0" in source or not _is_encodable(source):
         yield ImageFile(source, "not a possible file name")
-    elif glob.has_magic(source) and (matches := _matches(source)):
+    elif glob.has_magic(source) and (matches := _match_pattern(source)):
         for match in matches:
-            yield from _expand_one(match, stdin, on_other, seen_stdin)
+            yield from _expand_one(match, stdin, on_other, has_stdin)
     elif glob.has_magic(source) and not WEB.match(source):
         yield ImageFile(source, "no file matches this pattern")
     else:
         try:
             os.lstat(source)
-            yield ImageFile(source)  # it has appeared just now
+            yield ImageFile(source)  # it was created just now
         except OSError as error:
-            yield ImageFile(source, _why_not(source, error) + _suggestion(source))
+            yield ImageFile(source, _explain(source, error) + _suggest(source))
 
 
-def _from_stdin(stdin: Readable | None) -> ImageFile:
+def _read_stdin(stdin: Readable | None) -> ImageFile:
     stream = stdin or getattr(sys.stdin, "buffer", None)
     if stream is None:
         return ImageFile("-", "there is no standard input")
@@ -296,21 +296,20 @@ def _from_stdin(stdin: Readable | None) -> ImageFile:
         data = read(stream)
     except ImageError as error:
         return ImageFile("-", str(error))
-    return (
-        ImageFile("-", data=data) if data else ImageFile("-", "nothing came through standard input")
-    )
+    return ImageFile("-", data=data) if data else ImageFile("-", "standard input is empty")
 
 
-def _matches(pattern: str) -> list[str]:
-    """What a pattern stands for; pathlib's ``**``, unlike glob's, does not follow links in circles.
+def _match_pattern(pattern: str) -> list[str]:
+    """The names that match a pattern.
 
-    As in a shell, names with a leading dot match only where the pattern has one.
+    The ``**`` of pathlib, unlike that of glob, does not follow circular links.  As in a shell,
+    names with a leading dot match only if the pattern has the dot.
     """
     path = Path(pattern)
     dots = any(part.startswith(".") and part != ".." for part in path.parts)
     try:
         matches = list(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
-    except (ValueError, NotImplementedError):  # "**" glued to other letters
+    except (ValueError, NotImplementedError):  # "**" beside other characters
         return []
     return sorted(
         str(match)
@@ -319,7 +318,7 @@ def _matches(pattern: str) -> list[str]:
     )
 
 
-def _suggestion(path: str) -> str:
+def _suggest(path: str) -> str:
     folder, name = os.path.split(path)
     try:
         names = sorted(os.listdir(folder or "."))
@@ -329,29 +328,29 @@ def _suggestion(path: str) -> str:
     return f"; did you mean {os.path.join(folder, close[0])}?" if close else ""
 
 
-def _encodable(path: str) -> bool:
+def _is_encodable(path: str) -> bool:
     try:
         return bool(os.fsencode(path)) or not path
     except ValueError:
         return False
 
 
-def _identity(folder: str) -> tuple[int, int] | str:
+def _identify(folder: str) -> tuple[int, int] | str:
     try:
         info = os.stat(folder)
-    except OSError:  # it went away meanwhile
+    except OSError:  # it was removed meanwhile
         return folder
     return (info.st_dev, info.st_ino) if info.st_ino else os.path.realpath(folder)
 
 
-def _absolute(folder: str) -> str:
-    """The folder from the root, without ``.`` and ``..``; links stay names of their own."""
+def _make_absolute(folder: str) -> str:
+    """The absolute path of a folder, without ``.`` and ``..``; other links are not resolved."""
     try:
         parts = os.path.join(os.getcwd(), folder).split(os.sep)
         if os.pardir not in parts:
             return os.path.normpath(os.sep.join(parts))
         last = len(parts) - parts[::-1].index(os.pardir)
-        # What is above a folder that a link leads to, only the file system knows.
+        # Only the file system knows the parent of a linked folder.
         return os.path.normpath(
             os.path.join(os.path.realpath(os.sep.join(parts[:last])), *parts[last:])
         )

@@ -1,7 +1,7 @@
-"""What Pillow leaves undone between a file's samples and its pixels, mended.
+"""Corrections of Pillow between the samples of a file and its pixels.
 
-Some kinds of transparency get lost on the way (PNG's transparent colour at other depths than 8
-bits, the canvas around a first frame), and some samples are read from the wrong places.
+Pillow loses some kinds of transparency (PNG's transparent colour at depths other than 8 bits, the
+canvas around a first frame), and reads some samples of TIFF files from the wrong places.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from PIL import Image, ImagePalette
 from catnet.images.paths import ImageError
 
 Box: TypeAlias = tuple[int, int, int, int]  # left, top, right, bottom
-Opacity: TypeAlias = Callable[[Box], Image.Image]  # of a part of the image: mode L, 255 opaque
+Opacity: TypeAlias = Callable[[Box], Image.Image]  # of a part of the image, mode L; 255 is opaque
 
-_TOPS = {"L;2": 3, "L;4": 15}  # the largest sample of PNG's greys; Pillow scales it to 255
+_TOPS = {"L;2": 3, "L;4": 15}  # the largest grey sample of PNG; Pillow scales it to 255
 
 
 def prepare(im: Any, data: bytes) -> None:
-    """Correct what an open file is about to be read with; before its pixels are loaded."""
+    """Correct how Pillow will read an open file; call it before the pixels are loaded."""
     if im.format == "TIFF":
         _prepare_tiff(im)
     elif im.format == "WEBP" and data[12:16] == b"VP8X" and data[20] & 2 and im.mode == "RGB":
-        # An animation: its canvas is transparent where the first frame does not reach.
+        # In an animation, the canvas outside of the first frame is transparent.
         im.rawmode = im._mode = "RGBA"
     elif im.format == "PNG" and "transparency" in im.info:
         clear, rawmode = im.info["transparency"], im.tile[0].args
@@ -42,27 +42,27 @@ def _prepare_tiff(im: Any) -> None:
     if im.tag_v2.get(284) != 2:
         return
     if im.mode in ("LA", "La", "PA", "LAB"):
-        raise ImageError("holds its channels in separate planes; save it with them interleaved")
+        raise ImageError("has its channels in separate planes; save it with interleaved channels")
     if im.tag_v2.get(258, (1,))[0] == 16 and im.tile[0].codec_name == "raw":
         order = ";16L" if im.tag_v2.prefix == b"II" else ";16B"
         im.tile = [tile._replace(args=(tile.args[0] + order, *tile.args[1:])) for tile in im.tile]
 
 
-def hidden_opacity(im: Any, reopen: Callable[[], Any]) -> Opacity | None:
-    """The opacity that Pillow does not know of; None for all other files.
+def find_hidden_opacity(im: Any, reopen: Callable[[], Any]) -> Opacity | None:
+    """Find an opacity that Pillow ignores; None for files without one.
 
     Args:
-        im: an open file; its pixels not loaded yet.
-        reopen: opens the same file once more.
+        im: an open file whose pixels are not loaded yet.
+        reopen: opens the same file again.
     """
     if im.format == "GIF" and "transparency" not in im.info:
         frame = im.tile[0].extents
-        return None if frame == (0, 0, *im.size) else lambda box: _inside(frame, box)
+        return None if frame == (0, 0, *im.size) else lambda box: _draw_frame(frame, box)
     if is_read_twice(im):
         clear = np.array(im.info.pop("transparency"), np.uint16)
-        low = reopen()  # Pillow keeps 8 bits of 16: here the lower ones, as if they were upper
+        low = reopen()  # Pillow reads 8 of the 16 bits: here the lower 8
         low.tile = [tile._replace(args="RGB;16L") for tile in low.tile]
-        return lambda box: _different(im.crop(box), low.crop(box), clear)
+        return lambda box: _compare_colour(im.crop(box), low.crop(box), clear)
     return None
 
 
@@ -71,21 +71,21 @@ def is_read_twice(im: Any) -> bool:
     return im.format == "PNG" and im.tile[0].args == "RGB;16B" and "transparency" in im.info
 
 
-def _inside(frame: Box, box: Box) -> Image.Image:
+def _draw_frame(frame: Box, box: Box) -> Image.Image:
     opacity = Image.new("L", (box[2] - box[0], box[3] - box[1]), 0)
     left, top, right, bottom = frame
     opacity.paste(255, (left - box[0], top - box[1], right - box[0], bottom - box[1]))
     return opacity
 
 
-def _different(high: Image.Image, low: Image.Image, clear: np.ndarray) -> Image.Image:
-    """Opaque where the 16 bits are not the clear colour's."""
+def _compare_colour(high: Image.Image, low: Image.Image, clear: np.ndarray) -> Image.Image:
+    """Opaque where the 16-bit colour is not the transparent colour."""
     different = np.asarray(high) != (clear >> 8).astype(np.uint8)
     different |= np.asarray(low) != (clear & 255).astype(np.uint8)
     return Image.fromarray(np.where(different.any(axis=-1), 255, 0).astype(np.uint8))
 
 
 def drop_empty_alpha(im: Image.Image) -> None:
-    """A BMP with an alpha channel of nothing but zeros is opaque: its writer left it unused."""
+    """Make a BMP opaque if its alpha channel is all zeros, because its writer did not use it."""
     if im.format == "BMP" and im.mode == "RGBA" and im.getchannel("A").getextrema() == (0, 0):
         im.putalpha(255)

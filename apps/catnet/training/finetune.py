@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from catnet.data.dataset import Dataset
-from catnet.errors import UserError, diverged
+from catnet.errors import UserError, describe_divergence
 from catnet.evaluation import plots
 from catnet.evaluation.metrics import Evaluation
 from catnet.models import registry
@@ -139,7 +139,7 @@ def train(
         def progress(state: jaxnn.State, new_costs: jax.Array) -> None:
             costs.extend(np.asarray(new_costs).tolist())
             if len(bad := np.flatnonzero(~np.isfinite(costs))):
-                raise diverged(int(bad[0]), costs[bad[0]], rate)
+                raise describe_divergence(int(bad[0]), costs[bad[0]], rate)
             if report:
                 report(state.step, costs[-1])
 

@@ -12,11 +12,11 @@ import numpy as np
 
 from catnet.data.class_names import match
 from catnet.data.dataset import Dataset
-from catnet.errors import UserError, diverged
+from catnet.errors import UserError
 from catnet.evaluation.metrics import Evaluation, evaluate
 from catnet.models import registry
 from catnet.models.classifier import Classifier
-from catnet.terminal import exact
+from catnet.terminal import format_exactly
 from catnet.training import run_folder
 from catnet.training.run_folder import Checkpoint, Stopped, write_json
 from jaxnn.files import write_atomically
@@ -149,7 +149,7 @@ def train(
         return Outcome(states[-1].params, np.array(costs), stop)
     except _Diverged as bad:
         remark = f"; the parameters before it are in {checkpoint.folder}"
-        why = diverged(bad.step, bad.cost, config.learning_rate, remark)
+        why = describe_divergence(bad.step, bad.cost, config.learning_rate, remark)
         if bad.step == 0:
             raise why from None
         # The cost of a step is that of the parameters before it: the step before has good ones.
@@ -263,7 +263,7 @@ def train_run(
             name=folder.resolve().name,
             about=f"trained on {len(train_part.labels)} images {source}",
         )
-        title = f"{config.model}, learning rate {exact(config.learning_rate)}"
+        title = f"{config.model}, learning rate {format_exactly(config.learning_rate)}"
         result = fill(folder, classifier, costs, test_part, title)
         if stopped:
             raise stopped

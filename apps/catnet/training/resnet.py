@@ -21,14 +21,14 @@ from optax.contrib import MuonDimensionNumbers, muon
 import jaxnn
 from catnet.data.cache import Cache
 from catnet.data.class_names import agree
-from catnet.data.sampling import Sampler, make_sampler, priors
+from catnet.data.sampling import Sampler, compute_priors, make_sampler
 from catnet.data.split import PARTS, TEST, TRAIN, VALIDATION, split
-from catnet.errors import UserError, diverged
+from catnet.errors import UserError, describe_divergence
 from catnet.evaluation.metrics import auc, balanced_accuracy
 from catnet.models import registry
 from catnet.models.classifier import Classifier
 from catnet.models.resnet import Targets, log_odds, photo_loss, targets, trunk
-from catnet.terminal import pace_of
+from catnet.terminal import measure_pace
 from catnet.training.augment import FULL, LIGHT, augment, mix, prepare
 from catnet.training.run_folder import Checkpoint
 from jaxnn.files import write_atomically
@@ -402,8 +402,8 @@ def train(
         z = logits(params, cache, i)
         return Validation(z, cache.table.labels[i], cache.table.sources[i])
 
-    first, last_log, pace = int(state.step), time.monotonic(), pace_of(config.steps)
-    columns = (cache.table.labels, classes.fine, priors(cache, sampler))
+    first, last_log, pace = int(state.step), time.monotonic(), measure_pace(config.steps)
+    columns = (cache.table.labels, classes.fine, compute_priors(cache, sampler))
     with closing(batches(cache, sampler, columns, first, config.steps)) as chunks:
         for batch in chunks:
             before = int(state.step)
@@ -413,7 +413,7 @@ def train(
             remark = f"; the best weights so far are in {best_file}" if lines else ""
             if len(bad := np.flatnonzero(~np.isfinite(costs))):
                 at = before + int(bad[0])
-                raise diverged(at, float(costs[bad[0]]), config.learning_rate, remark)
+                raise describe_divergence(at, float(costs[bad[0]]), config.learning_rate, remark)
             now = pace(done)
             if time.monotonic() - last_log > 10 or done == config.steps:
                 last_log = time.monotonic()
@@ -425,7 +425,9 @@ def train(
                 validation = validate(state.average)
                 if len(bad := np.flatnonzero(~np.isfinite(validation.z))):
                     z = float(validation.z[bad[0]])
-                    raise diverged(done, z, config.learning_rate, remark, "a validation logit")
+                    raise describe_divergence(
+                        done, z, config.learning_rate, remark, "a validation logit"
+                    )
                 score = validation.score(cache.sources)
                 if score > max((line["score"] for line in lines), default=-1.0):
                     jaxnn.save(best_file, state.average, {"step": done, "score": score})

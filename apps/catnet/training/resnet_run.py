@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from catnet.compile_cache import cache_folder
+from catnet.compile_cache import make_cache_folder
 from catnet.data import cache as caches
 from catnet.data.cache import Cache
 from catnet.data.class_names import match
 from catnet.data.split import TEST, VALIDATION, split
-from catnet.data.textures import with_textures
+from catnet.data.textures import add_textures
 from catnet.errors import UserError
 from catnet.evaluation.calibration import calibrate, calibration_weights
 from catnet.evaluation.metrics import Evaluation, evaluate
@@ -69,10 +69,10 @@ def run(
     """
     if not sources:
         raise UserError("--model photo needs DATA: zips, folders or h5 files of photographs")
-    place = Path(cache_in or cache_folder()).absolute()
+    place = Path(cache_in or make_cache_folder()).absolute()
     cache = caches.build(sources, place, _log_tenths(log))
     config = configure(len(cache))
-    cache = with_textures(cache, config.textures)
+    cache = add_textures(cache, config.textures)
     for line in cache.skipped:
         log(f"left out: {line}")
     for line in cache.notes:

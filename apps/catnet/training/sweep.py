@@ -13,7 +13,7 @@ import numpy as np
 
 from catnet.data.dataset import Dataset
 from catnet.models import registry
-from catnet.terminal import exact
+from catnet.terminal import format_exactly
 
 GROUP = 64  # networks in one program
 
@@ -85,10 +85,8 @@ class Best(NamedTuple):
     params: Any
 
     def __str__(self) -> str:
-        return (
-            f"initialization {self.initialization}, learning rate {exact(self.learning_rate)}, "
-            f"seed {self.seed}"
-        )
+        rate = format_exactly(self.learning_rate)
+        return f"initialization {self.initialization}, learning rate {rate}, seed {self.seed}"
 
 
 class Results(NamedTuple):
@@ -232,7 +230,8 @@ def write(folder: Path, grid: Grid, results: Results, part: Dataset, source: str
 
     write_json(folder / "sweep.json", [cell.as_json() for cell in results.cells])
     costs = {
-        f"{cell.initialization} {exact(cell.learning_rate)}": cell.costs for cell in results.cells
+        f"{cell.initialization} {format_exactly(cell.learning_rate)}": cell.costs
+        for cell in results.cells
     }
     file = io.BytesIO()
     np.savez_compressed(file, **costs)  # type: ignore[arg-type]
@@ -255,7 +254,7 @@ def write(folder: Path, grid: Grid, results: Results, part: Dataset, source: str
 
 def table(cells: Sequence[Cell]) -> str:
     """Format the cells for a terminal: medians over the seeds, and the range of accuracies."""
-    rates = [exact(cell.learning_rate) for cell in cells]
+    rates = [format_exactly(cell.learning_rate) for cell in cells]
     width = max(map(len, ("learning rate", *rates)))
     first = max(map(len, ("initialization", *(cell.initialization for cell in cells))))
     lines = [

@@ -95,7 +95,7 @@ def test_a_training_of_few_steps_has_a_learning_rate(steps: int) -> None:
     [
         (np.nan, 11, "training diverged at step 11: the cost is NaN; try a smaller"),
         (np.inf, 5, "training diverged at step 5: the cost is infinite; try a smaller"),
-        (np.nan, 0, "the cost is NaN before the first step; see the data and the model"),
+        (np.nan, 0, "the cost is NaN before the first step; check the data and the model"),
     ],
 )
 def test_a_training_that_diverges_says_where_and_what_to_try(
@@ -127,7 +127,7 @@ def test_a_batch_larger_than_the_training_part_is_refused(begin, tmp_path: Path,
 
 def test_drawn_images_of_nothing_are_neither_dogs_nor_horses(begin, tmp_path, capsys) -> None:
     assert begin("--textures", "5") == 2
-    assert "images of nothing are neither dog nor horse" in capsys.readouterr().err
+    assert "textures are neither dog nor horse" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

@@ -81,14 +81,14 @@ def no_decoding(*args: object, **kwargs: object) -> None:
 
 
 def test_tiny_imagenet(tmp_path):
-    found = cache.build([tiny_imagenet(tmp_path)], tmp_path / "cache")
-    table = found.table
-    assert len(found) == 12  # without its validation part
+    result = cache.build([tiny_imagenet(tmp_path)], tmp_path / "cache")
+    table = result.table
+    assert len(result) == 12  # without its validation part
     ranks = [sorted(WNIDS).index(Path(name).name[:9]) for name in table.names]
     np.testing.assert_array_equal(table.fine, ranks)
-    assert found.fine_names == ("n01443537", "Chihuahua", "tabby, tabby cat", "n02129165")
-    assert found.fine_cats == (2,)
-    kinds = [found.strata[s] for s in table.strata[::3]]
+    assert result.fine_names == ("n01443537", "Chihuahua", "tabby, tabby cat", "n02129165")
+    assert result.fine_cats == (2,)
+    kinds = [result.strata[s] for s in table.strata[::3]]
     expected = ["other", "dog", "cat", "other"]  # fish, dog, cat, lion
     assert kinds == [f"tiny-imagenet-200/{kind}" for kind in expected]
     np.testing.assert_array_equal(table.labels[::3], [0, 0, 1, 0])
@@ -99,10 +99,10 @@ def test_a_zip_and_the_folder_unpacked_from_it_are_the_same(tmp_path, make):
     path = make(tmp_path)
     with zipfile.ZipFile(path) as archive:
         archive.extractall(tmp_path / "unpacked" / path.stem)
-    found = [
+    result = [
         cache.build([p], tmp_path / "cache") for p in (path, tmp_path / "unpacked" / path.stem)
     ]
-    one, other = found
+    one, other = result
     assert one.table.names == other.table.names
     for column in ("labels", "fine", "strata", "content", "held_out"):
         np.testing.assert_array_equal(getattr(one.table, column), getattr(other.table, column))
@@ -113,15 +113,15 @@ def test_a_zip_and_the_folder_unpacked_from_it_are_the_same(tmp_path, make):
 
 def test_dogs_vs_cats_and_its_pixels(tmp_path):
     path = dogs_vs_cats(tmp_path)
-    found = cache.build([path], tmp_path / "cache")
-    assert found.images[0].dtype == np.uint8
+    result = cache.build([path], tmp_path / "cache")
+    assert result.images[0].dtype == np.uint8
     with zipfile.ZipFile(path) as archive:
         for i in (0, 9, 4):
-            name = found.table.names[i]
-            np.testing.assert_array_equal(found.take(np.array([i]))[0], decode(archive.read(name)))
-            assert found.table.labels[i] == ("cat" in name)
-    assert (found.table.fine == -1).all()
-    assert sorted(found.table.names) == found.table.names
+            name = result.table.names[i]
+            np.testing.assert_array_equal(result.take(np.array([i]))[0], decode(archive.read(name)))
+            assert result.table.labels[i] == ("cat" in name)
+    assert (result.table.fine == -1).all()
+    assert sorted(result.table.names) == result.table.names
 
 
 def test_the_competitions_own_zip_has_a_zip_in_it(tmp_path):
@@ -136,15 +136,15 @@ def test_the_competitions_own_zip_has_a_zip_in_it(tmp_path):
 
 
 def test_folders_and_h5_files_and_their_test_parts(tmp_path):
-    found = cache.build([image_folder(tmp_path), h5(tmp_path)], tmp_path / "cache")
-    assert found.sources == ("mine", "course")
-    assert found.strata == ("mine/non-cat", "mine/cat", "course/non-cat", "course/cat")
-    np.testing.assert_array_equal(found.table.sources, [0] * 4 + [1] * 10)
-    np.testing.assert_array_equal(found.table.held_out, [False] * 10 + [True] * 4)
-    assert (split(found.table)[10:] == TEST).all()
+    result = cache.build([image_folder(tmp_path), h5(tmp_path)], tmp_path / "cache")
+    assert result.sources == ("mine", "course")
+    assert result.strata == ("mine/non-cat", "mine/cat", "course/non-cat", "course/cat")
+    np.testing.assert_array_equal(result.table.sources, [0] * 4 + [1] * 10)
+    np.testing.assert_array_equal(result.table.held_out, [False] * 10 + [True] * 4)
+    assert (split(result.table)[10:] == TEST).all()
     with h5py.File(tmp_path / "course.h5") as file:
         pixels = np.concatenate([np.asarray(file[f"{part}_set_x"]) for part in ("train", "test")])
-    np.testing.assert_array_equal(found.take(np.arange(4, 14)), pixels)
+    np.testing.assert_array_equal(result.take(np.arange(4, 14)), pixels)
 
 
 def folder_of(top: Path, *classes: str) -> Path:
@@ -157,8 +157,8 @@ def folder_of(top: Path, *classes: str) -> Path:
 
 def test_classes_are_the_datas_own(tmp_path):
     animals = folder_of(tmp_path / "animals", "dog", "horse")
-    found = cache.build([animals], tmp_path / "cache")
-    assert (found.classes, found.notes) == (("dog", "horse"), ())
+    result = cache.build([animals], tmp_path / "cache")
+    assert (result.classes, result.notes) == (("dog", "horse"), ())
     for made in (tiny_imagenet, dogs_vs_cats, h5):
         assert cache.build([made(tmp_path)], tmp_path / "cache").classes == ("non-cat", "cat")
 
@@ -166,22 +166,22 @@ def test_classes_are_the_datas_own(tmp_path):
 def test_classes_of_several_sources_agree_by_meaning(tmp_path):
     pets = folder_of(tmp_path / "pets", "dog", "cat")
     other = folder_of(tmp_path / "other", "Cats", "Dogs")
-    found = cache.build([pets, other], tmp_path / "cache")
-    assert (found.classes, found.notes) == (("dog", "cat"), ())
-    np.testing.assert_array_equal(np.bincount(found.table.labels), [2 + 3, 3 + 2])
-    found = cache.build([pets, dogs_vs_cats(tmp_path)], tmp_path / "cache")
-    assert found.classes == ("non-cat", "cat")
-    assert found.notes == ("pets: dog counts as non-cat",)
+    result = cache.build([pets, other], tmp_path / "cache")
+    assert (result.classes, result.notes) == (("dog", "cat"), ())
+    np.testing.assert_array_equal(np.bincount(result.table.labels), [2 + 3, 3 + 2])
+    result = cache.build([pets, dogs_vs_cats(tmp_path)], tmp_path / "cache")
+    assert result.classes == ("non-cat", "cat")
+    assert result.notes == ("pets: dog counts as non-cat",)
 
 
 def test_labels_follow_the_names_where_two_sources_sort_them_otherwise(tmp_path):
     """``dog`` comes before ``dogfish``, but ``dogs`` after it."""
     one = folder_of(tmp_path / "one", "dog", "dogfish")
     two = folder_of(tmp_path / "two", "dogs", "dogfish")
-    found = cache.build([one, two], tmp_path / "cache")
-    assert found.classes == ("dog", "dogfish")
-    is_fish = ["dogfish" in Path(name).parts for name in found.table.names]
-    np.testing.assert_array_equal(found.table.labels, is_fish)
+    result = cache.build([one, two], tmp_path / "cache")
+    assert result.classes == ("dog", "dogfish")
+    is_fish = ["dogfish" in Path(name).parts for name in result.table.names]
+    np.testing.assert_array_equal(result.table.labels, is_fish)
 
 
 def test_classes_that_do_not_agree_are_refused(tmp_path):
@@ -191,14 +191,14 @@ def test_classes_that_do_not_agree_are_refused(tmp_path):
 
 
 def test_take_goes_across_sources_in_any_order(tmp_path):
-    found = cache.build([tiny_imagenet(tmp_path), dogs_vs_cats(tmp_path)], tmp_path / "cache")
-    everything = np.concatenate(found.images)
-    indices = np.random.default_rng(0).integers(0, len(found), 50)
-    np.testing.assert_array_equal(found.take(indices), everything[indices])
-    assert found.take(np.array([], int)).shape == (0, 64, 64, 3)
-    for beyond in (-1, len(found)):
-        with pytest.raises(IndexError, match="numbered 0 to 21"):
-            found.take(np.array([beyond]))
+    result = cache.build([tiny_imagenet(tmp_path), dogs_vs_cats(tmp_path)], tmp_path / "cache")
+    everything = np.concatenate(result.images)
+    indices = np.random.default_rng(0).integers(0, len(result), 50)
+    np.testing.assert_array_equal(result.take(indices), everything[indices])
+    assert result.take(np.array([], int)).shape == (0, 64, 64, 3)
+    for beyond in (-1, len(result)):
+        with pytest.raises(IndexError, match="between 0 and 21"):
+            result.take(np.array([beyond]))
 
 
 def test_decoded_once_unless_the_source_changes(tmp_path, monkeypatch):
@@ -226,7 +226,7 @@ def test_a_folder_is_decoded_again_when_a_file_behind_a_link_changes(tmp_path):
     os.utime(tmp_path / "more" / "x.jpg", (1, 1))
     second = cache.build([folder], tmp_path / "cache")
     assert sorted(first.table.content) != sorted(second.table.content)
-    assert second.notes == (f"{folder}: passed over, not images: {NOWHERE}",)
+    assert second.notes == (f"{folder}: ignored, not images: {NOWHERE}",)
 
 
 NOWHERE = "1 that cannot be read (No such file or directory)"
@@ -253,17 +253,17 @@ def test_an_interrupted_build_leaves_what_was_done_and_nothing_half_done(tmp_pat
         cache.build(sources, tmp_path / "cache", interrupt)
     assert [place.name[:17] for place in (tmp_path / "cache").iterdir()] == ["tiny-imagenet-200"]
     reported: list[tuple[str, int, int]] = []
-    found = cache.build(sources, tmp_path / "cache", lambda *args: reported.append(args))
+    result = cache.build(sources, tmp_path / "cache", lambda *args: reported.append(args))
     assert reported == [("dogs-vs-cats-96px", done, 10) for done in (2, 4, 6, 8, 10)]
-    assert len(found) == 22
+    assert len(result) == 22
 
 
 def test_what_is_no_image_is_left_out_and_named(tmp_path):
     path = dogs_vs_cats(tmp_path, **{"train/cat.7.jpg": b"no image", "train/cat.8.jpg": b""})
-    found = cache.build([path], tmp_path / "cache")
-    assert len(found) == len(found.images[0]) == 10
-    assert [line.split(":")[0] for line in found.skipped] == ["train/cat.7.jpg", "train/cat.8.jpg"]
-    assert found.skipped[1].endswith("empty file")
+    result = cache.build([path], tmp_path / "cache")
+    assert len(result) == len(result.images[0]) == 10
+    assert [line.split(":")[0] for line in result.skipped] == ["train/cat.7.jpg", "train/cat.8.jpg"]
+    assert result.skipped[1].endswith("empty file")
 
 
 def test_a_damaged_member_is_left_out_and_the_others_keep_their_names(tmp_path):
@@ -274,10 +274,10 @@ def test_a_damaged_member_is_left_out_and_the_others_keep_their_names(tmp_path):
         whole = {name: decode(archive.read(name)) for name in archive.namelist()}
     data[member.header_offset + 300] ^= 1  # its checksum no longer holds
     path.write_bytes(data)
-    found = cache.build([path], tmp_path / "cache")
-    assert len(found) == 9
-    assert found.skipped[0].startswith("train/cat.2.jpg: cannot be read: damaged in the zip")
-    for name, image in zip(found.table.names, found.images[0], strict=True):
+    result = cache.build([path], tmp_path / "cache")
+    assert len(result) == 9
+    assert result.skipped[0].startswith("train/cat.2.jpg: cannot be read: damaged in the zip")
+    for name, image in zip(result.table.names, result.images[0], strict=True):
         np.testing.assert_array_equal(image, whole[name])
 
 
@@ -290,13 +290,13 @@ def test_errors_name_the_source_and_what_is_wrong(tmp_path):
     assert refused() == "no sources to train on; name at least one zip, folder or h5 file"
     assert "absent.zip: No such file" in refused(tmp_path / "absent.zip")
     path = dogs_vs_cats(tmp_path)
-    assert "named twice" in refused(path, path)
+    assert "given twice" in refused(path, path)
     (tmp_path / "broken.zip").write_bytes(b"not a zip")
     assert "broken.zip: not a zip" in refused(tmp_path / "broken.zip")
     only = write_zip(tmp_path / "only.zip", {"train/cat.0.jpg": b"?"})
     assert "only.zip: none of its images can be read" in refused(only)
     no_images = write_zip(tmp_path / "imageless.zip", {"t/wnids.txt": b"n02123045"})
-    assert "no images in it" in refused(no_images)
+    assert "has no images" in refused(no_images)
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UserError, match="file"):
         cache.build([path], tmp_path / "file")
@@ -306,18 +306,18 @@ def test_errors_name_the_source_and_what_is_wrong(tmp_path):
 def test_two_sources_of_one_name_are_told_apart(tmp_path):
     (tmp_path / "other").mkdir()
     paths = [dogs_vs_cats(tmp_path), dogs_vs_cats(tmp_path / "other")]
-    found = cache.build(paths, tmp_path / "cache")
-    assert found.sources == tuple(map(str, paths))
-    assert len(found) == 20
+    result = cache.build(paths, tmp_path / "cache")
+    assert result.sources == tuple(map(str, paths))
+    assert len(result) == 20
 
 
 def test_the_course_photos_and_their_known_duplicate(course_folder, tmp_path):
-    found = cache.build([course_folder], tmp_path / "cache")
-    assert len(found) == 259
-    assert found.table.labels.sum() == 72 + 33
-    assert found.table.held_out.sum() == 50
-    parts = split(found.table)
-    names = [Path(name).name for name in found.table.names]
+    result = cache.build([course_folder], tmp_path / "cache")
+    assert len(result) == 259
+    assert result.table.labels.sum() == 72 + 33
+    assert result.table.held_out.sum() == 50
+    parts = split(result.table)
+    names = [Path(name).name for name in result.table.names]
     both = [names.index("train_catvnoncat.h5[146]"), names.index("test_catvnoncat.h5[17]")]
     assert parts[both].tolist() == [TEST, TEST]
-    assert (parts == TEST)[~found.table.held_out].sum() < 30
+    assert (parts == TEST)[~result.table.held_out].sum() < 30

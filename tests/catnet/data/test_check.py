@@ -18,7 +18,7 @@ from catnet.cli import main
 from catnet.data import dataset, sample
 from catnet.data.check import Check, check
 from catnet.errors import UserError
-from catnet.images.decode import ImageError, dimensions
+from catnet.images.decode import ImageError, read_dimensions
 from catnet.models import registry
 from catnet.models.classifier import Classifier
 
@@ -49,28 +49,28 @@ def brightness() -> Classifier:
     return Classifier(described, flat, ("non-cat", "cat"), "brightness", "made by hand")
 
 
-def pairs(found: Check, top: Path) -> list[tuple[str, str, bool, bool, bool]]:
+def pairs(result: Check, top: Path) -> list[tuple[str, str, bool, bool, bool]]:
     def short(name: str) -> str:
         return str(Path(name).relative_to(top))
 
-    return [(short(pair.first), short(pair.second), *pair[2:]) for pair in found.pairs]
+    return [(short(pair.first), short(pair.second), *pair[2:]) for pair in result.pairs]
 
 
 def test_nothing_is_wrong(data: Path) -> None:
-    found = check(data)
-    assert found.parts == {"train": {"non-cat": 4, "cat": 6}, "test": {"non-cat": 2, "cat": 3}}
-    assert (found.left_out, found.pairs, found.small, found.suspects) == ([], [], [], [])
-    assert found.sizes == (64, 64, 64, 64)
-    assert found.ok
-    assert "train 4 (40%) 6 (60%) 10" in " ".join(str(found).split())
-    assert "sizes: 64 × 64 pixels" in str(found)
-    assert "contradicted" not in str(found)
+    result = check(data)
+    assert result.parts == {"train": {"non-cat": 4, "cat": 6}, "test": {"non-cat": 2, "cat": 3}}
+    assert (result.left_out, result.pairs, result.small, result.suspects) == ([], [], [], [])
+    assert result.sizes == (64, 64, 64, 64)
+    assert result.ok
+    assert "train 4 (40%) 6 (60%) 10" in " ".join(str(result).split())
+    assert "sizes: 64 × 64 pixels" in str(result)
+    assert "contradicted" not in str(result)
 
 
 def test_the_drawn_sample_has_no_image_twice() -> None:
-    found = check(Path(__file__).parents[3] / "data" / "sample")
-    assert found.parts["train"] == {"non-cat": 360, "cat": 360}
-    assert found.pairs == []
+    result = check(Path(__file__).parents[3] / "data" / "sample")
+    assert result.parts["train"] == {"non-cat": 360, "cat": 360}
+    assert result.pairs == []
 
 
 def test_every_kind_of_duplicate_is_found(data: Path) -> None:
@@ -78,15 +78,15 @@ def test_every_kind_of_duplicate_is_found(data: Path) -> None:
     write(data / "test/non-cat/z-wrong.png", sample.draw("cat", 2))
     write(data / "test/non-cat/z-jpeg.jpg", sample.draw("dog", 3), (100, 100), quality=60)
     write(data / "train/non-cat/z-small.jpg", sample.draw("dog", 0), (64, 64), quality=50)
-    found = check(data)
-    assert sorted(pairs(found, data)) == [
+    result = check(data)
+    assert sorted(pairs(result, data)) == [
         ("train/cat/cat1.png", "train/cat/z-same.png", True, False, True),
         ("train/cat/cat2.png", "test/non-cat/z-wrong.png", True, True, False),
         ("train/non-cat/dog0.png", "train/non-cat/z-small.jpg", False, False, True),
         ("train/non-cat/dog3.png", "test/non-cat/z-jpeg.jpg", False, True, True),
     ]
-    assert not found.ok
-    printed = str(found)
+    assert not result.ok
+    printed = str(result)
     for title in (
         *("the same, in both parts: 1", "nearly the same, in both parts: 1"),
         *("the same, twice in one part: 1", "nearly the same, twice in one part: 1"),
@@ -98,9 +98,9 @@ def test_every_kind_of_duplicate_is_found(data: Path) -> None:
 def test_an_image_that_is_there_often_is_a_chain(data: Path) -> None:
     for i in range(4):
         write(data / f"train/cat/again{i}.png", sample.draw("cat", 50))
-    found = check(data)
-    assert len(found.pairs) == 4
-    assert [pair.across for pair in found.pairs] == [False, False, False, True]
+    result = check(data)
+    assert len(result.pairs) == 4
+    assert [pair.across for pair in result.pairs] == [False, False, False, True]
 
 
 def test_duplicates_in_one_part_are_no_failure(data: Path, capsys) -> None:
@@ -141,7 +141,7 @@ def test_what_is_no_image_is_listed_and_no_failure(data: Path, tmp_path: Path, c
         assert sorted(check(where).others) == listed
         assert "cannot be used: 0\nnot images: 3\n" in printed
         assert all(f"\n  {name}\n" in printed for name in listed)
-        assert "passed over, not images: 1 .db, 1 .txt, 1 folder @eaDir" in printed
+        assert "ignored, not images: 1 .db, 1 .txt, 1 folder @eaDir" in printed
         assert check(where).parts["train"] == {"non-cat": 4, "cat": 6}
         assert check(where).sizes == (64, 64, 64, 64)
 
@@ -155,11 +155,11 @@ def test_what_looks_like_an_image_and_cannot_be_used_is_a_failure(
     data: Path, name: str, content: bytes
 ) -> None:
     (data / "train/cat" / name).write_bytes(content)
-    found = check(data)
-    assert not found.ok
-    [line] = found.left_out
+    result = check(data)
+    assert not result.ok
+    [line] = result.left_out
     assert line.startswith(f"{data}/train/cat/{name}: ")
-    assert found.others == []
+    assert result.others == []
 
 
 def test_the_automatic_test_part_has_no_pair_across(tmp_path: Path) -> None:
@@ -186,10 +186,10 @@ def test_the_automatic_test_part_has_no_pair_across(tmp_path: Path) -> None:
 def test_sizes_are_those_of_the_files(data: Path) -> None:
     write(data / "train/cat/wide.png", sample.draw("cat", 91), (300, 70))
     write(data / "train/cat/small.gif", sample.draw("cat", 92), (64, 40))
-    found = check(data)
-    assert found.sizes == (64, 300, 40, 70)
-    assert found.small == [f"{data}/train/cat/small.gif"]
-    assert "sizes: 64–300 × 40–70 pixels\nsmaller than 64 pixels: 1\n" in str(found)
+    result = check(data)
+    assert result.sizes == (64, 300, 40, 70)
+    assert result.small == [f"{data}/train/cat/small.gif"]
+    assert "sizes: 64–300 × 40–70 pixels\nsmaller than 64 pixels: 1\n" in str(result)
 
 
 def test_a_zip_and_h5_files_are_looked_through_as_well(data: Path, tmp_path: Path) -> None:
@@ -207,9 +207,9 @@ def test_a_zip_and_h5_files_are_looked_through_as_well(data: Path, tmp_path: Pat
             file[f"{part}_set_x"] = np.concatenate([its.images, train.images[more]])
             file[f"{part}_set_y"] = np.concatenate([its.labels, train.labels[more]])
             file["list_classes"] = np.array([b"non-cat", b"cat"])
-    found = check(tmp_path / "h5")
-    assert found.sizes == (64, 64, 64, 64)
-    [(first, second, *kind)] = found.pairs
+    result = check(tmp_path / "h5")
+    assert result.sizes == (64, 64, 64, 64)
+    [(first, second, *kind)] = result.pairs
     assert (Path(first).name, Path(second).name) == ("train.h5[0]", "test.h5[5]")
     assert kind == [True, True, True]
 
@@ -221,19 +221,19 @@ def test_labels_that_a_model_contradicts(tmp_path: Path, brightness: Classifier)
         for grey in greys:
             noise = np.random.default_rng(grey).integers(-9, 10, (64, 64, 3))
             write(top / label / f"{grey}.png", np.clip(noise + grey, 0, 255).astype(np.uint8))
-    found = check(top, brightness)
-    assert found.model == "brightness"
-    names = [Path(suspect.name).name for suspect in found.suspects]
+    result = check(top, brightness)
+    assert result.model == "brightness"
+    names = [Path(suspect.name).name for suspect in result.suspects]
     assert names == ["20.png", "200.png"]  # 20 is further from the middle than 200
-    assert [suspect[1:3] for suspect in found.suspects] == [("cat", "non-cat"), ("non-cat", "cat")]
-    assert all(suspect.p > 0.5 for suspect in found.suspects)
-    assert "label contradicted by brightness: 2\n" in str(found)
+    assert [suspect[1:3] for suspect in result.suspects] == [("cat", "non-cat"), ("non-cat", "cat")]
+    assert all(suspect.p > 0.5 for suspect in result.suspects)
+    assert "label contradicted by brightness: 2\n" in str(result)
 
 
 def test_a_model_of_other_classes_is_refused(tmp_path: Path, brightness: Classifier) -> None:
     for i, name in enumerate(("apple", "pear")):
         write(tmp_path / name / "0.png", sample.draw("fruit", i))
-    with pytest.raises(UserError, match="the model tells non-cat from cat"):
+    with pytest.raises(UserError, match="the classes of the model are non-cat and cat"):
         check(tmp_path, brightness)
 
 
@@ -253,11 +253,11 @@ def test_long_lists_are_cut_in_print_and_whole_in_json(data: Path, capsys) -> No
     assert printed.count("broken") == 20
     assert "  and 5 more" in printed
     assert main.main(["data", "check", str(data), "--json"]) == 1
-    found = json.loads(capsys.readouterr().out)
-    assert len(found["left_out"]) == 25
-    assert found["ok"] is False
-    assert found["parts"]["test"] == {"non-cat": 2, "cat": 3}
-    assert found["sizes"] == [64, 64, 64, 64]
+    result = json.loads(capsys.readouterr().out)
+    assert len(result["left_out"]) == 25
+    assert result["ok"] is False
+    assert result["parts"]["test"] == {"non-cat": 2, "cat": 3}
+    assert result["sizes"] == [64, 64, 64, 64]
 
 
 def test_json_has_pairs_and_suspects_by_name(data: Path, tmp_path, brightness, capsys) -> None:
@@ -265,11 +265,11 @@ def test_json_has_pairs_and_suspects_by_name(data: Path, tmp_path, brightness, c
     brightness.save(tmp_path / "model.safetensors")
     model = ["--model", str(tmp_path / "model.safetensors")]
     assert main.main(["data", "check", str(data), "--json", *model]) == 1
-    found = json.loads(capsys.readouterr().out)
-    [pair] = found["pairs"]
+    result = json.loads(capsys.readouterr().out)
+    [pair] = result["pairs"]
     assert pair["across"] is pair["exact"] is pair["same_label"] is True
-    assert found["model"] == "brightness"
-    assert [*found["suspects"][0]] == ["name", "label", "answer", "p"]
+    assert result["model"] == "brightness"
+    assert [*result["suspects"][0]] == ["name", "label", "answer", "p"]
 
 
 @pytest.mark.parametrize("what", ["nowhere", "note.txt", "empty"])
@@ -286,6 +286,6 @@ def test_a_header_is_enough_for_the_size(tmp_path: Path) -> None:
     file = io.BytesIO()
     Image.new("RGB", (7, 3)).save(file, "BMP")
     (tmp_path / "x.jpg").write_bytes(file.getvalue()[:60])
-    assert dimensions(file.getvalue()) == dimensions(tmp_path / "x.jpg") == (7, 3)
+    assert read_dimensions(file.getvalue()) == read_dimensions(tmp_path / "x.jpg") == (7, 3)
     with pytest.raises(ImageError):
-        dimensions(b"no image")
+        read_dimensions(b"no image")

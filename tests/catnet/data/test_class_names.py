@@ -12,7 +12,7 @@ from PIL import Image
 
 from catnet import Classifier
 from catnet.cli import main
-from catnet.data.class_names import CATS, common, match
+from catnet.data.class_names import CATS, find_common_classes, match
 from catnet.data.dataset import Dataset
 from catnet.errors import UserError
 from catnet.models import registry
@@ -53,21 +53,24 @@ def test_names_that_mean_the_same_match(ours, theirs, labels, notes) -> None:
     ],
 )
 def test_names_of_other_things_are_refused(ours, theirs, why) -> None:
-    line = f"the model tells {ours[0]} from {ours[1]}, the data has {theirs[0]} and {theirs[1]}"
+    line = (
+        f"the classes of the model are {ours[0]} and {ours[1]}, "
+        f"those of the data {theirs[0]} and {theirs[1]}"
+    )
     with pytest.raises(UserError) as refused:
         match(ours, theirs)
     assert str(refused.value) == f"{line}: {why}"
 
 
 def test_sources_have_classes_in_common_or_are_refused() -> None:
-    assert common({"a": ("dog", "cat")}) == ("dog", "cat")
-    assert common({"a": ("Dogs", "Cats"), "b": ("dog", "cat")}) == ("Dogs", "Cats")
-    assert common({"a": ("dog", "cat"), "b": CATS}) == CATS
-    assert common({"a": ("dog", "cat"), "b": ("horse", "cats")}) == CATS
+    assert find_common_classes({"a": ("dog", "cat")}) == ("dog", "cat")
+    assert find_common_classes({"a": ("Dogs", "Cats"), "b": ("dog", "cat")}) == ("Dogs", "Cats")
+    assert find_common_classes({"a": ("dog", "cat"), "b": CATS}) == CATS
+    assert find_common_classes({"a": ("dog", "cat"), "b": ("horse", "cats")}) == CATS
     with pytest.raises(UserError, match="a has dog and horse, but b has dog and wolf; sources"):
-        common({"a": ("dog", "horse"), "b": ("dog", "wolf")})
+        find_common_classes({"a": ("dog", "horse"), "b": ("dog", "wolf")})
     with pytest.raises(UserError, match="a has non-cat and cat, but b has dog and horse"):
-        common({"a": CATS, "b": ("dog", "horse")})
+        find_common_classes({"a": CATS, "b": ("dog", "horse")})
 
 
 def brightness(classes: tuple[str, str]) -> Classifier:
@@ -121,7 +124,8 @@ def test_the_other_way_round_is_refused_with_the_reason(tmp_path: Path, capsys) 
     brightness(("dog", "cat")).save(tmp_path / "model.safetensors")
     data, model = str(tmp_path / "data"), str(tmp_path / "model.safetensors")
     line = (
-        "catnet: the model tells dog from cat, the data has non-cat and cat: neither of them is dog"
+        "catnet: the classes of the model are dog and cat, "
+        "those of the data non-cat and cat: neither of them is dog"
     )
     for command in (["eval", model, data], ["data", "check", data, "--model", model]):
         assert main.main(command) == 2

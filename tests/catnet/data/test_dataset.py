@@ -116,7 +116,7 @@ def test_a_single_part_comes_first(tmp_path):
 def test_a_third_part_or_a_stray_image_is_not_dropped_silently(tmp_path):
     files = {**in_classes("a", "b", top="train/"), **in_classes("a", "b", top="test/", first=20)}
     path = write(tmp_path / "three", {**files, **in_classes("a", "b", top="val/", first=30)})
-    assert "three/val/a/0.png and 3 more: in val; used are train and test" in refused(path)
+    assert "three/val/a/0.png and 3 more: in val; only train and test are used" in refused(path)
     problems = []
     train, test = load(path, problems.append)
     assert len(train.names) == 4
@@ -338,11 +338,11 @@ def test_parts_are_found_below_any_folder(tmp_path, top, parts):
     [("train", "plane"), ("valid", "invalid"), ("test", "control"), ("Val", "other")],
 )
 def test_classes_may_be_called_like_parts(tmp_path, one, other):
-    wanted = {(1, one), (2, one), (11, other), (12, other)}
-    assert any_way(tmp_path / "d", layout(one, other)) == ([wanted, set()], 0)
+    expected = {(1, one), (2, one), (11, other), (12, other)}
+    assert any_way(tmp_path / "d", layout(one, other)) == ([expected, set()], 0)
     files = layout(f"train/{one}", f"train/{other}", f"test/{one}", f"test/{other}")
     (train, test), _ = any_way(tmp_path / "parts", files)
-    assert train == wanted
+    assert train == expected
     assert test == {(21, one), (22, one), (31, other), (32, other)}
 
 
@@ -369,15 +369,18 @@ def test_a_third_part_is_left_over_with_a_line(tmp_path):
     assert problems == 1
     lines: list[str] = []
     load(tmp_path / "d", lines.append)
-    assert lines == [f"{tmp_path}/d/val/cat/1.ppm and 3 more: in val; used are train and test"]
+    assert lines == [f"{tmp_path}/d/val/cat/1.ppm and 3 more: in val; only train and test are used"]
 
 
 @pytest.mark.parametrize(
     ("names", "line"),
     [
-        (("train/a", "train/b", "plane"), "train is the training part, or a class beside plane"),
-        (("Test/a", "Test/b", "control"), "Test is the test part, or a class beside control"),
-        (("cat/2019", "cat/2020"), "cat is the only class, or the folder of the classes 2019"),
+        (
+            ("train/a", "train/b", "plane"),
+            "train can be the training part, or a class beside plane",
+        ),
+        (("Test/a", "Test/b", "control"), "Test can be the test part, or a class beside control"),
+        (("cat/2019", "cat/2020"), "cat can be the only class, or the folder of the classes 2019"),
         (("train", "test"), "images of test and train are not in class folders"),
         (("train/cat", "test/cat"), "has 1 class(es), cat, not two"),
         (("cat",), "has 1 class(es), cat, not two"),
@@ -420,7 +423,7 @@ def test_two_folders_that_are_one_class_are_joined_with_a_note(tmp_path):
     train, _ = load(path, on_note=notes.append)
     assert train.classes == ("other", "Cat")
     assert train.labels.tolist() == [1, 1, 1, 1, 0, 0]
-    assert notes == [f"{path}: the folders 'Cat' and 'cat' are taken for one, Cat"]
+    assert notes == [f"{path}: the folders 'Cat' and 'cat' are merged to one class, Cat"]
 
 
 def test_h5_files_may_write_their_classes_differently(tmp_path):
@@ -455,9 +458,9 @@ def test_what_is_passed_over_is_noted_and_no_problem(tmp_path):
         train, _ = load(data, on_note=notes.append)
         assert {number for number, _ in what_is_in(train)} == {1, 2, 11, 12, 50}
         kinds = "2 .txt, 1 folder @eaDir, 1 without extension"
-        assert notes == [f"{data}: passed over, not images: {kinds}"]
+        assert notes == [f"{data}: ignored, not images: {kinds}"]
     only = refused(write(tmp_path / "none", {"cat/a.txt": b"x"}))
-    assert "no images in it (passed over, not images: 1 .txt)" in only
+    assert "has no images (ignored, not images: 1 .txt)" in only
 
 
 def test_images_that_cannot_be_decoded_are_problems_by_name_or_content(tmp_path):
@@ -534,8 +537,11 @@ def test_a_folder_with_two_h5_files(tmp_path):
         ({"train_set_x": X / 255}, "but is .* float64"),
         ({"train_set_x": X * np.nan}, "train_set_x holds NaN"),
         ({"train_set_x": X.astype(np.int64)}, "int64"),
-        ({"train_set_y": Y[:3]}, r"must be \(4,\), one an image; is \(3,\)"),
-        ({"train_set_y": Y[None]}, r"is \(1, 4\)"),
+        (
+            {"train_set_y": Y[:3]},
+            r"must have the shape \(4,\), one label an image; its shape is \(3,\)",
+        ),
+        ({"train_set_y": Y[None]}, r"its shape is \(1, 4\)"),
         ({"train_set_y": Y + 1}, "must be 0 or 1, but holds 2"),
         ({"train_set_y": Y * np.nan}, "must be 0 or 1, but holds nan"),
         ({"train_set_y": np.array([b"a", b"b", b"c", b"d"])}, "must be 0 or 1"),
@@ -573,7 +579,7 @@ def test_an_h5_file_that_claims_too_much(tmp_path):
     path = h5(tmp_path / "a.h5", train_set_y=Y)
     with h5py.File(path, "a") as file:  # never written, so a few bytes on disk
         file.create_dataset("train_set_x", (10**9, 64, 64, 3), np.uint8, chunks=(1, 64, 64, 3))
-    assert "more than is read" in refused(path)
+    assert "the limit is 4 GB" in refused(path)
 
 
 def test_files_that_are_no_h5(tmp_path):

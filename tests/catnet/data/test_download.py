@@ -68,8 +68,8 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        wanted = self.headers.get("Range"), self.headers.get("If-Range")
-        self.server.asked.append((self.path, *wanted))
+        conditions = self.headers.get("Range"), self.headers.get("If-Range")
+        self.server.asked.append((self.path, *conditions))
         (self.server.behave.pop(0) if self.server.behave else Handler.honest)(self)
 
     def head(self, status: int, length: int | None, **more: str) -> None:
@@ -178,12 +178,14 @@ def ranges(server: Server) -> list[str | None]:
 
 
 def test_a_whole_file(server: Server, target: Path) -> None:
-    told = []
-    digest = download(server.url(), target, len(BODY), DIGEST, lambda *bytes: told.append(bytes))
+    messages = []
+    digest = download(
+        server.url(), target, len(BODY), DIGEST, lambda *bytes: messages.append(bytes)
+    )
     assert digest == DIGEST
     assert target.read_bytes() == BODY
     assert [path.name for path in target.parent.iterdir()] == ["file"]
-    assert told[-1] == (len(BODY), len(BODY))
+    assert messages[-1] == (len(BODY), len(BODY))
     assert ranges(server) == [None]
 
 
@@ -197,7 +199,7 @@ def test_a_connection_that_breaks_off_is_gone_on_with(server: Server, target: Pa
 
 def test_a_later_call_goes_on(server: Server, target: Path) -> None:
     server.behave = [breaks_off(100_000), *[breaks_off(0)] * 3]
-    assert "the same command goes on from there" in refused(server, target)
+    assert "run the same command again to resume" in refused(server, target)
     assert part_of(target) == BODY[:100_000]
     server.asked.clear()
     fetch(server, target)
@@ -372,7 +374,7 @@ def test_what_began_encrypted_stays_so() -> None:
 
     handler = _Redirects()
     more = (io.BytesIO(), 302, "Found", Message())
-    with pytest.raises(UserError, match="redirects to http://b/, which is refused"):
+    with pytest.raises(UserError, match="the redirect to http://b/ is refused"):
         handler.redirect_request(Request("https://a/"), *more, "http://b/")  # type: ignore[arg-type]
     for old, new in (("http", "https"), ("https", "https"), ("http", "http")):
         request = handler.redirect_request(Request(f"{old}://a/"), *more, f"{new}://b/")  # type: ignore[arg-type]
@@ -423,7 +425,7 @@ def test_nobody_there(target: Path) -> None:
 
 def test_what_is_there_is_left_alone(server: Server, target: Path) -> None:
     target.write_text("mine")
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="already exists"):
         fetch(server, target)
     assert target.read_text() == "mine"
 
@@ -520,9 +522,9 @@ def sets(server: Server, monkeypatch: pytest.MonkeyPatch) -> dict[str, DataSet]:
         known = file.sha256 and hashlib.sha256(body).hexdigest()
         return Remote(file.name, len(body), known, (server.url(f"/{file.name}"),))
 
-    for name, found in catalogue.SETS.items():
-        files = tuple(map(here, found.files))
-        changed = DataSet(**{**vars(found), "files": files})
+    for name, data_set in catalogue.SETS.items():
+        files = tuple(map(here, data_set.files))
+        changed = DataSet(**{**vars(data_set), "files": files})
         monkeypatch.setitem(catalogue.SETS, name, changed)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     return catalogue.SETS
@@ -540,10 +542,10 @@ COUNTS = {  # cats and others in the training part, cats and others in the test 
 def test_a_set_becomes_data(sets: dict, name: str, tmp_path: Path, capsys) -> None:
     out = tmp_path / "new" / "data"
     assert main.main(["data", "get", name, "--out", str(out)]) == 0
-    printed, told = capsys.readouterr()
-    assert printed.strip() == str(out / sets[name].becomes)
-    assert [path.name for path in out.iterdir()] == [sets[name].becomes]
-    assert ("none is published to compare it with" in told) == (name == "course")
+    printed, messages = capsys.readouterr()
+    assert printed.strip() == str(out / sets[name].target)
+    assert [path.name for path in out.iterdir()] == [sets[name].target]
+    assert ("there is no published value to compare" in messages) == (name == "course")
     parts = dataset.load(printed.strip())
     for part, counts in zip(parts, COUNTS[name], strict=True):
         assert (part is None) == (counts is None)
@@ -563,11 +565,11 @@ def test_a_set_can_be_trained_on_and_evaluated(sets: dict, tmp_path: Path, capsy
 
 @pytest.mark.parametrize("name", catalogue.SETS)
 def test_a_set_that_is_there_is_left_alone(sets: dict, server, name: str, tmp_path, capsys) -> None:
-    (tmp_path / sets[name].becomes).mkdir()
+    (tmp_path / sets[name].target).mkdir()
     assert main.main(["data", "get", name, "--out", str(tmp_path)]) == 2
-    assert "is there already; it is left as it is" in capsys.readouterr().err
+    assert "already exists; remove it or choose another --out" in capsys.readouterr().err
     assert server.asked == []
-    assert [path.name for path in tmp_path.rglob("*")] == [sets[name].becomes]
+    assert [path.name for path in tmp_path.rglob("*")] == [sets[name].target]
 
 
 def test_half_a_set_does_not_appear_and_is_gone_on_with(sets, server, tmp_path, capsys) -> None:
@@ -612,21 +614,21 @@ def test_ctrl_c_keeps_what_has_come(sets, server, tmp_path, capsys, monkeypatch)
 
 
 def test_an_archive_that_cannot_be_unpacked_leaves_no_folder(sets, tmp_path, capsys) -> None:
-    small = DataSet(**{**vars(sets["cifar10"]), "unpacked": 5000})
+    small = DataSet(**{**vars(sets["cifar10"]), "max_bytes": 5000})
     with pytest.raises(UserError, match="unpacks to more than 5000 bytes"):
         catalogue.get(small, tmp_path, print)
     assert [path.name for path in tmp_path.iterdir()] == ["cifar10.part"]
 
 
 def test_the_next_address_is_tried(sets, server, tmp_path: Path) -> None:
-    wanted = sets["tiny-imagenet"]
-    [file] = wanted.files
+    data_set = sets["tiny-imagenet"]
+    [file] = data_set.files
     file = file._replace(urls=(server.url("/gone"), *file.urls))
-    told: list[str] = []
-    catalogue.get(DataSet(**{**vars(wanted), "files": (file,)}), tmp_path, told.append)
-    assert "404" in told[0]
-    assert f"trying {file.urls[1]}" in told[0]
-    assert (tmp_path / wanted.becomes).is_file()
+    messages: list[str] = []
+    catalogue.get(DataSet(**{**vars(data_set), "files": (file,)}), tmp_path, messages.append)
+    assert "404" in messages[0]
+    assert f"trying {file.urls[1]}" in messages[0]
+    assert (tmp_path / data_set.target).is_file()
 
 
 def test_an_unknown_name_and_an_impossible_folder(sets, tmp_path, capsys) -> None:
@@ -663,12 +665,12 @@ def test_a_full_disk_is_one_line(server: Server, tmp_path: Path) -> None:
 def test_the_catalogue_is_well_formed(capsys) -> None:
     assert main.main(["data", "list"]) == 0
     printed = capsys.readouterr().out
-    for name, found in catalogue.SETS.items():
-        assert name == found.name
+    for name, data_set in catalogue.SETS.items():
+        assert name == data_set.name
         assert re.fullmatch("[a-z0-9-]+", name)
         assert name in printed
-        assert found.home in printed
-        for file in found.files:
+        assert data_set.home in printed
+        for file in data_set.files:
             assert file.sha256 is None or re.fullmatch("[0-9a-f]{64}", file.sha256)
             assert str(file.size) in printed
             assert (file.sha256 or "not known; shown after the download") in printed

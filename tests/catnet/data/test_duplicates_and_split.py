@@ -11,8 +11,8 @@ from PIL import Image
 
 from catnet.data import duplicates
 from catnet.data.cache import Table
-from catnet.data.duplicates import fingerprints, near_duplicates, pairs
-from catnet.data.split import TEST, TRAIN, VALIDATION, groups, split
+from catnet.data.duplicates import compute_fingerprints, find_near_duplicates, find_pairs
+from catnet.data.split import TEST, TRAIN, VALIDATION, find_groups, split
 from catnet.images.decode import decode
 
 
@@ -34,7 +34,7 @@ def compressed_again(image: np.ndarray, size: int = 100, quality: int = 50) -> n
 
 def table(images: np.ndarray, **columns: np.ndarray) -> Table:
     n = len(images)
-    content, perceptual, thumbs = fingerprints(images)
+    content, perceptual, thumbs = compute_fingerprints(images)
     filled = Table(
         labels=np.zeros(n, np.int8),
         fine=np.full(n, -1, np.int16),
@@ -49,13 +49,13 @@ def table(images: np.ndarray, **columns: np.ndarray) -> Table:
     return dataclasses.replace(filled, **columns)
 
 
-def rows(found: Table, order: np.ndarray) -> Table:
+def rows(result: Table, order: np.ndarray) -> Table:
     picked = {
-        column.name: getattr(found, column.name)[order]
+        column.name: getattr(result, column.name)[order]
         for column in dataclasses.fields(Table)
         if column.name != "names"
     }
-    return Table(**picked, names=[found.names[i] for i in order])
+    return Table(**picked, names=[result.names[i] for i in order])
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def some() -> Table:
 
 def test_exactly_the_near_duplicates_are_found(some):
     expected = [[i, 400 + i] for i in range(40)]
-    assert near_duplicates(some.perceptual, some.thumbs).tolist() == expected
+    assert find_near_duplicates(some.perceptual, some.thumbs).tolist() == expected
 
 
 def test_flat_and_dim_images_are_not_taken_for_one_another():
@@ -75,21 +75,21 @@ def test_flat_and_dim_images_are_not_taken_for_one_another():
     flat = np.stack([np.full((64, 64, 3), c) for c in (10, 90, 170, 250)]).astype(np.uint8)
     noisy = rng.integers(120, 124, (20, 64, 64, 3)).astype(np.uint8)
     shaded = (photos(20, seed=5) // 32 + 100).astype(np.uint8)  # alike in all but the pattern
-    found = table(np.concatenate([flat, noisy, shaded]))
-    assert near_duplicates(found.perceptual, found.thumbs).tolist() == []
+    result = table(np.concatenate([flat, noisy, shaded]))
+    assert find_near_duplicates(result.perceptual, result.thumbs).tolist() == []
 
 
 def test_a_crowd_of_equal_images_is_one_group():
     images = np.repeat(photos(1), 500, axis=0)
     images[:, 0, 0, 0] = np.arange(500) % 256  # content differs, looks do not
     images[:, 0, 1, 0] = np.arange(500) // 256
-    found = table(images)
-    assert len(np.unique(found.content)) == 500
-    assert len(np.unique(groups(found))) == 1
+    result = table(images)
+    assert len(np.unique(result.content)) == 500
+    assert len(np.unique(find_groups(result))) == 1
 
 
 def test_groups_are_named_by_their_smallest_hash(some):
-    group = groups(some)
+    group = find_groups(some)
     pair = np.minimum(some.content[:40], some.content[400:])
     np.testing.assert_array_equal(group[:40], pair)
     np.testing.assert_array_equal(group[400:], pair)
@@ -98,9 +98,9 @@ def test_groups_are_named_by_their_smallest_hash(some):
 
 def test_fingerprints_do_not_depend_on_how_many_are_taken_at_a_time(monkeypatch):
     images = photos(7)
-    whole = fingerprints(images)
+    whole = compute_fingerprints(images)
     monkeypatch.setattr(duplicates, "_CHUNK", 3)
-    for ours, theirs in zip(fingerprints(images), whole, strict=True):
+    for ours, theirs in zip(compute_fingerprints(images), whole, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -110,22 +110,22 @@ def test_with_pixels_only_what_is_near_at_full_size_is_joined():
     noise -= noise.reshape(8, 8, 8, 8, 3).mean(axis=(1, 3)).repeat(8, 0).repeat(8, 1)
     images = np.stack([image.clip(80, 175) + d * noise for d in (0, 10, 40)]).round()
     images = images.clip(0, 255).astype(np.uint8)  # thumbnails are equal; distances 10 and 40
-    prints = fingerprints(images)
-    assert len(near_duplicates(prints.perceptual, prints.thumbs)) == 3
-    assert len(np.unique(duplicates.groups(prints))) == 1
-    group = duplicates.groups(prints, images.__getitem__)
+    prints = compute_fingerprints(images)
+    assert len(find_near_duplicates(prints.perceptual, prints.thumbs)) == 3
+    assert len(np.unique(duplicates.find_groups(prints))) == 1
+    group = duplicates.find_groups(prints, images.__getitem__)
     assert group[0] == group[1] != group[2]
-    assert list(pairs(prints, images.__getitem__, 3)) == [(0, 1, False)]
+    assert list(find_pairs(prints, images.__getitem__, 3)) == [(0, 1, False)]
 
 
 def test_pairs_join_what_groups_join_and_name_both_sides_of_a_boundary():
     one, other = photos(2)
     near = one // 8 * 8
     images = np.stack([one, one, near, other, one, near, near])
-    found = [*pairs(fingerprints(images), images.__getitem__, 3)]
-    exact = {(a, b) for a, b, same in found if same}
+    result = [*find_pairs(compute_fingerprints(images), images.__getitem__, 3)]
+    exact = {(a, b) for a, b, same in result if same}
     assert exact == {(0, 1), (1, 4), (2, 5), (5, 6)}
-    near_pairs = {(a, b) for a, b, same in found if not same}
+    near_pairs = {(a, b) for a, b, same in result if not same}
     assert near_pairs == {(0, 2), (0, 5), (2, 4), (4, 5)}  # the first of each, on either side
 
 

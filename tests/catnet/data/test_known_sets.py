@@ -42,8 +42,8 @@ def unpacked(path: Path) -> Path:
 def labels(path: Path) -> list[dict[str, str]]:
     """For each part, what class each file is in; the same for the zip and for the folder."""
     if path.suffix == ".zip":
-        found = labels(unpacked(path))
-        assert [sorted(part.items()) for part in found] == [
+        result = labels(unpacked(path))
+        assert [sorted(part.items()) for part in result] == [
             sorted(part.items()) for part in _labels(path)
         ]
     return _labels(path)

@@ -27,7 +27,7 @@ class Parts(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def drawn() -> Parts:
+def parts() -> Parts:
     return Parts(*sample.load())
 
 
@@ -41,9 +41,9 @@ def all_images(folder: Path) -> dict[str, np.ndarray]:
     return decoded
 
 
-def test_the_folder_holds_every_image_that_is_drawn(drawn):
-    names = [*drawn.train.names, *drawn.test.names]
-    images = [*drawn.train.images, *drawn.test.images]
+def test_the_folder_holds_every_image_that_is_drawn(parts):
+    names = [*parts.train.names, *parts.test.names]
+    images = [*parts.train.images, *parts.test.images]
     stored = all_images(FOLDER)
     assert sorted(stored) == sorted(names)
     different = [
@@ -57,10 +57,10 @@ def test_the_folder_is_at_most_3_megabytes():
     assert sum(path.stat().st_size for path in FOLDER.rglob("*.png")) <= 3_000_000
 
 
-def test_shapes_labels_and_names_agree(drawn):
+def test_shapes_labels_and_names_agree(parts):
     for part, images, labels, names in (
-        ("train", drawn.train.images, drawn.train.labels, drawn.train.names),
-        ("test", drawn.test.images, drawn.test.labels, drawn.test.names),
+        ("train", parts.train.images, parts.train.labels, parts.train.names),
+        ("test", parts.test.images, parts.test.labels, parts.test.names),
     ):
         assert images.shape == (len(names), 64, 64, 3)
         assert images.dtype == np.uint8
@@ -79,16 +79,16 @@ def test_shapes_labels_and_names_agree(drawn):
         assert counts["dog"] == 2 * others
 
 
-def test_no_image_comes_twice(drawn):
+def test_no_image_comes_twice(parts):
     digests = {
         hashlib.sha256(image.tobytes()).digest()
-        for image in [*drawn.train.images, *drawn.test.images]
+        for image in [*parts.train.images, *parts.test.images]
     }
-    assert len(digests) == len(drawn.train.names) + len(drawn.test.names)
+    assert len(digests) == len(parts.train.names) + len(parts.test.names)
 
 
-def test_a_name_says_how_to_draw_its_image(drawn):
-    for name, image in list(zip(drawn.test.names, drawn.test.images, strict=True))[::37]:
+def test_a_name_says_how_to_draw_its_image(parts):
+    for name, image in list(zip(parts.test.names, parts.test.images, strict=True))[::37]:
         kind, seed = Path(name).stem.split("-")
         np.testing.assert_array_equal(sample.draw(kind, int(seed)), image)
 
@@ -100,31 +100,31 @@ def test_a_seed_decides_the_image_and_no_other(kind):
     assert (first != other).any()
 
 
-def test_colour_and_mean_image_do_not_give_the_label_away(drawn):
+def test_colour_and_mean_image_do_not_give_the_label_away(parts):
     """What a classifier knows without looking at shapes: next to nothing."""
 
     def colours(images: np.ndarray) -> np.ndarray:
         flat = images.reshape(len(images), -1, 3) / 255
         return np.column_stack((flat.mean(1), flat.std(1), np.ones(len(flat))))
 
-    sign = 2 * drawn.train.labels - 1
-    weights = np.linalg.lstsq(colours(drawn.train.images), sign, rcond=None)[0]
-    by_colour = (colours(drawn.test.images) @ weights > 0) == drawn.test.labels
+    sign = 2 * parts.train.labels - 1
+    weights = np.linalg.lstsq(colours(parts.train.images), sign, rcond=None)[0]
+    by_colour = (colours(parts.test.images) @ weights > 0) == parts.test.labels
     assert by_colour.mean() < 0.6
 
-    train = drawn.train.images[:, ::2, ::2].reshape(len(sign), -1).astype(float)
-    test = drawn.test.images[:, ::2, ::2].reshape(len(by_colour), -1).astype(float)
+    train = parts.train.images[:, ::2, ::2].reshape(len(sign), -1).astype(float)
+    test = parts.test.images[:, ::2, ::2].reshape(len(by_colour), -1).astype(float)
     away = [((test - train[sign == s].mean(0)) ** 2).sum(1) for s in (-1, 1)]
-    by_mean = (away[1] < away[0]) == drawn.test.labels
+    by_mean = (away[1] < away[0]) == parts.test.labels
     assert by_mean.mean() < 0.6
 
 
-def test_figures_are_as_often_light_on_dark_as_dark_on_light(drawn):
-    images = drawn.train.images.mean(-1)
+def test_figures_are_as_often_light_on_dark_as_dark_on_light(parts):
+    images = parts.train.images.mean(-1)
     middle = images[:, 24:40, 24:40].mean((1, 2))
     corners = np.concatenate((images[:, :6, :6], images[:, :6, -6:]), axis=2).mean((1, 2))
     for label in (0, 1):
-        lighter = (middle > corners)[drawn.train.labels == label].mean()
+        lighter = (middle > corners)[parts.train.labels == label].mean()
         assert 0.4 < lighter < 0.6
 
 

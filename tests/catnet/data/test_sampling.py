@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from catnet.data.cache import Cache, Table
-from catnet.data.sampling import make_sampler, priors, shares
+from catnet.data.sampling import compute_priors, compute_sampling_weights, make_sampler
 from catnet.errors import UserError
 
 
@@ -86,28 +86,30 @@ def test_only_chosen_images_are_drawn():
 
 
 def test_without_a_recipe_each_label_makes_half_and_each_source_has_as_much_of_both():
-    found = shares(PHOTOS, ALL)
+    result = compute_sampling_weights(PHOTOS, ALL)
     a, b = (50 * 70) ** 0.25, (16 * 337) ** 0.25
-    assert found["a/cat"] == pytest.approx(0.5 * a / (a + b))
-    assert found["a/dog"] == pytest.approx(0.5 * a / (a + b))
-    assert found["b/cat"] == pytest.approx(0.5 * b / (a + b))
+    assert result["a/cat"] == pytest.approx(0.5 * a / (a + b))
+    assert result["a/dog"] == pytest.approx(0.5 * a / (a + b))
+    assert result["b/cat"] == pytest.approx(0.5 * b / (a + b))
     # 81 dogs and 256 others: √81 to √256.
-    assert found["b/dog"] == pytest.approx(0.5 * b / (a + b) * 9 / 25)
-    assert found["b/other"] == pytest.approx(0.5 * b / (a + b) * 16 / 25)
+    assert result["b/dog"] == pytest.approx(0.5 * b / (a + b) * 9 / 25)
+    assert result["b/other"] == pytest.approx(0.5 * b / (a + b) * 16 / 25)
 
 
 def test_a_source_of_one_label_shares_in_its_half():
-    found = shares(cache({"a/cat": 16, "a/dog": 16, "b/other": 64}), np.ones(96, bool))
-    assert found == pytest.approx({"a/cat": 0.5, "a/dog": 0.5 * 4 / 12, "b/other": 0.5 * 8 / 12})
+    result = compute_sampling_weights(
+        cache({"a/cat": 16, "a/dog": 16, "b/other": 64}), np.ones(96, bool)
+    )
+    assert result == pytest.approx({"a/cat": 0.5, "a/dog": 0.5 * 4 / 12, "b/other": 0.5 * 8 / 12})
 
 
 def test_a_recipe_may_name_some_and_leave_some_out():
-    rule = shares(PHOTOS, ALL)
-    found = shares(PHOTOS, ALL, {"a/cat": 0.4, "b/other": 0})
-    assert "b/other" not in found
-    assert found["a/cat"] == 0.4
-    assert sum(found.values()) == pytest.approx(1)
-    assert found["b/cat"] / found["a/dog"] == pytest.approx(rule["b/cat"] / rule["a/dog"])
+    rule = compute_sampling_weights(PHOTOS, ALL)
+    result = compute_sampling_weights(PHOTOS, ALL, {"a/cat": 0.4, "b/other": 0})
+    assert "b/other" not in result
+    assert result["a/cat"] == 0.4
+    assert sum(result.values()) == pytest.approx(1)
+    assert result["b/cat"] / result["a/dog"] == pytest.approx(rule["b/cat"] / rule["a/dog"])
     sampler = make_sampler(PHOTOS, ALL, 32, {"a/cat": 0.4, "b/other": 0})
     assert 4 not in PHOTOS.table.strata[sampler.batch(0)]
 
@@ -137,7 +139,7 @@ def test_the_largest_remainders_are_rounded_up():
 )
 def test_a_recipe_that_does_not_fit_is_refused(recipe, message):
     with pytest.raises(UserError, match=message):
-        shares(PHOTOS, ALL, recipe)
+        compute_sampling_weights(PHOTOS, ALL, recipe)
 
 
 def test_too_small_a_batch_and_no_images_are_refused():
@@ -151,6 +153,6 @@ def test_priors_are_the_log_odds_of_a_cat_in_what_is_drawn_of_a_source():
     photos = cache({"a/cat": 30, "a/dog": 30, "b/cat": 9, "b/dog": 20, "b/other": 70, "c/other": 5})
     recipe = {"a/cat": 0.25, "a/dog": 0.25, "b/cat": 0.125, "b/dog": 0.125, "b/other": 0.125}
     sampler = make_sampler(photos, np.ones(len(photos), bool), 64, {**recipe, "c/other": 0.125})
-    found = priors(photos, sampler)
-    wanted = np.log([1.0, 8 / 16, 1.0])  # nothing is taken off where there is one label only
-    np.testing.assert_allclose(found, wanted[photos.table.sources], rtol=1e-6)
+    result = compute_priors(photos, sampler)
+    expected = np.log([1.0, 8 / 16, 1.0])  # nothing is taken off where there is one label only
+    np.testing.assert_allclose(result, expected[photos.table.sources], rtol=1e-6)

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from catnet.data import cifar
-from catnet.data.unpack import appearing, members, unpack
+from catnet.data.unpack import create_folder, read_members, unpack
 from catnet.errors import UserError
 
 FILES = {"top/a.txt": b"first", "top/deep/b.bin": bytes(range(256)) * 40, "top/empty": b""}
@@ -99,7 +99,7 @@ def test_unpacks_what_is_in_it(tmp_path: Path, make: Callable) -> None:
     "name", ["/etc/x", "../x", "a/../../x", "..", "a\\..\\x", "C:/x", "C:x", "a\nb"]
 )
 def test_names_that_lead_out(tmp_path: Path, make: Callable, name: str) -> None:
-    assert "not safe to unpack: holds" in refused(
+    assert "not safe to unpack: has the unsafe name" in refused(
         make(tmp_path / "archive", {"a": b"1", name: b"2"})
     )
     assert not Path("/etc/x").exists()
@@ -166,7 +166,7 @@ def test_a_cut_archive(tmp_path: Path, make: Callable, share: float) -> None:
     archive = make(tmp_path / "archive", {"a": noise, "b": noise[::-1], "c": noise[5:]})
     data = archive.read_bytes()
     archive.write_bytes(data[: int(share * len(data))])
-    assert "damaged, or no archive" in refused(archive)
+    assert "damaged, or not a zip or tar" in refused(archive)
 
 
 @pytest.mark.parametrize("make", [tar, zipped])
@@ -181,24 +181,26 @@ def test_a_flipped_bit_is_found_by_the_checksum(tmp_path: Path, make: Callable) 
 
 def test_what_is_no_archive(tmp_path: Path) -> None:
     (tmp_path / "page").write_bytes(b"<html>" * 1000)
-    assert "damaged, or no archive" in refused(tmp_path / "page")
+    assert "damaged, or not a zip or tar" in refused(tmp_path / "page")
 
 
 def test_an_archive_of_folders_only(tmp_path: Path) -> None:
-    assert "nothing in it" in refused(zipped(tmp_path / "archive", {"a/": b"", "a/b/": b""}))
+    assert "has no files for the data set" in refused(
+        zipped(tmp_path / "archive", {"a/": b"", "a/b/": b""})
+    )
 
 
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     archive = tar(tmp_path / "archive", FILES)
     (tmp_path / "out").mkdir()
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="already exists"):
         unpack(archive, tmp_path / "out")
     assert not any((tmp_path / "out").iterdir())
 
 
 def test_an_interruption_leaves_nothing(tmp_path: Path) -> None:
     def interrupted() -> None:
-        with appearing(tmp_path / "out") as new:
+        with create_folder(tmp_path / "out") as new:
             (new / "half").write_text("x")
             raise KeyboardInterrupt
 
@@ -209,7 +211,7 @@ def test_an_interruption_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_member_can_be_read_in_pieces(tmp_path: Path) -> None:
     archive = tar(tmp_path / "archive", {"a": bytes(range(10))})
-    for _, file in members(archive):
+    for _, file in read_members(archive):
         assert [file.read(4), file.read(4), file.read(4), file.read(4)] == [
             *(bytes(range(4)), bytes(range(4, 8)), bytes([8, 9]), b"")
         ]
@@ -252,6 +254,6 @@ def test_cifar10_becomes_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", [b"\x03" + bytes(100), b"\x0a" + bytes(3072)])
 def test_cifar10_with_a_bad_record(tmp_path: Path, damage: bytes) -> None:
     archive = tar(tmp_path / "archive", {"data_batch_1.bin": batch(1, [3])[0] + damage})
-    with pytest.raises(UserError, match="image 1 is cut off or has no label"):
+    with pytest.raises(UserError, match="image 1 is truncated or has an invalid label"):
         unpack(archive, tmp_path / "out", cifar.read_batch)
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]

@@ -56,8 +56,8 @@ def test_a_profile_of_grey_holds_in_every_mode_of_grey(mode: str, value: int) ->
     # Weighted by opacity, 8 bits hold little of what is nearly black.
     for alpha in (255, 128) if mode == "LA" and value > 9 else (255,):
         data = encoded(GREYS[mode](value, alpha), form, icc_profile=LINEAR)
-        wanted = over_white(srgb(value / 255), alpha)
-        np.testing.assert_allclose(middle(data), wanted, atol=1.01)
+        expected = over_white(srgb(value / 255), alpha)
+        np.testing.assert_allclose(middle(data), expected, atol=1.01)
 
 
 def test_16_bits_of_grey_stay_16_until_their_profile_has_been_used() -> None:
@@ -86,8 +86,8 @@ def test_a_profile_of_colours_is_used_before_they_are_laid_over_white(form, alph
     profile = formats.rgb_profile(1.0, "bgr")  # linear, red and blue exchanged
     im = Image.new("RGBA", (8, 8), (64, 128, 200, alpha))
     data = encoded(im, form, icc_profile=profile, lossless=True, exact=True)
-    wanted = [over_white(srgb(v / 255), alpha) for v in (200, 128, 64)]
-    np.testing.assert_allclose(middle(data), wanted, atol=2)
+    expected = [over_white(srgb(v / 255), alpha) for v in (200, 128, 64)]
+    np.testing.assert_allclose(middle(data), expected, atol=2)
 
 
 @pytest.mark.parametrize("transparency", [None, 1, bytes([255, 255, 0])])
@@ -132,8 +132,8 @@ def gamma(value: float, *chunks: bytes, colour: int = 2, row: bytes = b"\x40\x80
 
 @pytest.mark.parametrize("value", [1.0, 0.5, 0.3, 0.55])
 def test_a_gamma_is_brought_to_the_screens(value: float) -> None:
-    wanted = [255 * (v / 255) ** (1 / (value * 2.2)) for v in (64, 128, 200)]  # PNG, 13.13
-    np.testing.assert_allclose(middle(gamma(value)), wanted, atol=0.51)
+    expected = [255 * (v / 255) ** (1 / (value * 2.2)) for v in (64, 128, 200)]  # PNG, 13.13
+    np.testing.assert_allclose(middle(gamma(value)), expected, atol=0.51)
 
 
 @pytest.mark.parametrize("value", [0.45455, 0.45, 0.465, 0.0, 0.0001, 21474.0])
@@ -176,8 +176,8 @@ def test_primaries_are_brought_to_those_of_srgb() -> None:
         [0.05563, -0.20398, 1.05697],
     ]
     linear = np.array(to_srgb) @ np.array(to_xyz) @ light ** (1 / 0.45455)
-    wanted = 255 * linear.clip(0, 1) ** 0.45455
-    np.testing.assert_allclose(middle(gamma(0.45455, points)), wanted, atol=1)
+    expected = 255 * linear.clip(0, 1) ** 0.45455
+    np.testing.assert_allclose(middle(gamma(0.45455, points)), expected, atol=1)
 
 
 @pytest.mark.parametrize("points", [(0,) * 8, (31270, 32900, *(30000, 30000) * 3)])

@@ -108,7 +108,7 @@ GOOD = Outcome("a.png", "image", "", "", 0.1, 100.0)
 
 
 @pytest.mark.parametrize(
-    ("change", "found"),
+    ("change", "result"),
     [
         ({"end": "traceback", "text": "KeyError"}, "ended by traceback: KeyError"),
         ({"end": "SIGSEGV"}, "ended by SIGSEGV: "),
@@ -119,8 +119,8 @@ GOOD = Outcome("a.png", "image", "", "", 0.1, 100.0)
         ({"megabytes": 501.0}, "took 501 MB"),
     ],
 )
-def test_a_broken_promise_is_found(change: dict, found: str) -> None:
-    assert broken_promises(GOOD._replace(**change)) == [found]
+def test_a_broken_promise_is_found(change: dict, result: str) -> None:
+    assert broken_promises(GOOD._replace(**change)) == [result]
 
 
 def test_each_file_is_examined_for_itself(tmp_path: Path) -> None:
@@ -145,12 +145,12 @@ def test_each_file_is_examined_for_itself(tmp_path: Path) -> None:
 )
 def test_every_file_of_the_folder_gets_an_image_or_one_line() -> None:
     folder = Path(os.environ["CATNET_IMAGES"])
-    found = outcomes(sorted(path for path in folder.rglob("*") if not path.is_dir()))
-    assert any(item.end == "image" for item in found), f"no images in {folder}"
+    result = outcomes(sorted(path for path in folder.rglob("*") if not path.is_dir()))
+    assert any(item.end == "image" for item in result), f"no images in {folder}"
     for measure in ("seconds", "megabytes"):
-        worst = max(found, key=lambda item: getattr(item, measure))
+        worst = max(result, key=lambda item: getattr(item, measure))
         print(f"most {measure}: {getattr(worst, measure):.2f} for {worst.path}")
-    broken = {item.path: promises for item in found if (promises := broken_promises(item))}
+    broken = {item.path: promises for item in result if (promises := broken_promises(item))}
     assert not broken, json.dumps(broken, indent=2)
 
 

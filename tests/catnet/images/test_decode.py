@@ -667,7 +667,7 @@ def test_paths_that_are_no_files(tmp_path, monkeypatch):
         server.bind("s.jpg")
         assert "socket" in reason("s.jpg")
     (tmp_path / "broken.jpg").symlink_to("nowhere")
-    assert "link to nothing" in reason(tmp_path / "broken.jpg")
+    assert "link to a missing file" in reason(tmp_path / "broken.jpg")
     (tmp_path / "loop.jpg").symlink_to("loop.jpg")
     assert "leads back" in reason(tmp_path / "loop.jpg")
     assert "web address" in reason("https://example.org/cat.jpg")
@@ -808,17 +808,17 @@ def test_many_are_decoded_in_order_as_they_are_alone(tmp_path):
 
 
 def test_many_draws_sources_as_it_goes_and_can_be_left():
-    drawn = []
+    parts = []
 
     def endless():
         while True:
-            drawn.append(SEEDS[0])
-            yield drawn[-1]
+            parts.append(SEEDS[0])
+            yield parts[-1]
 
     results = decode_many(endless())
     next(results)
     results.close()
-    assert len(drawn) < 40
+    assert len(parts) < 40
     for thread in threading.enumerate():
         if thread.name.startswith("decode"):
             thread.join(timeout=10)

@@ -33,9 +33,9 @@ def make(*names: str) -> None:
 
 
 def paths(*names: str) -> list[str]:
-    found = expand(names)
-    assert not [item for item in found if item.error], found
-    return [item.path for item in found]
+    result = expand(names)
+    assert not [item for item in result if item.error], result
+    return [item.path for item in result]
 
 
 def error(name: str) -> str:
@@ -92,10 +92,10 @@ def test_a_folder_that_two_links_lead_to_is_read_for_both(here):
     Path("d/two").symlink_to(here / "real")
     Path("d/x/three").symlink_to("../one")  # a link to a link
     Path("d/a.jpg").symlink_to("../real/a.jpg")
-    wanted = ["d/a.jpg", "d/one/a.jpg", "d/two/a.jpg", "d/x/b.jpg", "d/x/three/a.jpg"]
-    assert paths("d") == wanted
+    expected = ["d/a.jpg", "d/one/a.jpg", "d/two/a.jpg", "d/x/b.jpg", "d/x/three/a.jpg"]
+    assert paths("d") == expected
     assert paths("d/one", "d/two", "real") == ["d/one/a.jpg", "d/two/a.jpg", "real/a.jpg"]
-    assert paths("d", "./d/one", str(here / "d/two/a.jpg"), "d/*/a.jpg") == wanted
+    assert paths("d", "./d/one", str(here / "d/two/a.jpg"), "d/*/a.jpg") == expected
 
 
 def test_what_is_above_a_link_is_not_what_is_written_before_it(here):
@@ -241,8 +241,8 @@ def test_a_name_that_exists_wins_over_its_reading_as_a_pattern(here):
 def test_what_is_named_twice_is_kept_once(here):
     make("d/a.jpg", "d/b.jpg")
     Path("d/link.jpg").symlink_to("a.jpg")
-    wanted = ["d/b.jpg", "d/a.jpg", "d/link.jpg"]  # a link is a name of its own
-    assert paths("d/b.jpg", "d", "./d/a.jpg", str(here / "d" / "b.jpg"), "d/*.jpg") == wanted
+    expected = ["d/b.jpg", "d/a.jpg", "d/link.jpg"]  # a link is a name of its own
+    assert paths("d/b.jpg", "d", "./d/a.jpg", str(here / "d" / "b.jpg"), "d/*.jpg") == expected
 
 
 def test_missing_sources_are_errors_with_a_suggestion(here):
@@ -281,9 +281,9 @@ def test_special_files_are_passed_on_for_the_decoder_to_name(here):
 
 def test_standard_input_is_read_once(here):
     make("a.jpg")
-    found = expand(["-", "a.jpg", "-"], io.BytesIO(b"image"))
-    assert found == [ImageFile("-", data=b"image"), ImageFile("a.jpg")]
-    assert [item.source for item in found] == [b"image", "a.jpg"]
+    result = expand(["-", "a.jpg", "-"], io.BytesIO(b"image"))
+    assert result == [ImageFile("-", data=b"image"), ImageFile("a.jpg")]
+    assert [item.source for item in result] == [b"image", "a.jpg"]
 
 
 def test_standard_input_that_gives_nothing(monkeypatch):
@@ -296,7 +296,7 @@ def test_standard_input_that_gives_nothing(monkeypatch):
         assert item.data is None
         return item.error or ""
 
-    assert "nothing came" in reason(io.BytesIO())
+    assert "standard input is empty" in reason(io.BytesIO())
     assert "terminal" in reason(Terminal(b"x"))
     monkeypatch.setattr(sources, "MAX_BYTES", 10)
     assert "larger than" in reason(io.BytesIO(bytes(11)))
@@ -400,8 +400,8 @@ REASONS = {
     "pipe.jpg": "a pipe, not a file",
     "empty.jpg": "empty file",
     "text.jpg": "not an image in a known format (JPEG, PNG, GIF, BMP, WEBP, TIFF, PPM, AVIF)",
-    "broken.jpg": "a link to nothing",
-    "loop.jpg": "a link that leads back to itself",
+    "broken.jpg": "a link to a missing file",
+    "loop.jpg": "a link to itself",
     "zero.jpg": "a device, not a file",
 }
 
@@ -447,8 +447,8 @@ def test_a_folder_says_what_it_passes_over_and_that_is_no_failure(here, model, c
         out, err = capsys.readouterr()
         assert len(out.splitlines()) == 2
         assert out.index("b.png") < out.index("noext")
-        wanted = "passed over, not images: 2 .txt, 1 .csv, 1 folder @eaDir"
-        assert err.splitlines()[-1] == wanted
+        expected = "ignored, not images: 2 .txt, 1 .csv, 1 folder @eaDir"
+        assert err.splitlines()[-1] == expected
     Path("d/y.cr2").write_bytes(CR2)
     assert main.main(["predict", "--model", model, "d"]) == 1
     assert "catnet: d/y.cr2: camera raw" in capsys.readouterr().err

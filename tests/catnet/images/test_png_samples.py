@@ -37,9 +37,9 @@ def test_exactly_the_transparent_value_of_grey_is_white(depth: int) -> None:
         for other in values:
             row = row_of(depth, *[clear] * 4, *[other] * 4)
             result = decode(formats.png(8, 8, depth, 0, row, trns(clear)), 8)
-            wanted = 255 if other == clear else round(255 * other / top)
+            expected = 255 if other == clear else round(255 * other / top)
             assert result[4, 0].tolist() == [255] * 3, (clear, other)
-            assert result[4, 7].tolist() == [wanted] * 3, (clear, other)
+            assert result[4, 7].tolist() == [expected] * 3, (clear, other)
 
 
 def test_of_a_transparent_value_the_lowest_bits_count() -> None:
@@ -99,10 +99,10 @@ def test_a_transparent_colour_of_16_bits_where_the_image_is_read_in_bands(monkey
     data = head[: head.index(b"IDAT") - 4] + formats.chunk(b"IDAT", zlib.compress(rows))
     data += formats.chunk(b"IEND", b"")
     rgba = np.dstack([pixels >> 8, np.where(clear, 0, 255)]).astype(np.uint8)
-    wanted = images.from_array(rgba, 40)
-    np.testing.assert_array_equal(decode(data, 40), wanted)
+    expected = images.from_array(rgba, 40)
+    np.testing.assert_array_equal(decode(data, 40), expected)
     monkeypatch.setattr(images, "BAND_PIXELS", 3000)
-    np.testing.assert_array_equal(decode(data, 40), wanted)
+    np.testing.assert_array_equal(decode(data, 40), expected)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4, 8])
@@ -127,9 +127,9 @@ def test_an_alpha_channel_at_both_depths(depth: int, colour: int) -> None:
     scale = 257 if depth == 16 else 1
     samples = [64, 128] if colour == 4 else [64, 100, 200, 128]
     row = row_of(depth, *[value * scale for value in samples] * 8)
-    wanted = [v * 128 / 255 + 127 for v in ([64] * 3 if colour == 4 else samples[:3])]
+    expected = [v * 128 / 255 + 127 for v in ([64] * 3 if colour == 4 else samples[:3])]
     np.testing.assert_allclose(
-        decode(formats.png(8, 8, depth, colour, row), 8)[4, 4], wanted, atol=1
+        decode(formats.png(8, 8, depth, colour, row), 8)[4, 4], expected, atol=1
     )
 
 
@@ -140,17 +140,17 @@ def test_an_alpha_channel_at_both_depths(depth: int, colour: int) -> None:
 def test_around_the_first_frame_of_a_gif_is_white(frame) -> None:
     x, y, width, height = frame
     for clear, blue in ((None, [0, 0, 255]), (1, [0, 0, 255]), (2, [255] * 3)):
-        wanted = np.full((8, 8, 3), 255)
-        wanted[y : y + height, x : x + width] = blue
-        np.testing.assert_array_equal(decode(formats.gif(8, frame, 2, clear=clear), 8), wanted)
+        expected = np.full((8, 8, 3), 255)
+        expected[y : y + height, x : x + width] = blue
+        np.testing.assert_array_equal(decode(formats.gif(8, frame, 2, clear=clear), 8), expected)
 
 
 def test_around_the_first_frame_in_bands(monkeypatch) -> None:
     data = formats.gif(64, (10, 20, 30, 17), 2, clear=None)
-    wanted = np.full((64, 64, 3), 255)
-    wanted[20:37, 10:40] = [0, 0, 255]
+    expected = np.full((64, 64, 3), 255)
+    expected[20:37, 10:40] = [0, 0, 255]
     monkeypatch.setattr(images, "BAND_PIXELS", 64 * 5)
-    np.testing.assert_array_equal(decode(data, 64), wanted)
+    np.testing.assert_array_equal(decode(data, 64), expected)
 
 
 def test_around_the_first_frame_of_an_animated_webp_is_white() -> None:
@@ -162,9 +162,9 @@ def test_around_the_first_frame_of_an_animated_webp_is_white() -> None:
     parts = {b"VP8X": b"\2\0\0\0" + u24(7) + u24(7), b"ANIM": bytes(6), b"ANMF": frame}
     body = b"".join(name + struct.pack("<I", len(part)) + part for name, part in parts.items())
     data = b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
-    wanted = np.full((8, 8, 3), 255)
-    wanted[:, 2:6] = [0, 0, 255]
-    np.testing.assert_array_equal(decode(data, 8), wanted)
+    expected = np.full((8, 8, 3), 255)
+    expected[:, 2:6] = [0, 0, 255]
+    np.testing.assert_array_equal(decode(data, 8), expected)
 
 
 # ---- TIFF: extra samples, planes, palettes
@@ -179,7 +179,7 @@ def words(order: str, *values: int) -> bytes:
 @pytest.mark.parametrize("extra", [0, 1, 2])
 def test_extra_samples_say_what_the_fourth_channel_is(order, depth: int, extra: int) -> None:
     r, g, b, a = samples = (64, 32, 16, 128)
-    wanted = {
+    expected = {
         0: [r, g, b],  # something else than opacity
         1: [v + 255 - a for v in (r, g, b)],  # already weighted by it
         2: [v * a / 255 + 255 - a for v in (r, g, b)],
@@ -188,17 +188,17 @@ def test_extra_samples_say_what_the_fourth_channel_is(order, depth: int, extra: 
     tags = {258: [depth] * 4, 262: [2], 277: [4], 338: [extra]}
     np.testing.assert_allclose(
         decode(formats.tiff(8, tags, [pixel * 64], order), 8),
-        np.broadcast_to(wanted, (8, 8, 3)),
+        np.broadcast_to(expected, (8, 8, 3)),
         atol=1,
     )
 
 
 @pytest.mark.parametrize("extra", [0, 1, 2])
 def test_extra_samples_beside_grey(extra: int) -> None:
-    wanted = {0: 64, 1: 64 + 127, 2: 64 * 128 / 255 + 127}[extra]
+    expected = {0: 64, 1: 64 + 127, 2: 64 * 128 / 255 + 127}[extra]
     tags = {258: [8, 8], 262: [1], 277: [2], 338: [extra]}
     result = decode(formats.tiff(8, tags, [bytes([64, 128]) * 64]), 8)
-    np.testing.assert_allclose(result, np.full((8, 8, 3), wanted), atol=1)
+    np.testing.assert_allclose(result, np.full((8, 8, 3), expected), atol=1)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -214,8 +214,8 @@ def test_16_bit_colours_in_separate_planes(order: str, compression: int, alpha: 
     if alpha:
         tags[338] = [2]
     result = decode(formats.tiff(8, tags, strips, order), 8)
-    wanted = np.stack([plane.astype(int) >> 8 for plane in planes[:3]], axis=-1)
-    np.testing.assert_allclose(result, wanted.reshape(8, 8, 3), atol=1)
+    expected = np.stack([plane.astype(int) >> 8 for plane in planes[:3]], axis=-1)
+    np.testing.assert_allclose(result, expected.reshape(8, 8, 3), atol=1)
 
 
 @pytest.mark.parametrize("compression", [1, 8])
@@ -251,7 +251,7 @@ def bmp(mask: int, pixel: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("mask", "alpha", "wanted"),
+    ("mask", "alpha", "expected"),
     [
         (0xFF000000, 255, [200, 100, 50]),
         (0xFF000000, 128, [227, 177, 152]),
@@ -259,9 +259,9 @@ def bmp(mask: int, pixel: bytes) -> bytes:
         (0, 128, [200, 100, 50]),
     ],
 )
-def test_opacity_in_a_bmp(mask: int, alpha: int, wanted: list[int]) -> None:
+def test_opacity_in_a_bmp(mask: int, alpha: int, expected: list[int]) -> None:
     result = decode(bmp(mask, bytes([50, 100, 200, alpha])), 8)
-    np.testing.assert_allclose(result, np.broadcast_to(wanted, (8, 8, 3)), atol=1)
+    np.testing.assert_allclose(result, np.broadcast_to(expected, (8, 8, 3)), atol=1)
 
 
 def test_a_bmp_transparent_in_parts_is_so() -> None:

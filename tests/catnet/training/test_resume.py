@@ -73,7 +73,7 @@ def at_step(monkeypatch):
             if done >= step and waiting:
                 waiting.pop()()
 
-        monkeypatch.setattr(train_command, "progress_line", lambda *_: report)
+        monkeypatch.setattr(train_command, "make_progress_reporter", lambda *_: report)
 
     return arrange
 

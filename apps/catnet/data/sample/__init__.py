@@ -1,8 +1,8 @@
-"""The embedded sample: small images of cats and of other things, drawn, not photographed.
+"""The embedded sample: drawn images of cats and non-cats.
 
-Every image is a function of its kind and its seed.  Whatever could tell a cat by colour alone is
-shared: coats, paints, backgrounds and light are thrown with the same dice for all kinds, and every
-figure is as often light on dark as dark on light.  What remains is shape.
+Every image is a function of its kind and its seed.  Coats, paints, backgrounds and light have the
+same distribution for all kinds, and a figure is light on dark with probability ½.  So colour does
+not identify cats; only the shape does.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ _ARTISTS: dict[str, Callable[[Pen, Dice, bool], None]] = {
 }
 KINDS: tuple[str, ...] = tuple(_ARTISTS)
 
-_OTHERS = ("dog", *KINDS[1:])  # dogs, the hardest to tell from cats, count twice
-_SEEDS = {"train": range(360), "test": range(360, 522)}  # of the cats, and of the others
+_OTHERS = ("dog", *KINDS[1:])  # dogs, the most similar to cats, occur twice as often
+_SEEDS = {"train": range(360), "test": range(360, 522)}  # of the cats and of the non-cats
 
 
 def draw(kind: str, seed: int) -> np.ndarray:
-    """Draw one image, the same for the same arguments wherever and whenever it is drawn.
+    """Draw one image; equal arguments give the same image on every machine.
 
     Args:
-        kind: what to draw, one of ``KINDS``.
-        seed: which one, 0 or more.
+        kind: one of ``KINDS``.
+        seed: 0 or more.
 
     Returns:
         (64, 64, 3) uint8.
 
     Raises:
-        UserError: there is no such kind.
+        UserError: the kind is unknown.
 
     Example:
         A cat::
@@ -73,7 +73,7 @@ def draw(kind: str, seed: int) -> np.ndarray:
         angle=dice.between(-0.1, 0.1),
         mirror=dice.chance(0.5),
     )
-    if kind != "pattern":  # all others stand somewhere, and throw a shadow there
+    if kind != "pattern":  # all other figures have a shadow on the ground
         pen.ellipse(0, 0.98, 0.9, 0.12, BLACK, rim=0, alpha=dice.between(0, 0.4))
     _ARTISTS[kind](pen, dice, light)
     shade(canvas, dice)
@@ -81,37 +81,39 @@ def draw(kind: str, seed: int) -> np.ndarray:
 
 
 def load() -> tuple[Dataset, Dataset]:
-    """Draw the whole sample afresh; nothing is read or kept, and it takes a few seconds.
+    """Draw the whole sample, which takes a few seconds; no file is read or written.
 
     Returns:
-        The training part (720 images) and the test part (324, of other seeds), half of each
-        cats, sorted by name; names are paths like ``train/cat/cat-0003.png``: the number is
-        the seed.
+        The training part (720 images) and the test part (324 images, with other seeds), sorted
+        by name.  Half of the images are cats.  The names are paths such as
+        ``train/cat/cat-0003.png``, with the seed as the number.
     """
-    return _part("train"), _part("test")
+    return _draw_part("train"), _draw_part("test")
 
 
 def write(folder: str | Path) -> None:
     """Write the sample as an image folder of PNG files: train/cat, train/non-cat, test/….
 
     Raises:
-        UserError: ``folder`` has something in it already.
+        UserError: ``folder`` is not empty.
     """
     from PIL import Image
 
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder}: is there already; name a new or empty folder for the sample")
+        raise UserError(
+            f"{folder}: already exists and is not an empty folder; choose another folder"
+        )
     for part in _SEEDS:
-        drawn = _part(part)
-        for image, name in zip(drawn.images, drawn.names, strict=True):
+        dataset = _draw_part(part)
+        for image, name in zip(dataset.images, dataset.names, strict=True):
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(path, optimize=True)
 
 
-def _part(part: str) -> Dataset:
-    """The images of ``"train"`` or ``"test"``."""
+def _draw_part(part: str) -> Dataset:
+    """Draw the images of ``"train"`` or ``"test"``."""
     all_images = []
     for seed in _SEEDS[part]:
         other = _OTHERS[seed % len(_OTHERS)]

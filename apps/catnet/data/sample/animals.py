@@ -6,7 +6,7 @@ import math
 
 from catnet.data.sample.coats import BLACK, PINK, WHITE, Coat, coat, tint
 from catnet.data.sample.dice import Dice
-from catnet.data.sample.raster import Colour, Pen, curve, mix
+from catnet.data.sample.raster import Colour, Pen, mix, smooth
 
 ORANGE: Colour = (0.92, 0.60, 0.18)
 
@@ -50,7 +50,7 @@ def dog_portrait(pen: Pen, fur: Coat, dice: Dice) -> None:
 
 
 def dog_sitting(pen: Pen, fur: Coat, dice: Dice) -> None:
-    pen.stroke(curve(((0.3, 0.84), (0.78, 0.80), (0.92, 0.42))), 0.10, 0.06, fur.points)
+    pen.stroke(smooth(((0.3, 0.84), (0.78, 0.80), (0.92, 0.42))), 0.10, 0.06, fur.points)
     pen.ellipse(0, 0.36, 0.42, 0.62, fur.body)
     for side in (-1, 1):
         pen.ellipse(side * 0.36, 0.72, 0.20, 0.25, fur.body)
@@ -63,7 +63,7 @@ def dog_sitting(pen: Pen, fur: Coat, dice: Dice) -> None:
 
 def dog_standing(pen: Pen, fur: Coat, dice: Dice) -> None:
     swing = dice.between(-0.12, 0.12)
-    pen.stroke(curve(((0.62, -0.05), (0.90, -0.22), (0.94, -0.55))), 0.09, 0.05, fur.points)
+    pen.stroke(smooth(((0.62, -0.05), (0.90, -0.22), (0.94, -0.55))), 0.09, 0.05, fur.points)
     for u, step in ((-0.3, -swing), (0.46, swing), (-0.44, swing), (0.6, -swing)):
         pen.stroke(((u, 0.2), (u + step, 0.90)), 0.13, 0.09, fur.body)
     pen.stroke(((-0.40, 0.08), (0.50, 0.10)), 0.30, 0.25, fur.body)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from catnet.data.sample.coats import BLACK, PINK, WHITE, Coat, coat
 from catnet.data.sample.dice import Dice
-from catnet.data.sample.raster import Colour, Pen, curve, mix
+from catnet.data.sample.raster import Colour, Pen, mix, smooth
 
 EYES: tuple[Colour, ...] = (
     (0.55, 0.72, 0.30), (0.88, 0.70, 0.22), (0.80, 0.50, 0.18), (0.45, 0.66, 0.82),
@@ -61,7 +61,7 @@ def portrait(pen: Pen, fur: Coat, dice: Dice) -> None:
 
 def sitting(pen: Pen, fur: Coat, dice: Dice) -> None:
     tail = ((0.3, 0.84), (0.75, 0.86), (0.92, 0.55), (0.84, 0.2))
-    pen.stroke(curve(tail), 0.11, 0.08, fur.points)
+    pen.stroke(smooth(tail), 0.11, 0.08, fur.points)
     pen.ellipse(0, 0.36, 0.44, 0.62, fur.body)
     for side in (-1, 1):
         pen.ellipse(side * 0.34, 0.70, 0.21, 0.27, fur.body)
@@ -75,7 +75,7 @@ def sitting(pen: Pen, fur: Coat, dice: Dice) -> None:
 def upright(pen: Pen, fur: Coat, dice: Dice) -> None:
     """Sitting, seen from the side."""
     tail = ((0.45, 0.86), (0.85, 0.88), (1.0, 0.62))
-    pen.stroke(curve(tail), 0.10, 0.07, fur.points)
+    pen.stroke(smooth(tail), 0.10, 0.07, fur.points)
     pen.stroke(((-0.22, -0.1), (0.18, 0.55)), 0.26, 0.40, fur.body)
     pen.ellipse(0.28, 0.66, 0.34, 0.30, fur.body)
     pen.stroke(((-0.28, 0.1), (-0.34, 0.88)), 0.12, 0.09, fur.body)
@@ -87,7 +87,7 @@ def upright(pen: Pen, fur: Coat, dice: Dice) -> None:
 def walking(pen: Pen, fur: Coat, dice: Dice) -> None:
     swing = dice.between(-0.16, 0.16)
     tail = ((0.62, -0.02), (0.9, -0.22), (0.88, -0.62), (1.02, -0.85))
-    pen.stroke(curve(tail), 0.10, 0.06, fur.points)
+    pen.stroke(smooth(tail), 0.10, 0.06, fur.points)
     for u, step in ((-0.34, -swing), (0.48, swing), (-0.5, swing), (0.62, -swing)):
         pen.stroke(((u, 0.2), (u + step, 0.88)), 0.13, 0.085, fur.body)
         pen.ellipse(u + step - 0.04, 0.93, 0.13, 0.07, fur.points)
@@ -99,7 +99,7 @@ def lying(pen: Pen, fur: Coat, dice: Dice) -> None:
     tail = ((0.7, 0.72), (0.98, 0.62), (0.85, 0.86), (0.4, 0.92))
     pen.ellipse(0.22, 0.48, 0.74, 0.44, fur.body)
     pen.ellipse(0.62, 0.60, 0.34, 0.32, fur.body)
-    pen.stroke(curve(tail), 0.10, 0.08, fur.points)
+    pen.stroke(smooth(tail), 0.10, 0.08, fur.points)
     for drop in (0.78, 0.88):
         pen.stroke(((-0.2, drop - 0.06), (-0.8, drop)), 0.10, 0.09, fur.body)
         pen.ellipse(-0.86, drop, 0.11, 0.08, fur.points)
@@ -112,7 +112,7 @@ def behind(pen: Pen, fur: Coat, dice: Dice) -> None:
         pen.ellipse(side * 0.24, 0.72, 0.30, 0.26, fur.body)
     head(pen, fur, dice, 0, -0.42, 0.42, away=True)
     tail = ((0.05, 0.8), (0.5, 0.98), (0.86, 0.8), (0.82, 0.45))
-    pen.stroke(curve(tail), 0.11, 0.08, fur.points)
+    pen.stroke(smooth(tail), 0.11, 0.08, fur.points)
 
 
 def curled(pen: Pen, fur: Coat, dice: Dice) -> None:
@@ -121,7 +121,7 @@ def curled(pen: Pen, fur: Coat, dice: Dice) -> None:
     pen.ellipse(0.45, 0.44, 0.42, 0.40, fur.body)
     head(pen, fur, dice, -0.42, 0.36, 0.42, turn=-0.35, asleep=True)
     tail = ((0.84, 0.5), (0.62, 0.86), (0.1, 0.98), (-0.4, 0.9))
-    pen.stroke(curve(tail), 0.12, 0.09, fur.points)
+    pen.stroke(smooth(tail), 0.12, 0.09, fur.points)
 
 
 POSES = (portrait, sitting, upright, walking, lying, behind, curled)

@@ -1,4 +1,4 @@
-"""Choices by chance, repeatable from a seed."""
+"""Random choices that are reproducible from a seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Dice:
-    """Random choices from a seed, the same with every NumPy: only raw uniform numbers are drawn."""
+    """Random choices from a seed; only raw uniform numbers, so they are equal in every NumPy."""
 
     def __init__(self, *seed: int) -> None:
         self._uniform = np.random.Generator(np.random.PCG64(list(seed))).random

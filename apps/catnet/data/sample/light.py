@@ -1,4 +1,4 @@
-"""The light that falls on a finished image, and the rounding to bytes."""
+"""Add light to an image, and round it to bytes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from catnet.data.sample.dice import Dice
 from catnet.data.sample.raster import SIZE
 
-STEP = 6  # of the 256 shades of a channel every sixth is used, so that PNG files stay small
+STEP = 6  # every sixth of the 256 values of a channel is used, so that PNG files are small
 
 
 def shade(canvas: np.ndarray, dice: Dice) -> None:
-    """Put the image in some light: bright or dim, warm or cold, from one side, dark corners."""
+    """Add random light: its strength, colour and direction, a shadow, and dark corners."""
     x = (np.arange(SIZE) + 0.5)[None, :] / SIZE - 0.5
     y = (np.arange(SIZE) + 0.5)[:, None] / SIZE - 0.5
     angle, fall = dice.between(0, 2 * math.pi), dice.between(0, 0.5)
@@ -31,8 +31,8 @@ def shade(canvas: np.ndarray, dice: Dice) -> None:
 def to_uint8(canvas: np.ndarray) -> np.ndarray:
     """Round colours in 0 … 1 to multiples of STEP: (SIZE, SIZE, 3) uint8.
 
-    The borders between steps keep off round numbers, where a last bit that differs between
-    machines would show.
+    The thresholds between steps are not round numbers, so that the rounding errors of different
+    machines do not change the result.
     """
     top = 255 // STEP
     return (np.floor(np.clip(canvas, 0, 1) * top + 0.50317) * STEP).astype(np.uint8)

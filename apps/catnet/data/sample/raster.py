@@ -1,9 +1,9 @@
-"""A small anti-aliased rasteriser: shapes are signed distances, painted back to front.
+"""A small anti-aliased rasterizer for shapes given as signed distances, painted back to front.
 
-A shape is a function d(u, v): how far the point (u, v) lies outside it, negative inside.  A pixel
-is covered by clip(1/2 − d, 0, 1), d in pixels, which is exact for a straight edge along the grid
-and close to it everywhere else.  Only NumPy's float64 arithmetic is used, so that an image is the
-same wherever it is drawn.
+A shape is a function d(u, v): the distance of the point (u, v) from the shape, negative inside.
+The coverage of a pixel is clip(1/2 − d, 0, 1), with d in pixels.  This is exact for a straight edge
+along the grid, and an approximation for other edges.  Only float64 arithmetic of NumPy is used, so
+an image is the same on every machine.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ SIZE = 64  # an image is SIZE × SIZE × 3
 RIM = 3.0  # width in pixels of the darkened border inside a shape
 
 
-def mix(a: Colour, b: Colour, share: float) -> Colour:
-    """The colour that is ``share`` of the way from a to b."""
+def mix(a: Colour, b: Colour, fraction: float) -> Colour:
+    """Interpolate between two colours: a at ``fraction`` 0, b at 1."""
     return (
-        a[0] + share * (b[0] - a[0]),
-        a[1] + share * (b[1] - a[1]),
-        a[2] + share * (b[2] - a[2]),
+        a[0] + fraction * (b[0] - a[0]),
+        a[1] + fraction * (b[1] - a[1]),
+        a[2] + fraction * (b[2] - a[2]),
     )
 
 
-def curve(points: Points) -> Points:
-    """The points with their corners cut twice (Chaikin 1974): a smooth line from end to end."""
+def smooth(points: Points) -> Points:
+    """Smooth a line by cutting its corners twice (Chaikin 1974)."""
     for _ in range(2):
         cut = [points[0]]
         for (au, av), (bu, bv) in pairwise(points):
@@ -45,10 +45,10 @@ def curve(points: Points) -> Points:
 
 
 class Pen:
-    """Paints shapes given in a frame of their own onto a canvas.
+    """Paints shapes onto a canvas, in its own coordinate frame.
 
-    The frame's origin lies at pixel (x, y), its u points right and its v down; one unit is
-    ``scale`` pixels; it is turned by ``angle`` (clockwise, radians) and then, maybe, mirrored.
+    The origin of the frame is at pixel (x, y); u points right and v points down; one unit is
+    ``scale`` pixels; it is rotated by ``angle`` (clockwise, radians), then mirrored if ``mirror``.
 
     Args:
         canvas: (SIZE, SIZE, 3) float64, painted in place.
@@ -71,17 +71,17 @@ class Pen:
         self._v = self._cos * down - self._sin * right
 
     def frame(self, u: float, v: float, scale: float, angle: float = 0.0) -> Pen:
-        """A pen whose frame lies within this one: at (u, v), ``scale`` of its units a unit."""
+        """A pen with its frame relative to this one: its origin is (u, v), its unit ``scale``."""
         x = self.x + self._side * self.scale * (self._cos * u - self._sin * v)
         y = self.y + self.scale * (self._sin * u + self._cos * v)
-        turned = math.atan2(self._sin, self._cos) + angle
-        return Pen(self.canvas, x, y, self.scale * scale, turned, self._side < 0)
+        total = math.atan2(self._sin, self._cos) + angle
+        return Pen(self.canvas, x, y, self.scale * scale, total, self._side < 0)
 
     def ellipse(
         self, u: float, v: float, ru: float, rv: float, fill: Fill, angle: float = 0.0,
         rim: float = 0.25, alpha: float = 1.0,
     ) -> None:  # fmt: skip
-        """An ellipse about (u, v) with half axes ru, rv, turned by ``angle``."""
+        """An ellipse about (u, v) with half axes ru, rv, rotated by ``angle``."""
 
         def distance(pu: np.ndarray, pv: np.ndarray) -> np.ndarray:
             pu, pv = pu - u, pv - v
@@ -90,7 +90,7 @@ class Pen:
                 pu, pv = c * pu + s * pv, c * pv - s * pu
             au, av = pu / ru, pv / rv
             k = np.sqrt(au * au + av * av) + 1e-9
-            au, av = au / ru, av / rv  # the gradient of k, but for its length
+            au, av = au / ru, av / rv  # the gradient of k, up to its length
             return (k - 1) * k / (np.sqrt(au * au + av * av) + 1e-9 / min(ru, rv))
 
         self._paint(distance, u, v, max(ru, rv), fill, rim, alpha)
@@ -99,7 +99,7 @@ class Pen:
         self, points: Points, start: float, end: float, fill: Fill,
         rim: float = 0.25, alpha: float = 1.0,
     ) -> None:  # fmt: skip
-        """A line through the points with round ends, its half width going from start to end."""
+        """A line through the points with round ends; its half width changes from start to end."""
         steps = len(points) - 1
 
         def distance(pu: np.ndarray, pv: np.ndarray) -> np.ndarray:
@@ -113,13 +113,13 @@ class Pen:
                 nearest = np.minimum(nearest, np.sqrt(qu * qu + qv * qv) - width)
             return nearest
 
-        self._paint(distance, *_around(points, max(start, end)), fill, rim, alpha)
+        self._paint(distance, *_compute_bounds(points, max(start, end)), fill, rim, alpha)
 
     def polygon(
         self, points: Points, fill: Fill, rounding: float = 0.0,
         rim: float = 0.25, alpha: float = 1.0,
     ) -> None:  # fmt: skip
-        """A polygon through the points, grown by ``rounding`` all round."""
+        """A polygon through the points, enlarged by ``rounding`` on all sides."""
 
         def distance(pu: np.ndarray, pv: np.ndarray) -> np.ndarray:
             nearest = np.full(pu.shape, np.inf)
@@ -133,7 +133,7 @@ class Pen:
                 nearest = np.minimum(nearest, qu * qu + qv * qv)
             return np.where(inside, -1.0, 1.0) * np.sqrt(nearest) - rounding
 
-        self._paint(distance, *_around(points, rounding), fill, rim, alpha)
+        self._paint(distance, *_compute_bounds(points, rounding), fill, rim, alpha)
 
     def box(self, u: float, v: float, width: float, height: float, fill: Fill) -> None:
         """A rectangle, by its top left corner."""
@@ -154,7 +154,7 @@ class Pen:
         rim: float,
         alpha: float,
     ) -> None:
-        """Paint a shape that lies within ``radius`` of (u, v), looking at no other pixels."""
+        """Paint a shape that lies within ``radius`` of (u, v); other pixels are not computed."""
         x = self.x + self._side * self.scale * (self._cos * u - self._sin * v)
         y = self.y + self.scale * (self._sin * u + self._cos * v)
         reach = radius * self.scale + 1
@@ -172,8 +172,8 @@ class Pen:
         pixels += cover * (colour - pixels)
 
 
-def _around(points: Points, margin: float) -> tuple[float, float, float]:
-    """The centre and radius of a circle that holds the points and a margin."""
+def _compute_bounds(points: Points, margin: float) -> tuple[float, float, float]:
+    """The centre and the radius of a circle around the points, with a margin."""
     us, vs = zip(*points, strict=True)
     low, high = (min(us), min(vs)), (max(us), max(vs))
     radius = math.hypot(high[0] - low[0], high[1] - low[1]) / 2 + margin

@@ -8,7 +8,7 @@ import numpy as np
 
 from catnet.data.sample.coats import BLACK, WHITE, patches, stripes, tint
 from catnet.data.sample.dice import Dice
-from catnet.data.sample.raster import Colour, Pen, curve, mix
+from catnet.data.sample.raster import Colour, Pen, mix, smooth
 
 GREEN: Colour = (0.30, 0.50, 0.25)
 GLASS: Colour = (0.70, 0.82, 0.88)
@@ -19,7 +19,7 @@ def flower(pen: Pen, dice: Dice, light: bool) -> None:
     count, length = int(dice.between(5, 11)), dice.between(0.5, 0.62)
     v = -0.3 if dice.chance(0.6) else 0.1  # on a stem, or close up
     size = 0.95 if v < 0 else 1.35
-    pen.stroke(curve(((0, v), (0.12, 0.5), (0, 1.4))), 0.06, 0.07, GREEN)
+    pen.stroke(smooth(((0, v), (0.12, 0.5), (0, 1.4))), 0.06, 0.07, GREEN)
     for side in (-1, 1):
         pen.ellipse(side * 0.28, 0.78, 0.32, 0.12, GREEN, angle=-side * 0.5)
     head = pen.frame(0, v, size, dice.between(0, 1))
@@ -76,7 +76,7 @@ def fruit(pen: Pen, dice: Dice, light: bool) -> None:
     kind = dice.choose(("apple", "pear", "banana", "cherries", "orange"))
     if kind == "banana":
         pen.polygon(
-            curve(
+            smooth(
                 (
                     (-0.9, -0.4),
                     (-0.7, 0.2),
