@@ -14,6 +14,7 @@ from catnet.data.class_names import match
 from catnet.data.dataset import Dataset
 from catnet.data.duplicates import Fingerprints, compute_fingerprints, find_pairs
 from catnet.data.entries import Listing, open_listing
+from catnet.data.hdf5 import is_h5
 from catnet.errors import UserError
 from catnet.images.decode import ImageError, read_dimensions
 from catnet.images.size import SIZE
@@ -159,7 +160,7 @@ def check(path: str | os.PathLike[str], classifier: Classifier | None = None) ->
             )
         },
         left_out=left_out,
-        others=[entry.name for entry in listing.others if not dataset.is_h5(entry.name)],
+        others=[entry.name for entry in listing.others if not is_h5(entry.name)],
         notes=notes,
         pairs=_find_pairs(parts),
         sizes=(min(widths), max(widths), min(heights), max(heights)),

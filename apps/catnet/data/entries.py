@@ -187,7 +187,7 @@ def _list_zip(path: str, archive: zipfile.ZipFile) -> Listing:
 
 
 def _decode_name(info: zipfile.ZipInfo) -> str:
-    """The name of a member; macOS and Linux write UTF-8 often without the flag for it."""
+    """The name of a member; macOS and Linux often write UTF-8 without its flag."""
     if info.flag_bits & 0x800:
         return info.filename
     try:

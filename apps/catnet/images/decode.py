@@ -54,9 +54,24 @@ BAND_PIXELS = 2_000_000
 # The exceptions that Pillow raises on damaged files.  Its plugins parse in Python with few checks,
 # so a wrong byte can cause nearly any error of arithmetic, lookup or type.
 _DAMAGE = (
-    *(OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError),
-    *(AttributeError, AssertionError, NameError, RuntimeError, BufferError, MemoryError),
-    *(ImportError, struct.error, zlib.error, Warning, Image.DecompressionBombError),
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    NameError,
+    RuntimeError,
+    BufferError,
+    MemoryError,
+    ImportError,
+    struct.error,
+    zlib.error,
+    Warning,
+    Image.DecompressionBombError,
 )
 _HARMLESS = (  # warnings about metadata of an image that is itself undamaged
     r"(possibly )?corrupt EXIF|tag |metadata warning|invalid APNG|"

@@ -66,7 +66,7 @@ class PhotoConfig:
             gradients and the cost are float32.
         textures: how many drawn textures are added, as non-cats.
         shares: sampling weights: the share of every batch from a stratum, by name; see
-            ``sampling.shares``.
+            ``sampling.compute_sampling_weights``.
         seed: of all randomness.
     """
 

@@ -203,7 +203,7 @@ def test_rounding_survives_a_last_bit():
 
 def test_light_coats_are_lighter_than_dark_ones():
     shades = {
-        shade: [sum(coats.fur(Dice(seed), light=shade)) / 3 for seed in range(50)]
+        shade: [sum(coats.choose_fur(Dice(seed), light=shade)) / 3 for seed in range(50)]
         for shade in (True, False)
     }
     assert min(shades[True]) > max(shades[False])

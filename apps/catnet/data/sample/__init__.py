@@ -14,8 +14,8 @@ import numpy as np
 
 from catnet.data.dataset import Dataset
 from catnet.data.sample import animals, things
-from catnet.data.sample.backgrounds import background
-from catnet.data.sample.cats import cat
+from catnet.data.sample.backgrounds import draw_background
+from catnet.data.sample.cats import draw_cat
 from catnet.data.sample.coats import BLACK
 from catnet.data.sample.dice import Dice
 from catnet.data.sample.light import shade, to_uint8
@@ -23,15 +23,15 @@ from catnet.data.sample.raster import SIZE, Pen
 from catnet.errors import UserError
 
 _ARTISTS: dict[str, Callable[[Pen, Dice, bool], None]] = {
-    "cat": cat,
-    "dog": animals.dog,
-    "rabbit": animals.rabbit,
-    "bird": animals.bird,
-    "flower": things.flower,
-    "house": things.house,
-    "car": things.car,
-    "fruit": things.fruit,
-    "pattern": things.pattern,
+    "cat": draw_cat,
+    "dog": animals.draw_dog,
+    "rabbit": animals.draw_rabbit,
+    "bird": animals.draw_bird,
+    "flower": things.draw_flower,
+    "house": things.draw_house,
+    "car": things.draw_car,
+    "fruit": things.draw_fruit,
+    "pattern": things.draw_pattern,
 }
 KINDS: tuple[str, ...] = tuple(_ARTISTS)
 
@@ -64,7 +64,7 @@ def draw(kind: str, seed: int) -> np.ndarray:
     dice = Dice(KINDS.index(kind), seed)
     light = dice.chance(0.5)  # a light figure on dark ground, or a dark one on light
     canvas = np.empty((SIZE, SIZE, 3))
-    background(Pen(canvas), dice, dark=light)
+    draw_background(Pen(canvas), dice, dark=light)
     pen = Pen(
         canvas,
         x=SIZE / 2 + dice.between(-4.5, 4.5),

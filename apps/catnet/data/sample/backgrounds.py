@@ -1,6 +1,7 @@
-"""What lies behind: a room, a meadow, a plain wall, a blanket, a jumble.
+"""Draw backgrounds: a room, a meadow, a plain wall, a blanket, a jumble.
 
-Each is light or dark, and the same for every kind, so that none tells what stands before it.
+Each is light or dark.  Their distribution is the same for every kind of figure, so the background
+does not identify the figure.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from catnet.data.sample.raster import SIZE, Colour, Pen, mix
 Background = Callable[[Pen, Dice, bool], None]  # the pen's frame: pixels, (0, 0) at the top left
 
 
-def wall_colour(dice: Dice, dark: bool) -> Colour:
-    """Any hue, deep or pale."""
+def choose_wall_colour(dice: Dice, dark: bool) -> Colour:
+    """Choose a dark or pale colour of any hue."""
     hues = (
         (0.75, 0.62, 0.48), (0.48, 0.58, 0.70), (0.55, 0.66, 0.50),
         (0.72, 0.52, 0.52), (0.62, 0.60, 0.62), (0.66, 0.56, 0.70),
@@ -29,41 +30,41 @@ def wall_colour(dice: Dice, dark: bool) -> Colour:
     return mix(hue, WHITE, dice.between(0.3, 0.75))
 
 
-def gradient(pen: Pen, top: Colour, bottom: Colour) -> None:
-    """One colour above going over into another below."""
+def draw_gradient(pen: Pen, top: Colour, bottom: Colour) -> None:
+    """Draw a vertical gradient between two colours."""
     low, high = np.array(top), np.array(bottom)
     pen.everywhere(lambda u, v: low + (v / SIZE)[..., None] * (high - low))
 
 
-def plain(pen: Pen, dice: Dice, dark: bool) -> None:
-    colour = wall_colour(dice, dark)
+def draw_plain(pen: Pen, dice: Dice, dark: bool) -> None:
+    colour = choose_wall_colour(dice, dark)
     above, below = dice.between(0, 0.2), dice.between(0, 0.2)
-    gradient(pen, mix(colour, WHITE, above), mix(colour, BLACK, below))
+    draw_gradient(pen, mix(colour, WHITE, above), mix(colour, BLACK, below))
 
 
-def room(pen: Pen, dice: Dice, dark: bool) -> None:
-    wall, floor = wall_colour(dice, dark), wall_colour(dice, dark)
+def draw_room(pen: Pen, dice: Dice, dark: bool) -> None:
+    wall, floor = choose_wall_colour(dice, dark), choose_wall_colour(dice, dark)
     horizon = dice.between(36, 50)
-    gradient(pen, mix(wall, WHITE, 0.08), mix(wall, BLACK, 0.08))
+    draw_gradient(pen, mix(wall, WHITE, 0.08), mix(wall, BLACK, 0.08))
     pen.box(-2, horizon, SIZE + 4, SIZE, floor)
     pen.box(-2, horizon - 2, SIZE + 4, 2.4, mix(wall, WHITE, 0.4))
     if dice.chance(0.5):  # a window or an image on the wall
         x, y, width, height = (dice.between(*r) for r in ((2, 40), (2, 10), (14, 22), (12, 20)))
         pen.box(x, y, width, height, mix(wall, BLACK, 0.45))
-        pen.box(x + 2, y + 2, width - 4, height - 4, wall_colour(dice, dark))
+        pen.box(x + 2, y + 2, width - 4, height - 4, choose_wall_colour(dice, dark))
         if dice.chance(0.5):
             pen.box(x + width / 2 - 0.6, y + 1, 1.2, height - 2, mix(wall, BLACK, 0.45))
     if dice.chance(0.5):  # a rug
         x, radius = dice.between(20, 44), dice.between(20, 30)
-        pen.ellipse(x, horizon + 14, radius, 9, wall_colour(dice, dark))
+        pen.ellipse(x, horizon + 14, radius, 9, choose_wall_colour(dice, dark))
 
 
-def meadow(pen: Pen, dice: Dice, dark: bool) -> None:
+def draw_meadow(pen: Pen, dice: Dice, dark: bool) -> None:
     sky: Colour = (0.16, 0.20, 0.34) if dark else (0.60, 0.77, 0.94)
     grass: Colour = (0.14, 0.24, 0.17) if dark else (0.58, 0.74, 0.42)
     if not dark and dice.chance(0.25):
         grass = (0.92, 0.93, 0.95)  # snow
-    gradient(pen, sky, mix(sky, WHITE, 0.1 if dark else 0.5))
+    draw_gradient(pen, sky, mix(sky, WHITE, 0.1 if dark else 0.5))
     for _ in range(2):  # clouds
         x, y = dice.between(0, SIZE), dice.between(4, 20)
         for shift in (-6, 0, 5):
@@ -77,9 +78,9 @@ def meadow(pen: Pen, dice: Dice, dark: bool) -> None:
         pen.stroke(blade, 0.7, 0.3, mix(grass, BLACK, 0.3), rim=0)
 
 
-def blanket(pen: Pen, dice: Dice, dark: bool) -> None:
-    """Stripes or checks, as woven."""
-    first = wall_colour(dice, dark)
+def draw_blanket(pen: Pen, dice: Dice, dark: bool) -> None:
+    """Draw stripes or checks like a woven cloth."""
+    first = choose_wall_colour(dice, dark)
     low, high = np.array(first), np.array(mix(first, WHITE if dark else BLACK, 0.15))
     angle, pace, checks = dice.between(0, math.pi), dice.between(0.4, 0.9), dice.chance(0.5)
 
@@ -92,12 +93,12 @@ def blanket(pen: Pen, dice: Dice, dark: bool) -> None:
     pen.everywhere(cloth)
 
 
-def jumble(pen: Pen, dice: Dice, dark: bool) -> None:
-    """Odds and ends, none of them sharp against the ground."""
-    ground = wall_colour(dice, dark)
-    gradient(pen, ground, mix(ground, BLACK, 0.15))
+def draw_jumble(pen: Pen, dice: Dice, dark: bool) -> None:
+    """Draw small shapes with little contrast to the ground."""
+    ground = choose_wall_colour(dice, dark)
+    draw_gradient(pen, ground, mix(ground, BLACK, 0.15))
     for _ in range(9):
-        colour = mix(ground, wall_colour(dice, dark), 0.5)
+        colour = mix(ground, choose_wall_colour(dice, dark), 0.5)
         x, y, wide, high = (dice.between(*r) for r in ((0, 64), (0, 64), (4, 12), (4, 12)))
         if dice.chance(0.5):
             pen.ellipse(x, y, wide, high, colour, angle=dice.between(0, 3), rim=0.15)
@@ -105,9 +106,15 @@ def jumble(pen: Pen, dice: Dice, dark: bool) -> None:
             pen.box(x - wide, y - high, 2 * wide, 2 * high, colour)
 
 
-BACKGROUNDS: tuple[Background, ...] = (plain, room, meadow, blanket, jumble)
+BACKGROUNDS: tuple[Background, ...] = (
+    draw_plain,
+    draw_room,
+    draw_meadow,
+    draw_blanket,
+    draw_jumble,
+)
 
 
-def background(pen: Pen, dice: Dice, dark: bool) -> None:
-    """Cover the canvas with a dark or a light background by chance."""
+def draw_background(pen: Pen, dice: Dice, dark: bool) -> None:
+    """Draw a random dark or light background on the whole canvas."""
     dice.choose(BACKGROUNDS)(pen, dice, dark)

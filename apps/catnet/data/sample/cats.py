@@ -1,11 +1,11 @@
-"""Cats in seven poses, all with the same head: pointed ears, slit eyes, whiskers.
+"""Draw cats in seven poses, all with the same head: pointed ears, slit eyes, whiskers.
 
-A pose paints in a frame in which the figure fills about −1 … 1 both ways, v pointing down.
+In the frame of the pen, a figure fills about −1 … 1 in both directions; v points down.
 """
 
 from __future__ import annotations
 
-from catnet.data.sample.coats import BLACK, PINK, WHITE, Coat, coat
+from catnet.data.sample.coats import BLACK, PINK, WHITE, Coat, choose_coat
 from catnet.data.sample.dice import Dice
 from catnet.data.sample.raster import Colour, Pen, mix, smooth
 
@@ -14,7 +14,7 @@ EYES: tuple[Colour, ...] = (
 )  # fmt: skip
 
 
-def ears(head: Pen, fur: Coat, inside: bool) -> None:
+def draw_ears(head: Pen, fur: Coat, inside: bool) -> None:
     for side in (-1, 1):
         ear = ((side * 0.98, -0.28), (side * 0.86, -1.32), (side * 0.16, -0.72))
         head.polygon(ear, fur.points, rounding=0.05)
@@ -23,7 +23,7 @@ def ears(head: Pen, fur: Coat, inside: bool) -> None:
             head.polygon(inner, PINK, rim=0, alpha=0.6)
 
 
-def face(head: Pen, fur: Coat, eye: Colour, asleep: bool) -> None:
+def draw_face(head: Pen, fur: Coat, eye: Colour, asleep: bool) -> None:
     for side in (-1, 1):
         if asleep:
             lid = ((side * 0.22, 0.02), (side * 0.42, 0.12), (side * 0.64, 0.0))
@@ -43,23 +43,23 @@ def face(head: Pen, fur: Coat, eye: Colour, asleep: bool) -> None:
             head.stroke(whisker, 0.03, 0.015, mix(fur.line, WHITE, 0.4), rim=0, alpha=0.8)
 
 
-def head(pen: Pen, fur: Coat, dice: Dice, u: float, v: float, size: float, *,
+def draw_head(pen: Pen, fur: Coat, dice: Dice, u: float, v: float, size: float, *,
          turn: float = 0.0, away: bool = False, asleep: bool = False) -> None:  # fmt: skip
-    """A cat's head about (u, v), seen from the front or, turned ``away``, from behind."""
+    """Draw a head with the centre (u, v), from the front, or from behind if ``away``."""
     frame = pen.frame(u, v, size, turn + dice.between(-0.12, 0.12))
-    ears(frame, fur, inside=not away)
+    draw_ears(frame, fur, inside=not away)
     frame.ellipse(0, 0, 1.0, 0.84, fur.head, rim=0.15)
     if not away:
-        face(frame, fur, dice.choose(EYES), asleep)
+        draw_face(frame, fur, dice.choose(EYES), asleep)
 
 
-def portrait(pen: Pen, fur: Coat, dice: Dice) -> None:
+def draw_portrait(pen: Pen, fur: Coat, dice: Dice) -> None:
     pen.ellipse(0, 1.25, 0.72, 0.85, fur.body)
     pen.ellipse(0, 1.2, 0.34, 0.6, fur.light, rim=0, alpha=0.7)
-    head(pen, fur, dice, 0, 0.1, 0.82)
+    draw_head(pen, fur, dice, 0, 0.1, 0.82)
 
 
-def sitting(pen: Pen, fur: Coat, dice: Dice) -> None:
+def draw_sitting(pen: Pen, fur: Coat, dice: Dice) -> None:
     tail = ((0.3, 0.84), (0.75, 0.86), (0.92, 0.55), (0.84, 0.2))
     pen.stroke(smooth(tail), 0.11, 0.08, fur.points)
     pen.ellipse(0, 0.36, 0.44, 0.62, fur.body)
@@ -69,11 +69,11 @@ def sitting(pen: Pen, fur: Coat, dice: Dice) -> None:
     for side in (-1, 1):
         pen.stroke(((side * 0.13, 0.3), (side * 0.14, 0.88)), 0.10, 0.10, fur.body)
         pen.ellipse(side * 0.15, 0.93, 0.14, 0.08, fur.points)
-    head(pen, fur, dice, dice.between(-0.06, 0.06), -0.42, 0.42)
+    draw_head(pen, fur, dice, dice.between(-0.06, 0.06), -0.42, 0.42)
 
 
-def upright(pen: Pen, fur: Coat, dice: Dice) -> None:
-    """Sitting, seen from the side."""
+def draw_upright(pen: Pen, fur: Coat, dice: Dice) -> None:
+    """Draw a sitting cat from the side."""
     tail = ((0.45, 0.86), (0.85, 0.88), (1.0, 0.62))
     pen.stroke(smooth(tail), 0.10, 0.07, fur.points)
     pen.stroke(((-0.22, -0.1), (0.18, 0.55)), 0.26, 0.40, fur.body)
@@ -81,10 +81,10 @@ def upright(pen: Pen, fur: Coat, dice: Dice) -> None:
     pen.stroke(((-0.28, 0.1), (-0.34, 0.88)), 0.12, 0.09, fur.body)
     pen.ellipse(-0.40, 0.93, 0.15, 0.08, fur.points)
     pen.ellipse(0.16, 0.93, 0.24, 0.08, fur.points)
-    head(pen, fur, dice, -0.34, -0.44, 0.38)
+    draw_head(pen, fur, dice, -0.34, -0.44, 0.38)
 
 
-def walking(pen: Pen, fur: Coat, dice: Dice) -> None:
+def draw_walking(pen: Pen, fur: Coat, dice: Dice) -> None:
     swing = dice.between(-0.16, 0.16)
     tail = ((0.62, -0.02), (0.9, -0.22), (0.88, -0.62), (1.02, -0.85))
     pen.stroke(smooth(tail), 0.10, 0.06, fur.points)
@@ -92,10 +92,10 @@ def walking(pen: Pen, fur: Coat, dice: Dice) -> None:
         pen.stroke(((u, 0.2), (u + step, 0.88)), 0.13, 0.085, fur.body)
         pen.ellipse(u + step - 0.04, 0.93, 0.13, 0.07, fur.points)
     pen.stroke(((-0.42, 0.12), (0.52, 0.10)), 0.28, 0.29, fur.body)
-    head(pen, fur, dice, -0.64, -0.26, 0.36)
+    draw_head(pen, fur, dice, -0.64, -0.26, 0.36)
 
 
-def lying(pen: Pen, fur: Coat, dice: Dice) -> None:
+def draw_lying(pen: Pen, fur: Coat, dice: Dice) -> None:
     tail = ((0.7, 0.72), (0.98, 0.62), (0.85, 0.86), (0.4, 0.92))
     pen.ellipse(0.22, 0.48, 0.74, 0.44, fur.body)
     pen.ellipse(0.62, 0.60, 0.34, 0.32, fur.body)
@@ -103,29 +103,37 @@ def lying(pen: Pen, fur: Coat, dice: Dice) -> None:
     for drop in (0.78, 0.88):
         pen.stroke(((-0.2, drop - 0.06), (-0.8, drop)), 0.10, 0.09, fur.body)
         pen.ellipse(-0.86, drop, 0.11, 0.08, fur.points)
-    head(pen, fur, dice, -0.42, 0.06, 0.42)
+    draw_head(pen, fur, dice, -0.42, 0.06, 0.42)
 
 
-def behind(pen: Pen, fur: Coat, dice: Dice) -> None:
+def draw_behind(pen: Pen, fur: Coat, dice: Dice) -> None:
     pen.ellipse(0, 0.34, 0.46, 0.62, fur.body)
     for side in (-1, 1):
         pen.ellipse(side * 0.24, 0.72, 0.30, 0.26, fur.body)
-    head(pen, fur, dice, 0, -0.42, 0.42, away=True)
+    draw_head(pen, fur, dice, 0, -0.42, 0.42, away=True)
     tail = ((0.05, 0.8), (0.5, 0.98), (0.86, 0.8), (0.82, 0.45))
     pen.stroke(smooth(tail), 0.11, 0.08, fur.points)
 
 
-def curled(pen: Pen, fur: Coat, dice: Dice) -> None:
-    """Asleep, the tail about the nose."""
+def draw_curled(pen: Pen, fur: Coat, dice: Dice) -> None:
+    """Draw a sleeping cat with its tail around its nose."""
     pen.ellipse(0.06, 0.38, 0.86, 0.56, fur.body)
     pen.ellipse(0.45, 0.44, 0.42, 0.40, fur.body)
-    head(pen, fur, dice, -0.42, 0.36, 0.42, turn=-0.35, asleep=True)
+    draw_head(pen, fur, dice, -0.42, 0.36, 0.42, turn=-0.35, asleep=True)
     tail = ((0.84, 0.5), (0.62, 0.86), (0.1, 0.98), (-0.4, 0.9))
     pen.stroke(smooth(tail), 0.12, 0.09, fur.points)
 
 
-POSES = (portrait, sitting, upright, walking, lying, behind, curled)
+POSES = (
+    draw_portrait,
+    draw_sitting,
+    draw_upright,
+    draw_walking,
+    draw_lying,
+    draw_behind,
+    draw_curled,
+)
 
 
-def cat(pen: Pen, dice: Dice, light: bool) -> None:
-    dice.choose(POSES)(pen, coat(dice, light), dice)
+def draw_cat(pen: Pen, dice: Dice, light: bool) -> None:
+    dice.choose(POSES)(pen, choose_coat(dice, light), dice)

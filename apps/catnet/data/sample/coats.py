@@ -1,4 +1,4 @@
-"""The coats that cats, dogs and rabbits wear alike, and the colours that things borrow."""
+"""The coats of cats, dogs and rabbits, and the colours of things."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DARK_FURS = (BLACK, BROWN, (0.27, 0.31, 0.38), (0.30, 0.29, 0.31), (0.50, 0.27, 
 
 
 class Coat(NamedTuple):
-    """What an animal wears, part by part."""
+    """The colours or textures of the parts of an animal."""
 
     body: Fill
     head: Fill
@@ -30,14 +30,14 @@ class Coat(NamedTuple):
     line: Colour  # closed eyes, mouths, the gaps between toes
 
 
-def fur(dice: Dice, light: bool) -> Colour:
-    """A colour of fur, light or dark."""
+def choose_fur(dice: Dice, light: bool) -> Colour:
+    """Choose a light or dark colour of fur."""
     furs = LIGHT_FURS if light else DARK_FURS
     return mix(dice.choose(furs), dice.choose(furs), dice.between(0, 0.3))
 
 
-def stripes(base: Colour, dark: Colour, dice: Dice) -> Texture:
-    """A tabby's: wavy bands across the body."""
+def make_stripes(base: Colour, dark: Colour, dice: Dice) -> Texture:
+    """Make the stripes of a tabby: wavy bands across the body."""
     pace, phase, bend = dice.between(14, 20), dice.between(0, 6), dice.between(1, 3)
     low, high = np.array(base), np.array(dark)
 
@@ -48,36 +48,36 @@ def stripes(base: Colour, dark: Colour, dice: Dice) -> Texture:
     return fill
 
 
-def patches(colours: tuple[Colour, ...], dice: Dice) -> Texture:
-    """Big soft-edged patches, one colour over the other."""
+def make_patches(colours: tuple[Colour, ...], dice: Dice) -> Texture:
+    """Make big patches with soft edges, one colour over the other."""
     waves = [
         (dice.between(0, 2 * math.pi), dice.between(3, 5), dice.between(0, 6)) for _ in colours[1:]
     ]
 
     def fill(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-        painted = np.broadcast_to(np.array(colours[0]), (*u.shape, 3))
+        result = np.broadcast_to(np.array(colours[0]), (*u.shape, 3))
         for (angle, pace, phase), colour in zip(waves, colours[1:], strict=True):
             along = pace * (math.cos(angle) * u + math.sin(angle) * v) + phase
             across = pace * (math.cos(angle) * v - math.sin(angle) * u) - phase
-            share = np.clip(5 * (np.sin(along) + np.sin(across)) - 1, 0, 1)[..., None]
-            painted = painted + share * (np.array(colour) - painted)
-        return painted
+            alpha = np.clip(5 * (np.sin(along) + np.sin(across)) - 1, 0, 1)[..., None]
+            result = result + alpha * (np.array(colour) - result)
+        return result
 
     return fill
 
 
-def coat(dice: Dice, light: bool) -> Coat:
-    """A light or a dark coat: plain, tabby, tuxedo, calico, or Siamese."""
-    base, other = fur(dice, light), fur(dice, light)
+def choose_coat(dice: Dice, light: bool) -> Coat:
+    """Choose a light or dark coat: plain, tabby, tuxedo, calico, or Siamese."""
+    base, other = choose_fur(dice, light), choose_fur(dice, light)
     line = mix(base, BLACK, 0.7) if light else mix(base, WHITE, 0.4)
     pale = mix(base, WHITE, dice.between(0.1, 0.35))
     kind = dice.choose(("plain", "plain", "tabby", "tabby", "patched", "marked"))
     if kind == "tabby":
-        banded = stripes(base, mix(base, BLACK if light else WHITE, 0.3), dice)
-        return Coat(banded, banded, base, pale, line)
+        bands = make_stripes(base, mix(base, BLACK if light else WHITE, 0.3), dice)
+        return Coat(bands, bands, base, pale, line)
     if kind == "patched":  # calico when light, tortoiseshell when dark
-        patched = patches((base, GINGER if light else BROWN, other), dice)
-        return Coat(patched, patched, other, pale, line)
+        texture = make_patches((base, GINGER if light else BROWN, other), dice)
+        return Coat(texture, texture, other, pale, line)
     if kind == "marked" and light:  # Siamese
         points = mix(BROWN, BLACK, dice.between(0, 0.6))
         return Coat(CREAM, CREAM, points, mix(points, CREAM, 0.3), BLACK)
@@ -86,9 +86,9 @@ def coat(dice: Dice, light: bool) -> Coat:
     return Coat(base, base, base, pale, line)
 
 
-def tint(dice: Dice, light: bool) -> Colour:
-    """A colour for a thing, light or dark: as often one of fur as one of paint."""
+def choose_tint(dice: Dice, light: bool) -> Colour:
+    """Choose a light or dark colour for a thing: of fur with probability 0.6, else of paint."""
     if dice.chance(0.6):
-        return fur(dice, light)
+        return choose_fur(dice, light)
     paints = (0.75, 0.25, 0.22), (0.25, 0.42, 0.68), (0.85, 0.70, 0.25), (0.35, 0.55, 0.35)
     return mix(dice.choose(paints), WHITE if light else BLACK, dice.between(0.35, 0.6))

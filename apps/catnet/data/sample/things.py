@@ -1,4 +1,4 @@
-"""Flowers, houses, cars, fruit and patterns: in the cats' colours and places."""
+"""Draw flowers, houses, cars, fruit and patterns, with the colours and positions of the cats."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from catnet.data.sample.coats import BLACK, WHITE, patches, stripes, tint
+from catnet.data.sample.coats import BLACK, WHITE, choose_tint, make_patches, make_stripes
 from catnet.data.sample.dice import Dice
 from catnet.data.sample.raster import Colour, Pen, mix, smooth
 
@@ -14,8 +14,8 @@ GREEN: Colour = (0.30, 0.50, 0.25)
 GLASS: Colour = (0.70, 0.82, 0.88)
 
 
-def flower(pen: Pen, dice: Dice, light: bool) -> None:
-    petal, heart = tint(dice, light), tint(dice, light)
+def draw_flower(pen: Pen, dice: Dice, light: bool) -> None:
+    petal, heart = choose_tint(dice, light), choose_tint(dice, light)
     count, length = int(dice.between(5, 11)), dice.between(0.5, 0.62)
     v = -0.3 if dice.chance(0.6) else 0.1  # on a stem, or close up
     size = 0.95 if v < 0 else 1.35
@@ -30,8 +30,8 @@ def flower(pen: Pen, dice: Dice, light: bool) -> None:
     head.ellipse(0, 0, 0.22, 0.22, heart)
 
 
-def house(pen: Pen, dice: Dice, light: bool) -> None:
-    wall, roof, door = tint(dice, light), tint(dice, light), tint(dice, light)
+def draw_house(pen: Pen, dice: Dice, light: bool) -> None:
+    wall, roof, door = choose_tint(dice, light), choose_tint(dice, light), choose_tint(dice, light)
     wide, eaves = dice.between(0.6, 0.85), dice.between(-0.3, 0.0)
     ridge = eaves - dice.between(0.5, 0.7)
     if dice.chance(0.6):
@@ -52,8 +52,8 @@ def house(pen: Pen, dice: Dice, light: bool) -> None:
         pen.box(u - 0.015, 0.16, 0.03, 0.24, mix(wall, BLACK, 0.5))
 
 
-def car(pen: Pen, dice: Dice, light: bool) -> None:
-    paint, tall = tint(dice, light), dice.between(-0.32, -0.18)
+def draw_car(pen: Pen, dice: Dice, light: bool) -> None:
+    paint, tall = choose_tint(dice, light), dice.between(-0.32, -0.18)
     cabin = ((-0.62, 0.18), (-0.38, tall), (0.34, tall), (0.66, 0.18))
     pen.polygon(cabin, paint, rounding=0.06)
     for left, right in ((-0.36, -0.04), (0.06, 0.36)):
@@ -70,8 +70,8 @@ def car(pen: Pen, dice: Dice, light: bool) -> None:
         pen.ellipse(u, 0.60, 0.11, 0.11, (0.72, 0.73, 0.75))
 
 
-def fruit(pen: Pen, dice: Dice, light: bool) -> None:
-    skin = tint(dice, light)
+def draw_fruit(pen: Pen, dice: Dice, light: bool) -> None:
+    skin = choose_tint(dice, light)
     gleam, wood = mix(skin, WHITE, 0.6), (0.35, 0.25, 0.15)
     kind = dice.choose(("apple", "pear", "banana", "cherries", "orange"))
     if kind == "banana":
@@ -113,14 +113,18 @@ def fruit(pen: Pen, dice: Dice, light: bool) -> None:
     pen.ellipse(-0.26, -0.02, 0.14, 0.18, gleam, rim=0, alpha=0.8)
 
 
-def pattern(pen: Pen, dice: Dice, light: bool) -> None:
-    """A cat's coat without a cat, or shapes in a row: dots, triangles, rings."""
+def draw_pattern(pen: Pen, dice: Dice, light: bool) -> None:
+    """Draw a cat's coat without a cat, or a pattern of dots, triangles, rings or checks."""
     kind = dice.choose(("coat", "dots", "triangles", "rings", "checks"))
-    ground, first, second = tint(dice, not light), tint(dice, light), tint(dice, light)
+    ground, first, second = (
+        choose_tint(dice, not light),
+        choose_tint(dice, light),
+        choose_tint(dice, light),
+    )
     low, high = np.array(ground), np.array(first)
     if kind == "coat":
-        make = stripes(ground, first, dice)
-        pen.everywhere(make if dice.chance(0.5) else patches((ground, first, second), dice))
+        make = make_stripes(ground, first, dice)
+        pen.everywhere(make if dice.chance(0.5) else make_patches((ground, first, second), dice))
         return
     pen.everywhere(lambda u, v: np.broadcast_to(low, (*u.shape, 3)))
     if kind == "rings":
