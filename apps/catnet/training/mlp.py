@@ -12,7 +12,7 @@ import numpy as np
 
 from catnet.data.class_names import match
 from catnet.data.dataset import Dataset
-from catnet.errors import UserError
+from catnet.errors import UserError, describe_divergence
 from catnet.evaluation.metrics import Evaluation, evaluate
 from catnet.models import registry
 from catnet.models.classifier import Classifier

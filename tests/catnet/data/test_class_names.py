@@ -67,7 +67,7 @@ def test_sources_have_classes_in_common_or_are_refused() -> None:
     assert find_common_classes({"a": ("Dogs", "Cats"), "b": ("dog", "cat")}) == ("Dogs", "Cats")
     assert find_common_classes({"a": ("dog", "cat"), "b": CATS}) == CATS
     assert find_common_classes({"a": ("dog", "cat"), "b": ("horse", "cats")}) == CATS
-    with pytest.raises(UserError, match="a has dog and horse, but b has dog and wolf; sources"):
+    with pytest.raises(UserError, match="a has dog and horse, but b has dog and wolf; all sources"):
         find_common_classes({"a": ("dog", "horse"), "b": ("dog", "wolf")})
     with pytest.raises(UserError, match="a has non-cat and cat, but b has dog and horse"):
         find_common_classes({"a": CATS, "b": ("dog", "horse")})

@@ -441,7 +441,9 @@ def test_h5_files_are_found_below_and_in_a_zip_the_remedy_is_named(tmp_path):
     h5(tmp_path / "d/datasets/a.h5", train_set_x=X, train_set_y=Y)
     train, _ = load(tmp_path / "d")
     assert train.names[0] == f"{tmp_path}/d/datasets/a.h5[0]"
-    assert "h5 files in a zip are not read; unpack it" in refused(in_a_zip(tmp_path / "d", "with"))
+    assert "h5 files in a zip cannot be read; unpack the zip" in refused(
+        in_a_zip(tmp_path / "d", "with")
+    )
 
 
 # ---- what is no image
@@ -719,7 +721,7 @@ def test_split_leaves_both_classes_on_both_sides_or_refuses():
     for fraction in (0.01, 0.99):
         train, test = split(dataset([1, 2, 3, 4], [0, 0, 1, 1]), fraction)
         assert sorted(train.labels) == sorted(test.labels) == [0, 1]
-    with pytest.raises(UserError, match="cat: too few different images"):
+    with pytest.raises(UserError, match="cat: has too few different images"):
         split(dataset([1, 2, 3, 3], [0, 0, 1, 1]))
     with pytest.raises(UserError, match="between 0 and 1"):
         split(dataset([1, 2, 3, 4], [0, 0, 1, 1]), 1.0)

@@ -332,7 +332,7 @@ def test_without_a_length_too_much_and_too_little_are_noticed(server: Server, ta
         return send
 
     server.behave = [sends(BODY + b"x")]
-    assert f"sends more than the {len(BODY)} bytes" in refused(server, target)
+    assert f"sends more than the expected {len(BODY)} bytes" in refused(server, target)
     assert not any(target.parent.iterdir())
     server.behave = [sends(BODY[:-1])]
     fetch(server, target)
@@ -673,7 +673,7 @@ def test_the_catalogue_is_well_formed(capsys) -> None:
         for file in data_set.files:
             assert file.sha256 is None or re.fullmatch("[0-9a-f]{64}", file.sha256)
             assert str(file.size) in printed
-            assert (file.sha256 or "not known; shown after the download") in printed
+            assert (file.sha256 or "not published; printed after the download") in printed
             assert all(re.match("https?://", url) for url in file.urls)
             assert file.urls[0].startswith("https://")
 

@@ -175,5 +175,5 @@ def test_what_a_source_holds_out_is_test_and_so_is_its_near_duplicate(some):
 
 @pytest.mark.parametrize("shares", [(0.5, 0.5), (-0.1, 0.2)])
 def test_shares_must_leave_something(some, shares):
-    with pytest.raises(ValueError, match="leave nothing"):
+    with pytest.raises(ValueError, match="leave no images for training"):
         split(some, *shares)

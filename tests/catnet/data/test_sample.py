@@ -136,7 +136,7 @@ def test_unknown_kinds_are_refused_by_name():
 def test_write_refuses_a_folder_with_something_in_it(tmp_path):
     keep = tmp_path / "holiday.txt"
     keep.write_text("mine")
-    with pytest.raises(UserError, match="new or empty folder"):
+    with pytest.raises(UserError, match="not an empty folder"):
         sample.write(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.txt"]
     assert keep.read_text() == "mine"

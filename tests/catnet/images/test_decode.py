@@ -669,7 +669,7 @@ def test_paths_that_are_no_files(tmp_path, monkeypatch):
     (tmp_path / "broken.jpg").symlink_to("nowhere")
     assert "link to a missing file" in reason(tmp_path / "broken.jpg")
     (tmp_path / "loop.jpg").symlink_to("loop.jpg")
-    assert "leads back" in reason(tmp_path / "loop.jpg")
+    assert "a link to itself" in reason(tmp_path / "loop.jpg")
     assert "web address" in reason("https://example.org/cat.jpg")
     assert reason(str(tmp_path / "missing.jpg")) == "no such file or folder"
     assert "possible file name" in reason("nul\0.jpg")

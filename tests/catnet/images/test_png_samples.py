@@ -227,7 +227,7 @@ def test_planes_that_pillow_mixes_up_are_refused(compression, photometric, chann
     strips = [zlib.compress(strip) if compression == 8 else strip] * channels
     tags = {258: [8] * channels, 259: [compression], 262: [photometric], 277: [channels]}
     tags |= {284: [2], **({338: extra} if extra else {}), 320: [v * 257 for v in range(256)] * 3}
-    with pytest.raises(ImageError, match="separate planes; save it with them interleaved"):
+    with pytest.raises(ImageError, match="separate planes; save it with interleaved channels"):
         decode(formats.tiff(8, tags, strips), 8)
 
 
