@@ -199,40 +199,50 @@ def test_save_and_load_give_the_same_tree(case: Case, tmp_path) -> None:
         assert metadata == {"of": case.layer.name}
 
 
-def planted() -> list:
-    """Every leaf layer in the list with one of its gradients 0.3% wrong in one entry."""
-    mistakes = []
-    for name, case in LAYERS.items():
-        if case.layer.layers:
-            continue
-        x = jax.ShapeDtypeStruct(case.shape, jnp.float32)
-        params = jax.eval_shape(case.layer.init, jax.random.key(0), x)
-        names = params if isinstance(params, dict) else ()
-        for leaf in [*names, "input"]:
-            mistakes.append(pytest.param(case, leaf, id=f"{name}-{leaf}"))
-    return mistakes
+def gradient_names(case: Case) -> list[str]:
+    """The names of a leaf layer's parameters, and ``input``."""
+    x = jax.ShapeDtypeStruct(case.shape, jnp.float32)
+    params = jax.eval_shape(case.layer.init, jax.random.key(0), x)
+    return [*(params if isinstance(params, dict) else ()), "input"]
 
 
-def with_mistake(layer: Layer, leaf: str) -> Layer:
+def plant_mistakes(layer: Layer, names: list[str]) -> Layer:
+    """The layer with one entry of each of these gradients 0.3% wrong."""
+
+    def spoil(gradient):
+        flat = gradient.reshape(-1)
+        return flat.at[jnp.argmax(jnp.abs(flat))].multiply(1.003).reshape(gradient.shape)
+
     def backward(params, cache, dy):
         dparams, dx = layer.backward(params, cache, dy)
-
-        def spoilt(gradient):
-            flat = gradient.reshape(-1)
-            worst = jnp.argmax(jnp.abs(flat))
-            return flat.at[worst].multiply(1.003).reshape(gradient.shape)
-
-        if leaf == "input":
-            return dparams, spoilt(dx)
-        return {**dparams, leaf: spoilt(dparams[leaf])}, dx
+        if isinstance(dparams, dict):
+            dparams = {k: spoil(g) if k in names else g for k, g in dparams.items()}
+        return dparams, spoil(dx) if "input" in names else dx
 
     return dataclasses.replace(layer, backward=backward)
 
 
-@pytest.mark.parametrize(("case", "leaf"), planted())
-def test_a_planted_mistake_is_found_and_named(case: Case, leaf: str) -> None:
+@pytest.mark.parametrize(
+    "case", [pytest.param(c, id=name) for name, c in LAYERS.items() if not c.layer.layers]
+)
+def test_a_planted_mistake_is_found_in_every_gradient(case: Case) -> None:
+    names = gradient_names(case)
+    layer = plant_mistakes(case.layer, names)
+    params, x = prepared(case, 3)
+    y = jnp.ones(jax.eval_shape(layer.apply, params, x).shape)
+    check = jaxnn.check_gradients(layer, params, x, y, jaxnn.mean_squared_error)
+    wrong = [row.path for row in check.rows if not row.ok]
+    assert sorted(wrong) == sorted(f"{layer.name}.{name}" for name in names)
+
+
+@pytest.mark.parametrize(
+    ("name", "leaf"),
+    [("dense", "b"), ("conv", "W"), ("layer_norm", "gamma"), ("lstm", "U"), ("gelu", "input")],
+)
+def test_a_planted_mistake_in_a_network_is_named(name: str, leaf: str) -> None:
     """The layer with the mistake stands in the middle of a network of right ones."""
-    net = jaxnn.serial(jaxnn.tanh, with_mistake(case.layer, leaf), jaxnn.tanh)
+    case = LAYERS[name]
+    net = jaxnn.serial(jaxnn.tanh, plant_mistakes(case.layer, [leaf]), jaxnn.tanh)
     params, x = prepared(Case(net, case.shape), 3)
     y = jnp.ones(jax.eval_shape(net.apply, params, x).shape)
     check = jaxnn.check_gradients(net, params, x, y, jaxnn.mean_squared_error)

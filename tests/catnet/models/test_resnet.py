@@ -11,10 +11,11 @@ from PIL import Image
 import jaxnn
 from catnet.errors import UserError
 from catnet.models import registry
+from catnet.models import test_time_augmentation as tta
 from catnet.models.classifier import Classifier
 from catnet.models.registry import build
 from catnet.models.resnet import log_odds, photo_loss, targets
-from jaxnn import LayerError
+from jaxnn import Layer, LayerError
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 TINY = {"model": "photo", "widths": [4, 6], "blocks": [1, 0], "classes": 5, "cats": [1, 3]}
@@ -61,18 +62,24 @@ def test_logits_that_know_nothing_cost_least_where_the_prior_is_how_frequent_cat
     np.testing.assert_allclose(loss.gradient(z, y).sum(axis=0), 0, atol=1e-7)
 
 
-@pytest.mark.parametrize(
-    "more", [{}, {"test_time_augmentation": [64]}, {"test_time_augmentation": [64, 40]}]
-)
-def test_every_rule_of_the_network_is_right(more: dict) -> None:
-    net = build({**TINY, **more})
-    x = jax.random.uniform(jax.random.key(0), (2, 64, 64, 3))
+def test_every_rule_of_the_network_is_right() -> None:
+    check = check_at_random_params(build(TINY), jax.random.uniform(jax.random.key(0), (2, 8, 8, 3)))
+    assert check.ok, str(check)
+
+
+def test_the_rule_of_test_time_augmentation_is_right() -> None:
+    net = jaxnn.serial(jaxnn.flatten, jaxnn.dense(1), jaxnn.tanh)
+    x = jax.random.uniform(jax.random.key(0), (2, 64, 64, 1))
+    check = check_at_random_params(tta.test_time_augmentation(net, (64, 40)), x)
+    assert check.ok, str(check)
+
+
+def check_at_random_params(net: Layer, x: jax.Array) -> jaxnn.GradientCheck:
     params = jax.jit(net.init)(jax.random.key(1), x)
     # The last convolution of a block starts at zero, where its neighbours' gradients are zero.
     params = jax.tree.map(lambda p: p + 0.1 * jnp.cos(jnp.arange(p.size)).reshape(p.shape), params)
     y = jnp.array([[0.0], [1.0]])
-    check = jaxnn.check_gradients(net, params, x, y, jaxnn.binary_cross_entropy)
-    assert check.ok, str(check)
+    return jaxnn.check_gradients(net, params, x, y, jaxnn.binary_cross_entropy)
 
 
 def test_an_answer_is_the_mean_over_the_copies_that_pillow_makes() -> None:
