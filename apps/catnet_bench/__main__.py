@@ -24,6 +24,7 @@ CASES = {
     "tax": "what the library costs over the same mathematics in plain JAX",
     "growth": "time and memory against examples, width, depth and batch",
     "rules": "every rule by hand against jax.vjp, layer by layer",
+    "sequences": "gradients of recurrent layers and of attention against four peers",
 }
 
 

@@ -20,7 +20,17 @@ from PIL import Image
 from catnet import Classifier
 from catnet.training.resnet import PhotoConfig
 from catnet_bench import __main__ as app
-from catnet_bench.cases import cold_start, folder, growth, lecture, photo, rules, sweep, tax
+from catnet_bench.cases import (
+    cold_start,
+    folder,
+    growth,
+    lecture,
+    photo,
+    rules,
+    sequences,
+    sweep,
+    tax,
+)
 from catnet_bench.harness import case, report
 from catnet_bench.harness.case import Options
 from catnet_bench.harness.report import Row, markdown
@@ -28,6 +38,7 @@ from catnet_bench.harness.timing import alternate, per_call, time_once
 from catnet_bench.harness.worker import Contestant, Worker, installed, race, race_from_start
 from catnet_bench.peers import lecture as lecture_peers
 from catnet_bench.peers import plain
+from catnet_bench.peers import sequences as sequence_peers
 
 TINY = PhotoConfig(widths=(4,), blocks=(1,))
 INSTANT = Options(rounds=1, quick=True)
@@ -425,3 +436,15 @@ def test_what_is_not_straight_is_told() -> None:
     x = [1, 2, 3, 4, 5, 6]
     assert growth.nonlinearity(x, [2.0 + 3 * v for v in x]) < 1e-9
     assert growth.nonlinearity(x, [v**2.0 for v in x]) > 0.05
+
+
+@pytest.mark.parametrize("kind", list(sequence_peers.LAYERS))
+@pytest.mark.parametrize("peer", list(sequences.PEERS))
+def test_gradients_of_sequences_agree_with_those_of_the_peers(kind: str, peer: str) -> None:
+    prepare, module = sequences.PEERS[peer]
+    pytest.importorskip(module, reason=f"needs {module}, of the extra bench")
+    problem = sequence_peers.make_problem(kind, 3, 2, 8, 8)
+    problem = problem._replace(params={name: p + 0.1 for name, p in problem.params.items()})
+    theirs, ours = prepare(problem)(), sequence_peers.by_hand(problem)()
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
