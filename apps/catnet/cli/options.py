@@ -66,7 +66,7 @@ def positive(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text[:50]!r} is not a positive number")
 
 
-def share(text: str) -> float:
+def fraction(text: str) -> float:
     """Parse a number from 0 to 1."""
     with contextlib.suppress(ValueError):
         if 0 <= (number := float(text)) <= 1:
@@ -74,12 +74,12 @@ def share(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text[:50]!r} is not a number from 0 to 1")
 
 
-def named_share(text: str) -> tuple[str, float]:
+def named_fraction(text: str) -> tuple[str, float]:
     """Parse ``NAME=P`` with P from 0 to 1."""
     name, equals, number = text.rpartition("=")
     if not equals:
         raise argparse.ArgumentTypeError(f"{text[:50]!r} is not of the form STRATUM=P")
-    return name, share(number)
+    return name, fraction(number)
 
 
 def _whole(text: str, low: int, high: int) -> int:

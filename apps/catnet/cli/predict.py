@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from catnet.cli.inputs import load_model
-from catnet.cli.options import MODEL_HELP, share
+from catnet.cli.options import MODEL_HELP, fraction
 from catnet.terminal import log, one_line
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="FILE", help=f"{MODEL_HELP} (default shipped)")
     parser.add_argument(
         "--threshold",
-        type=share,
+        type=fraction,
         metavar="P",
         help="the answer is the second class (cat) from this probability on",
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from catnet.cli.inputs import find_model, load_model, load_parts
-from catnet.cli.options import DATA_HELP, add_network, count, named_share, positive, seed
+from catnet.cli.options import DATA_HELP, add_network, count, named_fraction, positive, seed
 from catnet.errors import UserError
 from catnet.models.registry import DEFAULT_HIDDEN, LEARNING_RATES, OPTIMIZERS
 from catnet.terminal import log, make_progress_reporter
@@ -19,7 +19,7 @@ HELP = "train a network; without DATA, on drawn images"
 # The options that are settings of a run: of every network, of the lecture's, of the photo network.
 SETTINGS = ("model", "learning_rate", "steps", "batch_size", "seed")
 LECTURE_SETTINGS = ("hidden", "activation", "optimizer", "gradient")
-PHOTO_SETTINGS = ("shares", "textures", "precision")
+PHOTO_SETTINGS = ("sampling_weights", "textures", "precision")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,12 +93,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="add N drawn textures, such as noise and bricks, to the class non-cat",
     )
     photo.add_argument(
-        "--share",
-        type=named_share,
+        "--sampling-weight",
+        type=named_fraction,
         action="append",
-        dest="shares",
+        dest="sampling_weights",
         metavar="STRATUM=P",
-        help="sampling weight: the share P of every batch that comes from a stratum of a source",
+        help="sampling weight: the fraction P of every batch that comes from a stratum of a source",
     )
 
 
@@ -187,7 +187,7 @@ def _refuse_contradictions(
 
 
 def _flag(name: str) -> str:
-    flags = {"shares": "--share", "from_model": "--from"}
+    flags = {"sampling_weights": "--sampling-weight", "from_model": "--from"}
     return flags.get(name, f"--{name.replace('_', '-')}")
 
 
@@ -250,7 +250,7 @@ def _train_photo(
     from catnet.training.resnet_run import EVERY, run
 
     photo = {name: value for name, value in settings.items() if name != "model"}
-    photo["shares"] = tuple(photo.get("shares", ()))
+    photo["sampling_weights"] = tuple(photo.get("sampling_weights", ()))
 
     def configure(images: int) -> PhotoConfig:
         if config:

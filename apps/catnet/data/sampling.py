@@ -164,7 +164,7 @@ def _check_recipe(recipe: Mapping[str, float], defaults: Mapping[str, float]) ->
     total = sum(recipe.values())
     if min(recipe.values(), default=0.0) < 0 or 1.0 - total < -1e-6:
         raise UserError(
-            "the sampling weights of --share must lie between 0 and 1 and add up to at most 1;"
+            "the values of --sampling-weight must lie between 0 and 1 and add up to at most 1;"
             f" got {recipe}"
         )
     if recipe.keys() >= defaults.keys() and 1.0 - total > 1e-6:

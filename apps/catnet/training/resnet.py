@@ -65,7 +65,7 @@ class PhotoConfig:
         precision: dtype of the network's computation, "float32" or "bfloat16"; parameters,
             gradients and the cost are float32.
         textures: how many drawn textures are added, as non-cats.
-        shares: sampling weights: the share of every batch from a stratum, by name; see
+        sampling_weights: the fraction of every batch from a stratum, by name; see
             ``sampling.compute_sampling_weights``.
         seed: of all randomness.
     """
@@ -88,7 +88,7 @@ class PhotoConfig:
     from_model: str = ""
     precision: str = "float32"
     textures: int = 0
-    shares: tuple[tuple[str, float], ...] = ()
+    sampling_weights: tuple[tuple[str, float], ...] = ()
     seed: int = 1
 
     @classmethod
@@ -347,8 +347,8 @@ def divide(config: PhotoConfig, cache: Cache) -> tuple[Sampler, np.ndarray]:
         _check_part(cache, parts, part)
     if config.batch_size > (count := np.count_nonzero(parts == TRAIN)):
         raise UserError(f"--batch-size {config.batch_size}: there are {count} images only")
-    shares = dict(config.shares)
-    sampler = make_sampler(cache, parts == TRAIN, config.batch_size, shares, config.seed)
+    weights = dict(config.sampling_weights)
+    sampler = make_sampler(cache, parts == TRAIN, config.batch_size, weights, config.seed)
     return sampler, np.flatnonzero(parts == VALIDATION)
 
 

@@ -340,8 +340,8 @@ def test_a_value_that_does_not_fit_is_shown_with_what_would(option, wanted, valu
     [
         (["predict", "x", "--threshold", "abc"], "'abc' is not a number from 0 to 1"),
         (["predict", "x", "--threshold", "nan"], "'nan' is not a number from 0 to 1"),
-        (["train", "--share", "cats"], "'cats' is not of the form STRATUM=P"),
-        (["train", "--share", "cats=x"], "'x' is not a number from 0 to 1"),
+        (["train", "--sampling-weight", "cats"], "'cats' is not of the form STRATUM=P"),
+        (["train", "--sampling-weight", "cats=x"], "'x' is not a number from 0 to 1"),
     ],
 )
 def test_a_share_that_does_not_fit_is_shown_with_what_would(arguments, message, capsys) -> None:

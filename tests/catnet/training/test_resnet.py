@@ -115,7 +115,7 @@ def test_broken_off_in_every_way_it_ends_to_the_last_bit_like_one_that_was_not(
     for how, line in [
         (["--steps", "80"], f"--steps: {cut} was started with 24"),
         (["--batch-size", "4"], f"--batch-size: {cut} was started with 8"),
-        (["--share", "data/cat=0.3"], f"--share: {cut} was started without it"),
+        (["--sampling-weight", "data/cat=0.3"], f"--sampling-weight: {cut} was started without it"),
         (["--model", "deep"], f"--model: {cut} was started with photo"),
         (["--hidden", "3"], "--hidden is not for --model photo"),
     ]:
@@ -219,7 +219,7 @@ def test_options_of_the_other_networks_are_refused(data: Path, tmp_path, capsys)
         assert last_line(capsys) == f"catnet: {option[0]} is not for --model photo"
     assert main.main(["train", str(data), "--model", "photo", "--gradient", "hand"]) == 2
     assert last_line(capsys) == "catnet: --gradient is not for --model photo"
-    for option in (["--share", "a/b=0.5"], ["--cache", "c"], ["--textures", "3"]):
+    for option in (["--sampling-weight", "a/b=0.5"], ["--cache", "c"], ["--textures", "3"]):
         assert main.main(["train", *option]) == 2
         assert last_line(capsys) == f"catnet: {option[0]} is for --model photo only"
     assert main.main(["train", "--model", "photo"]) == 2
@@ -229,7 +229,7 @@ def test_options_of_the_other_networks_are_refused(data: Path, tmp_path, capsys)
 def test_what_does_not_fit_the_data_is_said_before_a_folder_is_made(
     data: Path, cache: Path, tmp_path, capsys
 ) -> None:
-    assert begin(data, cache, tmp_path / "run", "--share", "data/dog=0.5") == 2
+    assert begin(data, cache, tmp_path / "run", "--sampling-weight", "data/dog=0.5") == 2
     assert "data/dog: no such stratum" in last_line(capsys)
     few = write(tmp_path / "few", 3)
     assert begin(few, cache, tmp_path / "run") == 2
