@@ -21,7 +21,6 @@ from jaxnn.layers.embedding import embedding
 from jaxnn.layers.flatten import flatten
 from jaxnn.layers.gru import gru, gru_step
 from jaxnn.layers.lstm import lstm, lstm_step
-from jaxnn.layers.masked import Masked, masked, padded
 from jaxnn.layers.masked_loss import masked_loss
 from jaxnn.layers.norm import group_norm, layer_norm, rms_norm
 from jaxnn.layers.pooling import average_pool, global_average_pool, max_pool, space_to_depth
@@ -35,6 +34,7 @@ from jaxnn.losses import (
     mean_squared_error,
     softmax_cross_entropy,
 )
+from jaxnn.padding import Masked, masked, padded
 from jaxnn.serialization import ModelFileError, load, load_metadata, save
 from jaxnn.training.fit import State, fit
 from jaxnn.training.gradient_descent import gradient_descent

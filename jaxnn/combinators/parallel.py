@@ -27,7 +27,7 @@ from jaxnn.layer import (
     expect,
     inside,
 )
-from jaxnn.layers.masked import join_gradient, join_mask, split_mask, values_of
+from jaxnn.padding import join_gradient, join_mask, split_mask, values_of
 
 Merge = Literal["sum", "concat", "tuple"]
 

@@ -22,7 +22,7 @@ from jaxnn.layer import (
     expect,
     inside,
 )
-from jaxnn.layers.masked import join_gradient, join_mask, split_mask, values_of, zero
+from jaxnn.padding import join_gradient, join_mask, split_mask, values_of, zero
 
 
 class Serial(Layer):

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.layer import Array, Key, Layer, constant, expect_input, no_params
-from jaxnn.layers.masked import masked
+from jaxnn.padding import masked
 
 
 def _activation(

@@ -24,7 +24,7 @@ from jaxnn.layer import (
     sum_dtype,
 )
 from jaxnn.layers.dot_product import Allowed, Weights, attend, attend_backward
-from jaxnn.layers.masked import join_gradient, join_mask, split_steps, values_of, zero
+from jaxnn.padding import join_gradient, join_mask, split_steps, values_of, zero
 
 Initializer = initializers.Initializer
 

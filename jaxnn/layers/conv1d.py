@@ -20,7 +20,7 @@ from jaxnn.layer import (
     expect_params,
 )
 from jaxnn.layers.conv import conv
-from jaxnn.layers.masked import Masked, join_gradient, split_steps, values_of, zero
+from jaxnn.padding import Masked, join_gradient, split_steps, values_of, zero
 
 Initializer = initializers.Initializer
 Padding = str | tuple[int, int]

@@ -16,7 +16,7 @@ from jaxnn.layer import (
     expect_input,
     expect_params,
 )
-from jaxnn.layers.masked import masked
+from jaxnn.padding import masked
 from jaxnn.sharding import data_parallel
 
 Initializer = initializers.Initializer

@@ -17,7 +17,7 @@ from jaxnn.layer import (
     expect_params,
     is_concrete,
 )
-from jaxnn.layers.masked import masked
+from jaxnn.padding import masked
 
 Initializer = initializers.Initializer
 

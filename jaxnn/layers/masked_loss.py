@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.layer import Array, LayerError, Tree, describe, expect
-from jaxnn.layers.masked import join_gradient, split_mask, zero
 from jaxnn.losses import Loss
+from jaxnn.padding import join_gradient, split_mask, zero
 
 
 @functools.cache

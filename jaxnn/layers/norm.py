@@ -26,7 +26,7 @@ from jaxnn.layer import (
     expect_params,
     sum_dtype,
 )
-from jaxnn.layers.masked import masked
+from jaxnn.padding import masked
 from jaxnn.sharding import data_parallel
 
 

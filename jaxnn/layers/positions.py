@@ -23,7 +23,7 @@ from jaxnn.layer import (
     expect_params,
     no_params,
 )
-from jaxnn.layers.masked import join_gradient, join_mask, split_steps, values_of, zero
+from jaxnn.padding import join_gradient, join_mask, split_steps, values_of, zero
 
 Initializer = initializers.Initializer
 LONGEST = 10_000  # wavelength of the slowest feature / 2π

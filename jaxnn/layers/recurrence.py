@@ -38,7 +38,7 @@ from jaxnn.layer import (
     expect_input,
     expect_params,
 )
-from jaxnn.layers.masked import join_gradient, join_mask, over, split_steps, values_of, zero
+from jaxnn.padding import join_gradient, join_mask, over, split_steps, values_of, zero
 
 Initializer = initializers.Initializer
 State = tuple[Array, ...]  # h first

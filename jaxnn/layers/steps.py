@@ -20,7 +20,7 @@ from jaxnn.layer import (
     expect_input,
     no_params,
 )
-from jaxnn.layers.masked import join_gradient, join_mask, over, split_steps, values_of, zero
+from jaxnn.padding import join_gradient, join_mask, over, split_steps, values_of, zero
 
 Cache = tuple[Any, Any, Static]  # what to pick, the mask, the number of steps
 

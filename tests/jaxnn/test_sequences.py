@@ -16,7 +16,7 @@ from jax import export
 import jaxnn
 from jaxnn import Layer, LayerError, Masked
 from jaxnn.layers import dot_product, recurrence
-from jaxnn.layers.masked import zero
+from jaxnn.padding import zero
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 KEY = jax.random.key(0)

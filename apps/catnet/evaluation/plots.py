@@ -6,7 +6,7 @@ import importlib.util
 import io
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,6 @@ from catnet.terminal import format_exactly, one_line
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from catnet.training.sweep import Cell
 
 DOTS_PER_INCH = 120
 SHOWN = 24  # mistakes in one image
@@ -59,30 +58,33 @@ def cost_curve(path: str | os.PathLike[str], costs: ArrayLike, title: str) -> No
     _write(path, figure)
 
 
-def sweep_curves(path: str | os.PathLike[str], cells: Sequence[Cell]) -> None:
+def sweep_curves(
+    path: str | os.PathLike[str], curves: Mapping[tuple[str, float], np.ndarray]
+) -> None:
     """Draw the costs of a sweep: a panel for each initialization, a colour for each learning rate.
 
     Args:
         path: the PNG file.
-        cells: of ``sweep``; a thin line is one seed, the thick one their median.
+        curves: by initialization and learning rate, the costs (seeds, steps); a thin line is one
+            seed, the thick one their median.
     """
     from matplotlib import colormaps
 
-    initializations = list(dict.fromkeys(cell.initialization for cell in cells))
-    rates = sorted({cell.learning_rate for cell in cells})
+    initializations = list(dict.fromkeys(initialization for initialization, _ in curves))
+    rates = sorted({rate for _, rate in curves})
     figure = _figure(4.2 * len(initializations) + 1, 4.2)
     panels = figure.subplots(1, len(initializations), sharey=True, squeeze=False)[0]
     lines = {}  # one for each learning rate
     for panel, initialization in zip(panels, initializations, strict=True):
-        for cell in sorted(cells, key=lambda cell: cell.learning_rate):
-            if cell.initialization != initialization:
+        for i, rate in enumerate(rates):
+            if (costs := curves.get((initialization, rate))) is None:
                 continue
-            color = colormaps["viridis"](rates.index(cell.learning_rate) / max(1, len(rates) - 1))
-            finite = np.where(np.isfinite(cell.costs), cell.costs, np.nan)
+            color = colormaps["viridis"](i / max(1, len(rates) - 1))
+            finite = np.where(np.isfinite(costs), costs, np.nan)
             if len(finite) > 1:
                 panel.plot(finite.T, color=color, linewidth=0.5, alpha=0.4)
             middle = np.median(finite, axis=0)  # NaN from the step at which a seed diverged
-            (lines[cell.learning_rate],) = panel.plot(middle, color=color, linewidth=2)
+            (lines[rate],) = panel.plot(middle, color=color, linewidth=2)
         panel.set_yscale("log")
         panel.set_ylim(top=2.0)  # a coin's cost is log 2; costs far above it are cut off
         panel.set_xlabel("step")

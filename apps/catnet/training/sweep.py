@@ -229,14 +229,12 @@ def write(folder: Path, grid: Grid, results: Results, part: Dataset, source: str
     from jaxnn.files import write_atomically
 
     write_json(folder / "sweep.json", [cell.as_json() for cell in results.cells])
-    costs = {
-        f"{cell.initialization} {format_exactly(cell.learning_rate)}": cell.costs
-        for cell in results.cells
-    }
+    curves = {(cell.initialization, cell.learning_rate): cell.costs for cell in results.cells}
+    costs = {f"{name} {format_exactly(rate)}": curve for (name, rate), curve in curves.items()}
     file = io.BytesIO()
     np.savez_compressed(file, **costs)  # type: ignore[arg-type]
     write_atomically(folder / "costs.npz", file.getvalue())
-    plots.sweep_curves(folder / "curves.png", results.cells)
+    plots.sweep_curves(folder / "curves.png", curves)
     names = ["sweep.json", "costs.npz", "curves.png"]
     if results.best:
         about = f"trained on {len(part.labels)} images {source}, of {results.done} networks the "
