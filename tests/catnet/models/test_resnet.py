@@ -16,6 +16,7 @@ from catnet.models.classifier import Classifier
 from catnet.models.registry import build
 from catnet.models.resnet import log_odds, photo_loss, targets
 from jaxnn import Layer, LayerError
+from jaxnn.gradients.check import GradientCheck
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 TINY = {"model": "photo", "widths": [4, 6], "blocks": [1, 0], "classes": 5, "cats": [1, 3]}
@@ -74,7 +75,7 @@ def test_the_rule_of_test_time_augmentation_is_right() -> None:
     assert check.ok, str(check)
 
 
-def check_at_random_params(net: Layer, x: jax.Array) -> jaxnn.GradientCheck:
+def check_at_random_params(net: Layer, x: jax.Array) -> GradientCheck:
     params = jax.jit(net.init)(jax.random.key(1), x)
     # The last convolution of a block starts at zero, where its neighbours' gradients are zero.
     params = jax.tree.map(lambda p: p + 0.1 * jnp.cos(jnp.arange(p.size)).reshape(p.shape), params)
