@@ -6,14 +6,14 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.gradients.errors import DIFFERENCES_TOLERANCE, JAX_TOLERANCE, Rule, measure_errors
+from jaxnn.gradients.errors import DIFFERENCES_TOLERANCE, JAX_TOLERANCE, measure_errors
 from jaxnn.gradients.shapes import BoundLayer, Misfit, Part, Path, Point, describe_error
 from jaxnn.inspection.traversal import map_layers, walk
 from jaxnn.layer import Array, Cache, Key, Layer, Params, Static, is_numbers, no_params
@@ -143,9 +143,9 @@ def check_gradients(
         params = _to_float64(params)
         x, y = _to_float64(x, is_numbers), _to_float64(y, is_numbers)
         z, inputs, broken = _record_inputs(net, params, x, key)
-        cost = _loss_as_layer(loss, y)
+        cost = _loss_as_layer(loss)
         if not broken.value:
-            inputs[cost.name] = ((), z, None)
+            inputs[cost.name] = ((), z, y)
         rows: list[Row] = []
         for path, layer in [*walk(net), (cost.name, cost)]:
             if path in inputs:
@@ -196,17 +196,18 @@ def _record_inputs(net: Layer, params: Params, x: Any, key: Key) -> tuple[Any, I
     return z, inputs, Static("")
 
 
-def _loss_as_layer(loss: Loss, y: Any) -> Layer:
-    """The loss as one more layer, whose rule is dc · dZ."""
+@lru_cache(maxsize=32)
+def _loss_as_layer(loss: Loss) -> Layer:
+    """The loss as one more layer, whose rule is dc · dZ; y takes the place of the key."""
 
-    def forward(params: tuple[()], z: Array, key: Key | None = None) -> tuple[Array, Array]:
+    def forward(params: tuple[()], z: Array, y: Any = None) -> tuple[Array, Any]:
         cost = loss(z, y)
         if jnp.shape(cost) != ():
             raise Misfit(f"the loss gives shape {jnp.shape(cost)}, expected one number")
-        return cost, z
+        return cost, (z, y)
 
-    def backward(params: tuple[()], z: Array, dc: Array) -> tuple[tuple[()], Array]:
-        return (), jax.tree.map(lambda dz: dc * dz, loss.gradient(z, y))
+    def backward(params: tuple[()], cache: Any, dc: Array) -> tuple[tuple[()], Array]:
+        return (), jax.tree.map(lambda dz: dc * dz, loss.gradient(*cache))
 
     return Layer(f"{loss.name} dZ", no_params, forward, backward)
 
@@ -226,31 +227,54 @@ def _check_layer(path: str, layer: Layer, params: Params, x: Any, key: Key | Non
     return rows
 
 
+class LayerRule(NamedTuple):
+    """A layer as a function of some leaves of (params, x); the rest are the others, and the key.
+
+    Attributes:
+        layer: the layer.
+        structure: of (params, x).
+        paths: of all leaves.
+        compared: the paths of those whose gradients are compared.
+    """
+
+    layer: Layer
+    structure: Any
+    paths: tuple[Path, ...]
+    compared: tuple[Path, ...]
+
+    def forward(self, leaves: Sequence[Array], rest: Any) -> Array:
+        """y, as one vector."""
+        return BoundLayer(self.layer, rest[1]).output(self._point(leaves, rest))
+
+    def backward(self, leaves: Sequence[Array], dy: Array, rest: Any) -> list[Array]:
+        """The gradients of the leaves, for dy as one vector."""
+        gradients = BoundLayer(self.layer, rest[1]).gradients(self._point(leaves, rest), dy)
+        return [gradients[path] for path in self.compared]
+
+    def _point(self, leaves: Sequence[Array], rest: Any) -> Point:
+        others = iter(rest[0])
+        by_path = dict(zip(self.compared, leaves, strict=True))
+        values = (by_path[p] if p in by_path else next(others) for p in self.paths)
+        return jax.tree.unflatten(self.structure, values)
+
+
 def _measure_parts(
     bound: BoundLayer, point: Point, parts: list[Part]
 ) -> dict[Path, tuple[float, float]]:
     """The errors of all leaves that can be compared, by path."""
-    paths = [part.path for part in parts if part.comparable]
-    leaves = dict(jax.tree_util.tree_leaves_with_path(point))
-    structure = jax.tree.structure(point)
-
-    def at(values: Sequence[Array]) -> Point:
-        there = {**leaves, **dict(zip(paths, values, strict=True))}
-        return jax.tree.unflatten(structure, there.values())
-
-    def backward(values: Sequence[Array], dy: Array) -> list[Array]:
-        gradients = bound.gradients(at(values), dy)
-        return [gradients[path] for path in paths]
-
-    if not paths:
+    compared = tuple(part.path for part in parts if part.comparable)
+    if not compared:
         return {}
-    rule = Rule(lambda values: bound.output(at(values)), backward)
+    leaves = dict(jax.tree_util.tree_leaves_with_path(point))
+    rule = LayerRule(bound.layer, jax.tree.structure(point), tuple(leaves), compared)
+    rest = [leaf for path, leaf in leaves.items() if path not in compared], bound.key
     try:
         outputs = jax.eval_shape(bound.output, point).size
-        errors = measure_errors(rule, [np.asarray(leaves[path]) for path in paths], outputs)
+        here = [np.asarray(leaves[path]) for path in compared]
+        errors = measure_errors(rule, here, rest, outputs)
     except Exception as error:
         raise Misfit(f"the comparison with jax.vjp raises {describe_error(error)}") from error
-    return dict(zip(paths, zip(errors.jax, errors.differences, strict=True), strict=True))
+    return dict(zip(compared, zip(errors.jax, errors.differences, strict=True), strict=True))
 
 
 def _row(path: str, part: Part, errors: tuple[float, float] | None) -> Row:

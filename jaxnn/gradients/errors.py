@@ -11,9 +11,9 @@ one of the last digits, and another is a wrong rule, however large or small the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -34,11 +34,26 @@ BESIDE = 1e-3  # how far beside the point differences are taken, as a share of e
 ENTRIES = 5  # of each leaf that differences are taken of, drawn at random; fewer of many leaves
 
 
-class Rule(NamedTuple):
-    """A layer as functions of the list of leaves whose gradient is to be compared."""
+class Rule(Hashable, Protocol):
+    """A layer as functions of the list of leaves whose gradient is to be compared.
 
-    forward: Callable[[Sequence[Array]], Array]  # to y, as one vector
-    backward: Callable[[Sequence[Array], Array], Sequence[Array]]  # with dy, as one vector
+    Equal rules are compiled once.  ``rest`` is everything else that the layer is given.
+    """
+
+    def forward(self, leaves: Sequence[Array], rest: Any) -> Array:
+        """y, as one vector."""
+        ...
+
+    def backward(self, leaves: Sequence[Array], dy: Array, rest: Any) -> Sequence[Array]:
+        """The gradients of the leaves, for dy as one vector."""
+        ...
+
+
+class _Programs(NamedTuple):
+    """The compiled functions of a rule."""
+
+    run: Callable[..., Gradients]  # of (rounding, leaves, dy, rest)
+    forward: Callable[..., Array]  # of (leaves, rest)
 
 
 class Errors(NamedTuple):
@@ -56,7 +71,7 @@ class Gradients(NamedTuple):
     by_jax: list[Any]
 
 
-def measure_errors(rule: Rule, leaves: Sequence[np.ndarray], outputs: int) -> Errors:
+def measure_errors(rule: Rule, leaves: Sequence[np.ndarray], rest: Any, outputs: int) -> Errors:
     """Compare the gradient of a rule with ``jax.vjp`` and with differences, in float64.
 
     JAX is asked for every entry, at the point for random dy, or each basis vector of a tiny
@@ -67,10 +82,13 @@ def measure_errors(rule: Rule, leaves: Sequence[np.ndarray], outputs: int) -> Er
     Args:
         rule: forward and backward pass.
         leaves: the point, float64.
+        rest: everything else that the layer is given.
         outputs: entries of y.
     """
     rng = np.random.default_rng(0)
-    run = jax.jit(round_randomly(partial(_run, rule)))
+    programs = _make_programs(rule)
+    run = lambda rounding, leaves, dy: programs.run(rounding, leaves, dy, rest)  # noqa: E731
+    forward = lambda leaves: programs.forward(leaves, rest)  # noqa: E731
     here = jax.device_put(list(leaves))
     with np.errstate(all="ignore"):  # infinite and undefined numbers become errors
         errors = [_compare_with_jax(*_with_noise(run, here, dy)) for dy in _draw_dys(outputs, rng)]
@@ -81,7 +99,6 @@ def measure_errors(rule: Rule, leaves: Sequence[np.ndarray], outputs: int) -> Er
         gradients, noise = _with_noise(run, there, dy)
         if np.isfinite(gradients.y).all():  # else y is not defined there
             errors.append(_compare_with_jax(gradients, noise))
-        forward = jax.jit(rule.forward)
         slope = Slope(forward, there, np.asarray(forward(there)), noise.y, dy)
         differences = [
             _compare_with_slope(slope, i, gradients.by_hand[i], scale, rng)
@@ -90,9 +107,13 @@ def measure_errors(rule: Rule, leaves: Sequence[np.ndarray], outputs: int) -> Er
         return Errors(np.max(errors, axis=0).tolist(), differences)
 
 
-def _run(rule: Rule, leaves: Sequence[Array], dy: Array) -> Gradients:
-    y, pull = jax.vjp(rule.forward, leaves)
-    return Gradients(y, list(rule.backward(leaves, dy)), list(pull(dy)[0]))
+@lru_cache(maxsize=32)  # a network repeats its layers; more would keep memory
+def _make_programs(rule: Rule) -> _Programs:
+    def run(leaves: Sequence[Array], dy: Array, rest: Any) -> Gradients:
+        y, pull = jax.vjp(lambda leaves: rule.forward(leaves, rest), leaves)
+        return Gradients(y, list(rule.backward(leaves, dy, rest)), list(pull(dy)[0]))
+
+    return _Programs(jax.jit(round_randomly(run)), jax.jit(rule.forward))
 
 
 def _draw_dys(outputs: int, rng: np.random.Generator) -> np.ndarray:
