@@ -162,6 +162,11 @@ def gradients_by_jax(layer: Layer, params: Any, x: Any) -> tuple[Any, Any]:
     return jax.tree.map(lambda g: None if g.dtype == jax.dtypes.float0 else g, pullback(dy))
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def both_gradients(layer: Layer, params: Any, x: Any) -> tuple[Any, Any]:
+    return gradients(layer, params, x), gradients_by_jax(layer, params, x)
+
+
 def assert_close(actual: Any, expected: Any, tolerance: float = 1e-5) -> None:
     assert jax.tree.structure(actual) == jax.tree.structure(expected)
     for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
@@ -173,11 +178,9 @@ def assert_close(actual: Any, expected: Any, tolerance: float = 1e-5) -> None:
 
 @every_case
 def test_backward_by_hand_equals_jax(case: Case, x64: None) -> None:
-    for batch in ((2,), ()):
-        params, x = prepared(case, *batch, dtype=np.float64)
-        by_hand = jax.jit(gradients, static_argnums=0)(case.layer, params, x)
-        by_jax = jax.jit(gradients_by_jax, static_argnums=0)(case.layer, params, x)
-        assert_close(by_hand, by_jax, 1e-12)
+    params, x = prepared(case, 2, dtype=np.float64)
+    by_hand, by_jax = both_gradients(case.layer, params, x)
+    assert_close(by_hand, by_jax, 1e-12)
 
 
 @every_case
@@ -185,8 +188,9 @@ def test_one_example_a_stack_and_vmap_agree(case: Case) -> None:
     params, x = prepared(case, 2, 3)
     run = jax.jit(lambda x: (case.layer.apply(params, x), gradients(case.layer, params, x)))
     y, (dparams, dx) = run(x)
-    parts = [[run(jax.tree.map(lambda a: a[i, j], x)) for j in range(3)] for i in range(2)]  # noqa: B023
-    stack = lambda *leaves: jnp.stack(leaves)  # noqa: E731
+    x_host = jax.tree.map(np.asarray, x)
+    parts = [[run(jax.tree.map(lambda a: a[i, j], x_host)) for j in range(3)] for i in range(2)]  # noqa: B023
+    stack = lambda *leaves: np.stack(leaves)  # noqa: E731
     rows = [jax.tree.map(stack, *row) for row in parts]
     y_each, (dparams_each, dx_each) = jax.tree.map(stack, *rows)
     assert_close((y_each, dx_each), (y, dx))
@@ -200,17 +204,22 @@ def test_one_example_a_stack_and_vmap_agree(case: Case) -> None:
 @every_case
 def test_bfloat16_in_bfloat16_out_and_float32_gradients_of_parameters(case: Case) -> None:
     params, x = prepared(case, 2)
-    y = case.layer.apply(params, x)
+    y = jax.jit(case.layer.apply)(params, x)
     half = lambda a: a.astype(jnp.bfloat16) if is_floating(a) else a  # noqa: E731
     of_tokens = not any(map(is_floating, jax.tree.leaves(x)))
     if of_tokens:  # no dtype to go by but that of the parameters
         params = jax.tree.map(half, params)
     x16 = jax.tree.map(half, x)
-    y16, cache = case.layer.forward(params, x16)
+
+    @jax.jit
+    def run(params: Any, x: Any) -> Any:
+        y, cache = case.layer.forward(params, x)
+        return y, case.layer.backward(params, cache, some_dy(y))
+
+    y16, (dparams, dx) = run(params, x16)
     for a, b in zip(jax.tree.leaves(y16), jax.tree.leaves(y), strict=True):
         assert a.dtype == (jnp.bfloat16 if is_floating(b) else b.dtype)
         np.testing.assert_allclose(a.astype(b.dtype), b, rtol=0.1, atol=0.1)
-    dparams, dx = case.layer.backward(params, cache, some_dy(y16))
     assert all(leaf.dtype == jnp.bfloat16 for leaf in jax.tree.leaves(dx))
     assert jax.tree.map(lambda a: a.dtype, dparams) == jax.tree.map(lambda a: a.dtype, params)
 
@@ -218,9 +227,9 @@ def test_bfloat16_in_bfloat16_out_and_float32_gradients_of_parameters(case: Case
 @every_case
 def test_an_empty_batch_gives_nothing_and_gradients_of_zero(case: Case) -> None:
     params, x = prepared(case, 0)
-    y = case.layer.apply(params, x)
+    run = jax.jit(lambda params, x: (case.layer.apply(params, x), gradients(case.layer, params, x)))
+    y, (dparams, dx) = run(params, x)
     assert all(leaf.shape[0] == 0 for leaf in jax.tree.leaves(y))
-    dparams, dx = gradients(case.layer, params, x)
     assert all((leaf == 0).all() for leaf in jax.tree.leaves(dparams))
     assert [d.shape for d in jax.tree.leaves(dx)] == [
         a.shape for a in jax.tree.leaves(x) if is_floating(a)
@@ -230,8 +239,8 @@ def test_an_empty_batch_gives_nothing_and_gradients_of_zero(case: Case) -> None:
 @every_case
 def test_one_step_is_enough_and_none_is_refused(case: Case, x64: None) -> None:
     params, x = prepared(case, 2, steps=1, dtype=np.float64)
-    by_hand = jax.jit(gradients, static_argnums=0)(case.layer, params, x)
-    assert_close(by_hand, jax.jit(gradients_by_jax, static_argnums=0)(case.layer, params, x), 1e-12)
+    by_hand, by_jax = both_gradients(case.layer, params, x)
+    assert_close(by_hand, by_jax, 1e-12)
     none = case.inputs((2,), 0, np.random.default_rng(1))
     try:
         y = case.layer.apply(params, none)
@@ -252,7 +261,7 @@ def test_the_number_of_examples_may_be_open_in_an_export(case: Case) -> None:
 
     structure = jax.tree.structure(x)
     exported = export.export(jax.jit(leaves))(*jax.tree.leaves(shapes))
-    assert_close(exported.call(*jax.tree.leaves(x)), jax.tree.leaves(case.layer.apply(params, x)))
+    assert_close(exported.call(*jax.tree.leaves(x)), jax.jit(leaves)(*jax.tree.leaves(x)))
 
 
 @every_case
@@ -281,7 +290,7 @@ def test_hand_makes_jax_grad_use_the_rule(case: Case) -> None:
             y = jax.tree.leaves(apply(params, x))
             return sum((jnp.sum(jnp.sin(leaf)) for leaf in y if is_floating(leaf)), jnp.zeros(()))
 
-        return jax.grad(total)(params)
+        return jax.jit(jax.grad(total))(params)
 
     by_jax = cost(case.layer.apply)
     assert_close(cost(jaxnn.hand(doubled)), jax.tree.map(lambda g: 2 * g, by_jax))
@@ -292,8 +301,7 @@ def test_sums_of_many_examples_are_made_step_by_step(name: str, x64: None) -> No
     """Where that is faster on a CPU."""
     params, x = prepared(CASES[name], 16, dtype=np.float64)
     assert recurrence._by_step_pays(jnp.ones((T, 16, N_IN)), params)
-    by_hand = jax.jit(gradients, static_argnums=0)(CASES[name].layer, params, x)
-    by_jax = jax.jit(gradients_by_jax, static_argnums=0)(CASES[name].layer, params, x)
+    by_hand, by_jax = both_gradients(CASES[name].layer, params, x)
     assert_close(by_hand, by_jax, 1e-12)
 
 
