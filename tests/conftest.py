@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import pytest
+from jax._src import compiler
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # workers share one GPU
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -88,11 +90,24 @@ def x64() -> Iterator[None]:
 
 
 @pytest.fixture
-def compiled_quickly() -> Iterator[None]:
+def compiled_quickly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What the test compiles runs slower: for formulas, where compiling takes most of the time.
 
-    XLA does what it always does, but LLVM does not optimize the machine code.
+    XLA does what it always does, but LLVM does not optimize the machine code, and XLA's older
+    emitters of loops write it, which takes half of the time (jaxlib 0.10.2).
     """
+
+    def get_options(*args: Any, **kwargs: Any) -> Any:
+        options = get_compile_options(*args, **kwargs)
+        if jax.default_backend() == "cpu":
+            options.env_option_overrides = [
+                *options.env_option_overrides,
+                ("xla_cpu_use_fusion_emitters", "False"),
+            ]
+        return options
+
+    get_compile_options = compiler.get_compile_options
+    monkeypatch.setattr(compiler, "get_compile_options", get_options)  # JAX has no public way
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
