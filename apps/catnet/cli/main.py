@@ -32,7 +32,7 @@ COMMANDS = {
 }
 
 # The commands whose compiled programs are cached.
-CACHING = ("predict", "eval", "filters", "train", "sweep")
+CACHING = ("predict", "eval", "filters", "train", "sweep", "published")
 
 # The commands that create a run folder: before that, they check that JAX can start.
 CREATING = ("train", "sweep", "demo")

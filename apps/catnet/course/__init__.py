@@ -1,1 +1,1 @@
-"""The course's published runs."""
+"""Published numbers of courses and demos, a set in each file."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from catnet.course.published import initialize
+from catnet.course.networks import initialize
 from catnet_bench.harness.case import Options, course
 from catnet_bench.harness.report import Row
 from catnet_bench.harness.timing import time_once

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxnn
-from catnet.course.published import as_params, initialize
-from catnet.course.published import network as lecture_network
+from catnet.course.networks import as_params, initialize
+from catnet.course.networks import network as lecture_network
 from catnet.training.resnet import PhotoConfig
 from catnet.training.resnet import network as photo_network
 from catnet_bench.cases.lecture import SIZES

@@ -9,7 +9,7 @@ from jax.nn import initializers
 from lecture import descend
 
 import jaxnn
-from catnet.course.published import as_params, initialize, network
+from catnet.course.networks import as_params, initialize, network
 
 SIZES = [6, 4, 3, 1]
 RNG = np.random.default_rng(0)
