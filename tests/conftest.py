@@ -31,7 +31,7 @@ SLOW = (
     "catnet/cli/test_cli.py::test_the_seeds_at_both_ends_are_different_runs",
     "catnet/cli/test_cli.py::test_the_threshold_decides_from_itself_on",
     "catnet/cli/test_photo.py",
-    "catnet/course/test_published.py",
+    "catnet/course/test_cat_photos.py",
     "catnet/data/test_duplicates_and_split.py::test_exactly_the_near_duplicates_are_found",
     "catnet/data/test_sample.py::test_the_folder_holds_every_image_that_is_drawn",
     "catnet/evaluation/test_plots.py",

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 import jaxnn
+from catnet.course.networks import apply
 from catnet.course.record import Options, Set, Table, numbers
 from jaxnn import Masked
 
@@ -43,7 +44,7 @@ def attend(v: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
     }
     memory = np.concatenate([K, v], axis=1)
     x = (Q, memory if mask is None else Masked(memory, mask))  # type: ignore
-    return np.asarray(jaxnn.attention(1).apply(params, x))[:, :width]
+    return np.asarray(apply(jaxnn.attention(1), params, x))[:, :width]
 
 
 def run(options: Options) -> Iterator[Table]:

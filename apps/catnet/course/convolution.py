@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxnn
+from catnet.course.networks import apply
 from catnet.course.record import Number, Options, Set, Table, numbers
 
 
@@ -27,7 +28,7 @@ def conv_forward() -> Iterator[Number]:
     """3×3 with stride 2 and one pixel of padding."""
     draw = np.random.RandomState(1).randn
     x, W, b = draw(10, 5, 7, 4), draw(3, 3, 4, 8), draw(1, 1, 1, 8)
-    z = jaxnn.conv(8, 3, 2, ((1, 1), (1, 1))).apply({"W": W, "b": b.ravel()}, x)
+    z = apply(jaxnn.conv(8, 3, 2, ((1, 1), (1, 1))), {"W": W, "b": b.ravel()}, x)
     yield Number("mean of Z", ".692360880758", jnp.mean(z).item())
     yield from numbers("Z[3,2,1]", """
         -1.28912231 2.27650251 6.61941931 .95527176 8.25132576 2.31329639 13.00689405 2.34576051

@@ -96,6 +96,8 @@ def _elements(content: bytes, aligned: bool = True) -> Iterator[tuple[int, bytes
             yield kind & 0xFFFF, content[at + 4 : at + 4 + (kind >> 16)]
             at += 8
         else:
+            if at + 8 + size > len(content):
+                raise ValueError("it ends too early")
             yield kind, content[at + 8 : at + 8 + size]
             at += 8 + size + (-size % 8 if aligned else 0)
 

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+import jax
 import numpy as np
 
 import jaxnn
@@ -73,8 +74,8 @@ def as_params(layers: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[Any, ...
 def descend(
     net: Layer,
     params: Any,
-    x: np.ndarray,
-    y: np.ndarray,
+    x: Any,
+    y: Any,
     *,
     learning_rate: float,
     steps: int,
@@ -103,6 +104,11 @@ def descend(
         **options,
     )
     return params, np.asarray(costs)
+
+
+def apply(net: Layer, params: Any, x: Any) -> Any:
+    """``net.apply``, compiled as one program: faster than compiling one for each operation."""
+    return jax.jit(net.apply)(params, x)
 
 
 def share_right(net: Layer, params: Any, x: np.ndarray, y: np.ndarray) -> float:

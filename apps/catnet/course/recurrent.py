@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxnn
+from catnet.course.networks import apply
 from catnet.course.record import Number, Options, Set, Table, numbers
 from jaxnn import Layer
 from jaxnn.layers.lstm import CELL
@@ -70,7 +71,7 @@ def gradients(layer: Layer, params: Any, x: Any, dy: Any) -> tuple[Any, Any]:
 
 def of_output(params: Any, a: Any) -> np.ndarray:
     """softmax(Wy a + by)."""
-    return np.asarray(jax.nn.softmax(jaxnn.dense(len(params["b"])).apply(params, a)))
+    return np.asarray(jax.nn.softmax(apply(jaxnn.dense(len(params["b"])), params, a)))
 
 
 def of_gates(dparams: Any, weights: dict[str, Any], biases: str) -> Iterator[Number]:
@@ -103,7 +104,7 @@ def rnn_forward() -> Iterator[Number]:
     """One step, a sequence, and the sequence of the tests of 2021."""
     course = Draws()
     x, a, (params, output) = course.rows(3, 10), course.rows(5, 10), course.rnn()
-    a, _ = jaxnn.rnn_step(params, jnp.asarray(x), jnp.asarray(a))
+    a, _ = jax.jit(jaxnn.rnn_step)(params, x, a)
     yield from numbers("cell: a_next[4]", """
         .59584544 .18141802 .61311866 .99808218 .85016201 .99980978 -.18887155 .99815551 .6531151
         .82872037""", a[:, 4])  # fmt: skip
@@ -112,13 +113,13 @@ def rnn_forward() -> Iterator[Number]:
         .17746526""", of_output(output, a)[:, 1])  # fmt: skip
     course = Draws()
     x, a0, (params, output) = course.rows(3, 10, 4), course.rows(5, 10), course.rnn()
-    a = jaxnn.rnn(5).apply(params, (x, a0))
+    a = apply(jaxnn.rnn(5), params, (x, a0))
     yield from numbers("a[4][1]", "-.99999375 .77911235 -.99861469 -.99833267", a[1, :, 4])
     y = of_output(output, a)
     yield from numbers("y[1][3]", ".79560373 .86224861 .11118257 .81515947", y[3, :, 1])
     course = Draws(17)
     x, a0, (params, _) = course.rows(4, 8, 13), course.rows(7, 8), course.rnn(7, 4, 3)
-    a = jaxnn.rnn(7).apply(params, (x, a0))
+    a = apply(jaxnn.rnn(7), params, (x, a0))
     yield from numbers("2021: a[5,2,2:6]", ".99999291 .99332189 .9921928 .99503445", a[2, 2:6, 5])
 
 
@@ -148,7 +149,8 @@ def lstm_forward() -> Iterator[Number]:
     course = Draws()
     x, a, c = course.rows(3, 10), course.rows(5, 10), course.rows(5, 10)
     params, output = course.lstm()
-    a, (_, c) = jaxnn.lstm_step(params, jnp.asarray(x), (jnp.asarray(a), jnp.asarray(c)))
+    step = jax.jit(jaxnn.lstm_step)
+    a, (_, c) = step(params, x, (a, c))
     yield from numbers("cell: a_next[4]", """
         -.66408471 .0036921 .02088357 .22834167 -.85575339 .00138482 .76566531 .34631421
         -.00215674 .43827275""", a[:, 4])  # fmt: skip
@@ -161,15 +163,15 @@ def lstm_forward() -> Iterator[Number]:
     course = Draws()
     x, a0, (params, output) = course.rows(3, 10, 7), course.rows(5, 10), course.lstm()
     zeros = np.zeros_like(a0)
-    a = jaxnn.lstm(5).apply(params, (x, (a0, zeros)))
+    a = apply(jaxnn.lstm(5), params, (x, (a0, zeros)))
     yield Number("a[4][3][6]", ".172117767533", a[3, 6, 4].item())
     yield Number("y[1][4][3]", ".95087346185", of_output(output, a)[4, 3, 1].item())
-    _, state = jaxnn.lstm_step(params, jnp.asarray(x[:, 0]), (jnp.asarray(a0), jnp.asarray(zeros)))
-    _, (_, c) = jaxnn.lstm_step(params, jnp.asarray(x[:, 1]), state)
+    _, state = step(params, x[:, 0], (a0, zeros))
+    _, (_, c) = step(params, x[:, 1], state)
     yield Number("c[1][2][1]", "-.855544916718", c[2, 1].item())
     course = Draws(45)
     x, a0, (params, output) = course.rows(4, 13, 16), course.rows(3, 13), course.lstm(3, 4)
-    a = jaxnn.lstm(3).apply(params, (x, (a0, np.zeros_like(a0))))
+    a = apply(jaxnn.lstm(3), params, (x, (a0, np.zeros_like(a0))))
     yield from numbers("2021: a[2,1,4:6]", "-.01606022 .0243569", a[1, 4:6, 2])
     y = of_output(output, a)
     yield from numbers("2021: y[1,1,4:6]", ".70444592 .70648935", y[1, 4:6, 1])
@@ -181,13 +183,19 @@ def lstm_cell_backward() -> Iterator[Number]:
     x, a, c = (jnp.asarray(course.rows(n, 10)) for n in (3, 5, 5))
     params, _ = course.lstm()
     da, dc = jnp.asarray(course.rows(5, 10)), jnp.asarray(course.rows(5, 10))
-    W, U, b = (jnp.asarray(params[name]) for name in "WUb")
-    z = x @ W.T + jnp.broadcast_to(b, (10, 20))
-    new, needs = CELL.forward(z, a @ U.T, (a, c))
-    dz, (_, dc_prev) = CELL.backward(needs, (a, c), new, (da, dc))
-    dparams = {"W": dz.T @ x, "U": dz.T @ a, "b": dz.sum(0)}
-    yield Number("dxt[1][2]", "3.23055911511", (dz @ W)[2, 1].item())
-    yield Number("da_prev[2][3]", "-.0639621419711", (dz @ U)[3, 2].item())
+
+    @jax.jit
+    def backward(params: Any) -> Any:
+        W, U, b = (jnp.asarray(params[name]) for name in "WUb")
+        z = x @ W.T + jnp.broadcast_to(b, (10, 20))
+        new, needs = CELL.forward(z, a @ U.T, (a, c))
+        dz, (_, dc_prev) = CELL.backward(needs, (a, c), new, (da, dc))
+        dparams = {"W": dz.T @ x, "U": dz.T @ a, "b": dz.sum(0)}
+        return dparams, dz @ W, dz @ U, dc_prev
+
+    dparams, dx, da_prev, dc_prev = backward(params)
+    yield Number("dxt[1][2]", "3.23055911511", dx[2, 1].item())
+    yield Number("da_prev[2][3]", "-.0639621419711", da_prev[3, 2].item())
     yield Number("dc_prev[2][3]", ".797522038797", dc_prev[3, 2].item())
     weights = {
         "f": (3, 1, "-.147954838164"),
