@@ -74,7 +74,9 @@ def test_a_run_is_the_numpy_formulas_on_the_images(gradient, capsys) -> None:
     start = networks.initialize(TINY.sizes, "sqrt")
     layers, costs = descend(start, X, Y, cat_photos.LEARNING_RATE, 4000)
     *rows, right_train, right_test = table.numbers
-    np.testing.assert_allclose([row.ours for row in rows], costs[::100], rtol=1e-10)
+    np.testing.assert_allclose(
+        np.array([row.ours for row in rows], float), costs[::100], rtol=1e-10
+    )
     for part, row in ((train, right_train), (test, right_test)):
         A = part.images.reshape(-1, 12) / 255
         for layer, (W, b) in enumerate(layers):
