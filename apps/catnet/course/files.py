@@ -53,7 +53,8 @@ def _has_photographs(path: Path) -> bool:
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # ---- MATLAB's files of version 5: https://www.mathworks.com/help/pdf_doc/matlab/matfile_format.pdf
