@@ -16,7 +16,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Files and single tests that take long; ``pytest -m "not slow"`` leaves them out.
 SLOW = (
-    "catnet/cli/test_cli.py::test_an_answer_in_the_band_is_printed_as_unsure_unless_the_user_sets_the_threshold",
+    "catnet/cli/test_cli.py::test_an_answer_in_the_band_is_printed_as_unsure_with_any_threshold",
     "catnet/cli/test_cli.py::test_a_learning_rate_too_high_keeps_the_last_good_parameters",
     "catnet/cli/test_cli.py::test_a_platform_that_is_not_there_is_one_line",
     "catnet/cli/test_cli.py::test_a_run_folder_has_all_it_promises",

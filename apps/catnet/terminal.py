@@ -26,6 +26,17 @@ def one_line(name: str | None) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name or "")
 
 
+def shorten(name: str | None, width: int = 24) -> str:
+    """The name of a class for a table: on one line, and cut to a width.
+
+    Example:
+        >>> shorten("tabby"), shorten("tabby, tabby cat", 8)
+        ('tabby', 'tabby, …')
+    """
+    name = one_line(name)
+    return name if len(name) <= width else f"{name[: width - 1]}…"
+
+
 def format_exactly(number: float) -> str:
     """Format a number as the shortest text that gives the same number again.
 

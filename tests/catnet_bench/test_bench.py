@@ -312,7 +312,10 @@ def test_large_photos_are_detailed_and_drawn_by_their_number(photos: Path, tmp_p
 
 def test_answers_of_a_folder_are_those_one_by_one(photos: Path) -> None:
     together = folder.ours(photos)()
-    expected = [answer.p_cat for answer in Classifier.load().predict(folder.files(photos))]
+    expected = [
+        (answer.probabilities or {})["cat"]
+        for answer in Classifier.load().predict(folder.files(photos))
+    ]
     assert together == expected
     folder.check_one_by_one(photos, together)
     with pytest.raises(AssertionError, match="0000"):
@@ -335,7 +338,9 @@ def test_commands_are_run_with_a_cache_of_their_own(tmp_path: Path, monkeypatch)
 
     def run(command, cache: Path) -> str:
         ran.append((tuple(command), cache))
-        return {"predict": '{"p_cat": 0.25}', "--help": "usage"}.get(command[3], "non-cat  0.26  x")
+        return {"predict": '{"probabilities": {"cat": 0.25}}', "--help": "usage"}.get(
+            command[3], "non-cat  0.26  x"
+        )
 
     monkeypatch.setattr(cold_start, "run", run)
     script = ("python", "script.py", "model.pt", "photo.jpg")

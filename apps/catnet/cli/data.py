@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from catnet.cli.inputs import load_model
-from catnet.cli.options import DATA_HELP
+from catnet.cli.options import DATA_HELP, add_aliases, add_all_classes
 from catnet.terminal import log, make_download_reporter
 
 HELP = "download data sets, and check your own"
@@ -31,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a model file or run folder; its answers show doubtful labels",
     )
     check.add_argument("--json", action="store_true", help="print one JSON object")
+    add_aliases(check)
+    add_all_classes(check)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -65,6 +67,6 @@ def _check(options: argparse.Namespace) -> int:
     from catnet.data.check import check
 
     classifier = load_model(options.model) if options.model else None
-    report = check(options.data, classifier)
+    report = check(options.data, classifier, dict(options.aliases), options.all_classes)
     print(json.dumps(report.as_json()) if options.json else report)
     return 0 if report.ok else 1

@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     classifier = Classifier.load(folder / "deep")
     print(f"\nPredictions of the deep network for some of the test images, in {images}:")
     for answer in classifier.predict(paths):
-        print(f"{answer.label:7}  {answer.p_cat:6.1%}  {answer.path}")
+        print(f"{answer.label:7}  {answer.probability:6.1%}  {answer.path}")
     print(
         f"\nThe models, costs, settings and plots are in {folder}.\n"
         f"To classify your own photo:  catnet predict photo.jpg"

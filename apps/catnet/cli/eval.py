@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
-from catnet.cli.inputs import load_data, load_model
-from catnet.cli.options import DATA_HELP, MODEL_HELP
+from catnet.cli.inputs import find_model, load_data, load_model
+from catnet.cli.options import DATA_HELP, MODEL_HELP, add_aliases
 from catnet.errors import UserError
 from catnet.terminal import log
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from catnet.data.dataset import Dataset
 
 HELP = "evaluate a model on labelled images"
 
@@ -18,6 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", nargs="+", metavar="DATA", help=DATA_HELP)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
+        "--with-training-images",
+        action="store_true",
+        help="evaluate also on the images that the model has learnt from; by default, they are "
+        "left out",
+    )
+    add_aliases(parser)
+    parser.add_argument(
         "--held-out",
         action="store_true",
         help="only the test images of train --model photo, on which it never trains; several DATA",
@@ -26,8 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Evaluate on the test part of DATA; on all images, if it has none."""
+    """Evaluate on the test part of DATA, or on all images if it has none.
+
+    Images that the model has learnt from are left out.
+    """
     from catnet.data.class_names import match
+    from catnet.training import seen
     from catnet.training.mlp import evaluate_on
 
     if options.held_out:
@@ -36,15 +53,47 @@ def run(options: argparse.Namespace) -> int:
         raise UserError("--cache and several DATA are for --held-out only")
     classifier = load_model(options.model)
     (data,) = options.data
-    first, test = load_data(data)
+    first, test = load_data(data, all_classes=len(classifier.classes) > 2)
     part = first if test is None else test
-    for note in match(classifier.classes, part.classes).notes:
+    aliases = dict(options.aliases)
+    for note in match(classifier.classes, part.classes, aliases).notes:
         log(note)
-    result = evaluate_on(classifier, part)
     which = "all images" if test is None else "the test part"
     log(f"model: {classifier.name}, {classifier.about}; {which} of {data}")
-    print(json.dumps({"model": classifier.name, **result.as_json()}) if options.json else result)
+    count = len(part.labels)
+    if not options.with_training_images:
+        part = _leave_out(part, seen.read(find_model(options.model)), data)
+    result = evaluate_on(classifier, part, aliases)
+    if options.json:
+        left_out = {"left_out": count - len(part.labels)}
+        print(json.dumps({"model": classifier.name, **result.as_json(), **left_out}))
+    else:
+        print(result)
     return 0
+
+
+def _leave_out(part: Dataset, learnt: np.ndarray | None, data: str) -> Dataset:
+    """Leave out the images that the model has learnt from, and say how many.
+
+    Raises:
+        UserError: these are all images.
+    """
+    from catnet.data.dataset import take
+    from catnet.training import seen
+
+    if learnt is None:
+        log("the model has no list of its training images: they count if they are among these")
+        return part
+    mask = seen.is_learnt(learnt, part.images)
+    count = int(mask.sum())
+    if count == len(mask):
+        raise UserError(
+            f"{data}: the model has learnt from all of its {count} images; give other images, or "
+            "--with-training-images"
+        )
+    if count:
+        log(f"{count} of {len(mask)} images are left out: the model has learnt from them")
+    return take(part, ~mask)
 
 
 def _run_held_out(options: argparse.Namespace) -> int:
@@ -54,11 +103,13 @@ def _run_held_out(options: argparse.Namespace) -> int:
     from catnet.training.resnet_run import scores
 
     classifier = load_model(options.model)
-    cache = caches.build(options.data, options.cache or make_cache_folder())
+    all_classes = len(classifier.classes) > 2
+    place = options.cache or make_cache_folder()
+    cache = caches.build(options.data, place, all_classes=all_classes)
     log(f"model: {classifier.name}, {classifier.about}; the images held out of each DATA")
     for note in cache.notes:
         log(note)
-    for name, result in scores(classifier, cache, log).items():
+    for name, result in scores(classifier, cache, log, dict(options.aliases)).items():
         if options.json:
             print(json.dumps({"model": classifier.name, "data": name, **result.as_json()}))
         else:

@@ -30,20 +30,25 @@ def run(options: argparse.Namespace) -> int:
 
     import jaxnn
     from catnet.models import registry
+    from catnet.models.targets import choose_loss, make_targets
+    from catnet.training.mlp import match_labels
 
     part, _, source = load_parts(options.data)
     step = max(1, len(part.labels) // options.examples)
     indices = list(range(0, len(part.labels), step))[: options.examples]
     x = part.images[indices] / 255
-    y = part.labels[indices][:, None].astype(float)
+    labels, classes = part.labels[indices], len(part.classes)
     if options.model in DEFAULT_HIDDEN:
-        described = registry.architecture(options.model, options.hidden, options.activation)
+        how = (options.model, options.hidden, options.activation, classes)
+        described = registry.architecture(*how)
         net = registry.build(described)
         params = net.init(jax.random.key(options.seed), jax.ShapeDtypeStruct(x.shape, "float32"))
     else:
         classifier = load_model(options.model)
         net, params = registry.build(classifier.architecture), classifier.params
+        labels, classes = match_labels(classifier, part)[indices], len(classifier.classes)
     log(f"{net} on {len(indices)} images, {source}")
-    check = jaxnn.check_gradients(net, params, x, y, jaxnn.binary_cross_entropy)
+    y = make_targets(labels, classes)
+    check = jaxnn.check_gradients(net, params, x, y, choose_loss(classes))
     print(check)
     return 0 if check.ok else 1

@@ -26,23 +26,23 @@ def find_model(name: str) -> Path:
     return SHIPPED if name == "shipped" and not Path(name).exists() else Path(name)
 
 
-def load_data(source: str) -> tuple[Dataset, Dataset | None]:
+def load_data(source: str, all_classes: bool = False) -> tuple[Dataset, Dataset | None]:
     """Load the training and the test part of DATA; problems and notes go to stderr, one a line."""
     from catnet.data import dataset
 
     def report_problem(line: str) -> None:
         log(one_line(f"left out: {line}"))
 
-    return dataset.load(source, report_problem, lambda line: log(one_line(line)))
+    return dataset.load(source, report_problem, lambda line: log(one_line(line)), all_classes)
 
 
-def load_parts(source: str | None) -> tuple[Dataset, Dataset, str]:
+def load_parts(source: str | None, all_classes: bool = False) -> tuple[Dataset, Dataset, str]:
     """Load the training part, the test part, and their source in words; None: drawn sample."""
     from catnet.data import dataset, sample
 
     if source is None:
         return *sample.load(), "drawn by a program, not photographed"
-    train_part, test_part = load_data(source)
+    train_part, test_part = load_data(source, all_classes)
     if test_part is None:
         train_part, test_part = dataset.split(train_part)
         log(

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from catnet.models.registry import ACTIVATIONS
 
 DATA_HELP = (
-    "an image folder (cat/ and non-cat/, or train/ and test/ with these inside), a zip of one, "
-    "an .h5 file of the course, or the folder of its two .h5 files"
+    "an image folder (a folder for each class, such as cat/ and non-cat/, or train/ and test/ with "
+    "these inside), a zip of one, an .h5 file of the course, or the folder of its two .h5 files"
 )
 MODEL_HELP = "a model file, a run folder, or the word shipped"
 
@@ -42,6 +42,29 @@ def add_network(command: argparse.ArgumentParser, kinds: Sequence[str]) -> None:
         choices=ACTIVATIONS,
         metavar="g",
         help=f"one of {', '.join(ACTIVATIONS)} (default relu)",
+    )
+
+
+def add_all_classes(command: argparse.ArgumentParser) -> None:
+    """Add ``--all-classes``."""
+    command.add_argument(
+        "--all-classes",
+        action="store_true",
+        help="of Tiny ImageNet, its 200 classes instead of cat and non-cat",
+    )
+
+
+def add_aliases(command: argparse.ArgumentParser) -> None:
+    """Add ``--as``."""
+    command.add_argument(
+        "--as",
+        dest="aliases",
+        type=alias,
+        action="append",
+        default=[],
+        metavar="NAME=CLASS",
+        help="the class NAME of DATA counts as the model's CLASS, such as dog=non-cat; repeat it "
+        "for other names",
     )
 
 
@@ -80,6 +103,27 @@ def named_fraction(text: str) -> tuple[str, float]:
     if not equals:
         raise argparse.ArgumentTypeError(f"{text[:50]!r} is not of the form STRATUM=P")
     return name, fraction(number)
+
+
+def class_weight(text: str) -> str | tuple[str, float]:
+    """Parse ``balanced``, or ``NAME=W`` with W at least 0."""
+    if text == "balanced":
+        return text
+    name, equals, number = text.rpartition("=")
+    with contextlib.suppress(ValueError):
+        if name and equals and 0 <= (weight := float(number)) < float("inf"):
+            return name, weight
+    raise argparse.ArgumentTypeError(
+        f"{text[:50]!r} is neither the word balanced nor of the form CLASS=WEIGHT"
+    )
+
+
+def alias(text: str) -> tuple[str, str]:
+    """Parse ``NAME=CLASS``."""
+    name, equals, target = text.partition("=")
+    if not (name and equals and target):
+        raise argparse.ArgumentTypeError(f"{text[:50]!r} is not of the form NAME=CLASS")
+    return name, target
 
 
 def _whole(text: str, low: int, high: int) -> int:

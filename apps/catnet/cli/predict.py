@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from catnet.cli.inputs import load_model
 from catnet.cli.options import MODEL_HELP, fraction
-from catnet.terminal import log, one_line
+from catnet.terminal import log, one_line, shorten
 
 if TYPE_CHECKING:
-    from catnet.models.classifier import Classifier
+    from catnet.models.classifier import Classifier, Prediction
 
 HELP = "classify images"
 
@@ -26,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threshold",
         type=fraction,
         metavar="P",
-        help="the answer is the second class (cat) from this probability on",
+        help="two classes: the answer is the second class (cat) from its probability of P on; more "
+        "classes: an answer with a probability below P is unsure",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     parser.add_argument(
@@ -46,9 +47,8 @@ def run(options: argparse.Namespace) -> int:
     classifier = load_model(options.model)
     if not options.json:
         log(f"model: {classifier.name}, {classifier.about}")
-        if classifier.classes[1] != "cat":
-            log(f"the numbers are the probabilities of {one_line(classifier.classes[1])}")
     explanations = _Explanations(classifier, options.explain) if options.explain else None
+    width = max(map(len, (*map(shorten, classifier.classes), "unsure")))
     failed = 0
     for answer, image in classifier.stream_with_images(images, options.threshold):
         failed += answer.error is not None
@@ -57,16 +57,30 @@ def run(options: argparse.Namespace) -> int:
             explanation["explanation"] = explanations.write(answer.path, image)
         if options.json:
             print(json.dumps({**answer._asdict(), **explanation}))
-        elif answer.error is None:
-            width = max(map(len, (*map(one_line, classifier.classes), "unsure")))
-            label = "unsure" if answer.unsure else one_line(answer.label)
-            print(f"{label:{width}}  {answer.p_cat:6.1%}  {one_line(answer.path)}")
+        elif answer.label is not None:
+            print(f"{_format(answer, width)}  {one_line(answer.path)}")
         else:
             sys.stdout.flush()
             log(f"catnet: {one_line(answer.path)}: {answer.error}")
     if others:
         log(one_line(summarize_kinds(other.kind for other in others)))
     return 1 if failed else 0
+
+
+def _format(answer: Prediction, width: int) -> str:
+    """The label and its probability; of an unsure answer, the label comes last.
+
+    Example:
+        >>> from catnet.models.classifier import Prediction
+        >>> _format(Prediction(None, "cat", 0.998, None, 0.5, "m"), 7)
+        'cat       99.8%'
+        >>> _format(Prediction(None, "cat", 0.53, None, 0.5, "m", unsure=True), 7)
+        'unsure    53.0% cat'
+    """
+    label = shorten(answer.label or "")
+    if answer.unsure:
+        return f"{'unsure':{width}}  {answer.probability:6.1%} {label:{width}}"
+    return f"{label:{width}}  {answer.probability:6.1%}"
 
 
 class _Explanations:

@@ -53,15 +53,17 @@ def run(options: argparse.Namespace) -> int:
     from catnet.training.sweep import Grid, table, train, write
 
     plots.check()
+    network = (options.model, options.hidden, options.activation)
+    registry.architecture(*network)  # refuse a wrong network before the data are read
+    folder = run_folder.choose_folder(options.out, "sweep")
+    train_part, test_part, source = load_parts(options.data)
     grid = Grid(
-        registry.architecture(options.model, options.hidden, options.activation),
+        registry.architecture(*network, len(train_part.classes)),
         tuple(dict.fromkeys(options.learning_rate)),
         tuple(dict.fromkeys(options.init)),
         options.seeds,
         options.steps,
     )
-    folder = run_folder.choose_folder(options.out, "sweep")
-    train_part, test_part, source = load_parts(options.data)
     run_folder.create(folder, {"model": "sweep", **asdict(grid), "data": source})
     total = len(grid.cells) * grid.seeds
     log(f"training {total} networks on {len(train_part.labels)} images, {source}")
@@ -69,12 +71,12 @@ def run(options: argparse.Namespace) -> int:
     with run_folder.report_failures(folder, "start a new sweep"):
         try:
             for results in train(grid, train_part, test_part):
-                names = write(folder, grid, results, train_part, source)
+                names = write(folder, grid, results, train_part, test_part, source)
                 log(f"{results.done} of {total}")
         except KeyboardInterrupt:
             stopped = True
             if results:  # write again, all files of the same group
-                names = write(folder, grid, results, train_part, source)
+                names = write(folder, grid, results, train_part, test_part, source)
     if results:
         print(table(results.cells))
     if results and results.best:

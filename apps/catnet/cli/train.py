@@ -5,11 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from catnet.cli.inputs import find_model, load_model, load_parts
-from catnet.cli.options import DATA_HELP, add_network, count, named_fraction, positive, seed
+from catnet.cli.options import (
+    DATA_HELP,
+    add_all_classes,
+    add_network,
+    class_weight,
+    count,
+    named_fraction,
+    positive,
+    seed,
+)
 from catnet.errors import UserError
 from catnet.models.registry import DEFAULT_HIDDEN, LEARNING_RATES, OPTIMIZERS
 from catnet.terminal import log, make_progress_reporter
@@ -17,7 +27,7 @@ from catnet.terminal import log, make_progress_reporter
 HELP = "train a network; without DATA, on drawn images"
 
 # The options that are settings of a run: of every network, of the lecture's, of the photo network.
-SETTINGS = ("model", "learning_rate", "steps", "batch_size", "seed")
+SETTINGS = ("model", "learning_rate", "steps", "batch_size", "seed", "class_weights")
 LECTURE_SETTINGS = ("hidden", "activation", "optimizer", "gradient")
 PHOTO_SETTINGS = ("sampling_weights", "textures", "precision")
 
@@ -73,12 +83,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="from_model",
         metavar="MODEL",
         help="fine-tune a trained model (a file, a run folder, or the word shipped): it gets a new "
-        "last layer for the two classes of DATA; with --model photo, all of its weights are "
+        "last layer for the classes of DATA; with --model photo, all of its weights are "
         "trained with augmentation",
     )
     parser.add_argument(
         "--freeze", action="store_true", help="with --from: train the new last layer only"
     )
+    parser.add_argument(
+        "--class-weights",
+        type=class_weight,
+        nargs="+",
+        metavar="W",
+        help="how much an example counts in the cost: the word balanced (every class counts the "
+        "same in total), or CLASS=WEIGHT for some classes (the others have 1)",
+    )
+    add_all_classes(parser)
     photo = parser.add_argument_group("for --model photo")
     photo.add_argument("--cache", metavar="FOLDER", help="folder for decoded images")
     photo.add_argument(
@@ -113,6 +132,7 @@ def run(options: argparse.Namespace) -> int:
     resumed = Path(options.resume) if options.resume else None
     config = _read_config(resumed) if resumed else {}
     model = config.get("model") or options.model or "deep"
+    options.class_weights = _class_weights(options.class_weights)
     settings = {"model": model, **_settings(options, model)}
     if resumed:
         _refuse_contradictions(resumed, config, settings, options.out)
@@ -122,6 +142,15 @@ def run(options: argparse.Namespace) -> int:
     folder = resumed or run_folder.choose_folder(options.out, model)
     train = _train_photo if model == "photo" else _train_lecture
     return train(options, folder, config, settings)
+
+
+def _class_weights(values: list[Any] | None) -> Any:
+    """The setting ``class_weights`` of the values of ``--class-weights``."""
+    if not values or values == ["balanced"]:
+        return "balanced" if values else None
+    if "balanced" in values:
+        raise UserError("--class-weights: give either the word balanced, or CLASS=WEIGHT")
+    return tuple(values)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -215,7 +244,9 @@ def _train_lecture(
     data = options.data[0] if options.data else config.get("data")
     # Absolute, so that a run can be resumed from another folder, with the same image names.
     data = data and str(Path(data).absolute())
-    train_part, test_part, source = load_parts(data)
+    all_classes = options.all_classes or config.get("all_classes", False)
+    train_part, test_part, source = load_parts(data, all_classes)
+    how = how if config else replace(how, class_count=len(train_part.classes))
     source = config.get("source", source)
     log(f"training on {len(train_part.labels)} images, {source}")
     costs, result = train_run(
@@ -228,6 +259,7 @@ def _train_lecture(
             how.steps, run_folder.read_progress(folder)["step"] if config else 0
         ),
         data=data,
+        all_classes=all_classes,
         resume=bool(config),
         every=options.save_every or run_folder.EVERY,
     )
@@ -262,6 +294,7 @@ def _train_photo(
         configure,
         folder,
         cache_in=options.cache or config.get("cache"),
+        all_classes=options.all_classes or config.get("all_classes", False),
         resume=bool(config),
         every=options.save_every or EVERY,
         log=log,
@@ -279,12 +312,14 @@ def _fine_tune(options: argparse.Namespace) -> int:
         if getattr(options, name) is not None:
             raise UserError(f"{_flag(name)} is not for --from")
     if len(options.data) != 1:
-        raise UserError("--from MODEL needs one DATA, such as a folder with two classes")
+        raise UserError("--from MODEL needs one DATA, such as a folder with two class folders")
     model = load_model(options.from_model)
-    settings = _options_set(options, ("learning_rate", "steps", "batch_size", "seed"))
+    options.class_weights = _class_weights(options.class_weights)
+    names = ("learning_rate", "steps", "batch_size", "seed", "class_weights")
+    settings = _options_set(options, names)
     config = finetune.FineTuning(freeze=options.freeze, **settings)
     folder = run_folder.choose_folder(options.out, "fine-tuning")
-    train_part, test_part, source = load_parts(options.data[0])
+    train_part, test_part, source = load_parts(options.data[0], options.all_classes)
     images = len(train_part.labels)
     log(f"from {model.name}, training on {images} images, {source}")
     if (options.batch_size or 0) > images:
@@ -293,7 +328,8 @@ def _fine_tune(options: argparse.Namespace) -> int:
     def phase(title: str) -> Callable[[int, float], None]:
         return make_progress_reporter(config.steps, title=f"{title}  ")
 
-    result = finetune.run(folder, config, model, train_part, test_part, source, phase)
+    parts, parent = (train_part, test_part, source), find_model(options.from_model)
+    result = finetune.run(folder, config, model, *parts, phase, parent)
     log(f"the run is in {folder}")
     print(result)
     return 0

@@ -32,7 +32,7 @@ from catnet.images.size import SIZE
 
 Progress: TypeAlias = Callable[[str, int, int], None]  # source, images decoded, all images
 
-FORMAT = 3  # version of the files of the cache; it increases when they or their contents change
+FORMAT = 4  # version of the files of the cache; it increases when they or their contents change
 _CHUNK = 256  # images between two reports of progress
 _STALE = 86_400  # seconds after which the files of an interrupted build are removed
 
@@ -42,7 +42,7 @@ class Table:
     """The properties of n images, one row each.
 
     Attributes:
-        labels: (n,) int8, index into ``Cache.classes``.
+        labels: (n,) int16, index into ``Cache.classes``.
         fine: (n,) int16, index into ``Cache.fine_names``; -1 where unknown.
         sources: (n,) int16, index into ``Cache.sources``.
         strata: (n,) int16, index into ``Cache.strata``: source and kind of image.
@@ -75,11 +75,12 @@ class Cache:
         images: for each source a memory-mapped uint8 array (n, 64, 64, 3).
         table: one row an image, in the order of ``images``.
         sources: names of the sources.
-        strata: names of the strata, ``"tiny-imagenet-200/dog"``.
+        strata: names of the strata, ``"tiny-imagenet-200/dog"``; with more than two classes, a
+            source is one stratum, ``"tiny-imagenet-200"``.
         fine_names: names of the fine labels; empty if there are none.
         fine_cats: which fine labels are cats.
         skipped: one line for each image that cannot be decoded, with the reason.
-        classes: the names of label 0 and label 1.
+        classes: the names of the labels.
         notes: remarks on the sources, one line each; also which of their classes are mapped to
             one of ``classes``.
     """
@@ -114,6 +115,7 @@ def build(
     sources: Sequence[str | os.PathLike[str]],
     folder: str | os.PathLike[str],
     progress: Progress | None = None,
+    all_classes: bool = False,
 ) -> Cache:
     """Open the cache of some sources; decode the sources that are not in it.
 
@@ -125,6 +127,7 @@ def build(
         sources: the arguments of :func:`catnet.data.dataset.load`.
         folder: the folder of the cache; it is created if it does not exist.
         progress: called after each chunk of images.
+        all_classes: whether Tiny ImageNet has its 200 classes; else it has cat and non-cat.
 
     Raises:
         UserError: a source cannot be read or has no images, or the folder cannot be written.
@@ -141,7 +144,7 @@ def build(
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it contains the user's images
         shards = [
-            _open_shard(path, name, folder, progress)
+            _open_shard(path, name, folder, progress, all_classes)
             for path, name in zip(paths, names, strict=True)
         ]
     except OSError as error:
@@ -158,13 +161,15 @@ class _Shard(NamedTuple):
     about: dict
 
 
-def _open_shard(path: Path, name: str, folder: Path, progress: Progress | None) -> _Shard:
-    place = folder / f"{Path(name).name}-{_compute_key(path)}"
+def _open_shard(
+    path: Path, name: str, folder: Path, progress: Progress | None, all_classes: bool
+) -> _Shard:
+    place = folder / f"{Path(name).name}-{_compute_key(path, all_classes)}"
     if not place.is_dir():
         _remove_stale(folder, place.name)
         partial = Path(tempfile.mkdtemp(prefix=f"{place.name}.partial-", dir=folder))
         try:
-            _write(path, name, partial, progress)
+            _write(path, name, partial, progress, all_classes)
             try:
                 partial.replace(place)
             except OSError:
@@ -181,7 +186,7 @@ def _open_shard(path: Path, name: str, folder: Path, progress: Progress | None) 
     return _Shard(images, table, about)
 
 
-def _compute_key(path: Path) -> str:
+def _compute_key(path: Path, all_classes: bool) -> str:
     """A hash that changes if decoding the source could give another result."""
     try:
         state = [("", *_read_size_and_time(path))]
@@ -191,7 +196,7 @@ def _compute_key(path: Path) -> str:
             state = [("/".join(entry.place), *_read_if_file(Path(entry.name))) for entry in entries]
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from None
-    text = json.dumps([FORMAT, str(path.resolve()), state, _hash_decoder()])
+    text = json.dumps([FORMAT, str(path.resolve()), state, _hash_decoder(), all_classes])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -220,11 +225,13 @@ def _remove_stale(folder: Path, name: str) -> None:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _write(path: Path, name: str, place: Path, progress: Progress | None) -> None:
+def _write(
+    path: Path, name: str, place: Path, progress: Progress | None, all_classes: bool
+) -> None:
     """Decode a source into ``images.npy``, ``table.npz`` and ``about.json``."""
     rows: list[Row] = []
     features: list[tuple[np.ndarray, ...]] = []
-    with open_source(path) as source, (place / "images.npy").open("wb") as file:
+    with open_source(path, all_classes) as source, (place / "images.npy").open("wb") as file:
         chunk: list[np.ndarray] = []
 
         def flush() -> None:
@@ -263,7 +270,7 @@ def _write(path: Path, name: str, place: Path, progress: Progress | None) -> Non
     with (place / "table.npz").open("wb") as file:
         np.savez(
             file,
-            labels=np.array([row.label for row in rows], np.int8),
+            labels=np.array([row.label for row in rows], np.int16),
             fine=np.array([row.fine for row in rows], np.int16),
             sources=np.zeros(len(rows), np.int16),
             strata=np.array([row.kind for row in rows], np.int16),
@@ -316,10 +323,13 @@ def _join(names: list[str], shards: list[_Shard]) -> Cache:
             values.append(getattr(shard.table, column))
         matching = match(classes, source_classes[name])
         notes += [f"{name}: {note}" for note in matching.notes]
-        columns["labels"][-1] = np.array(matching.labels, np.int8)[shard.table.labels]
+        columns["labels"][-1] = np.array(matching.labels, np.int16)[shard.table.labels]
         columns["sources"][-1] = np.full(len(shard.table), index, np.int16)
-        columns["strata"][-1] = shard.table.strata + np.int16(len(strata))
-        strata += [f"{name}/{kind}" for kind in shard.about["kinds"]]
+        kinds = [f"{name}/{kind}" for kind in shard.about["kinds"]]
+        if len(classes) > 2:
+            columns["strata"][-1], kinds = np.zeros(len(shard.table), np.int16), [name]
+        columns["strata"][-1] = columns["strata"][-1] + np.int16(len(strata))
+        strata += kinds
         names_here = shard.about["fine_names"]
         if fine_names and names_here and fine_names != names_here:
             raise UserError(

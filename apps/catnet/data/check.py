@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from catnet.models.classifier import Classifier
 
 MAX_ROWS = 20  # number of rows of a printed table
+MAX_COLUMNS = 4  # number of classes side by side
 
 
 class Pair(NamedTuple):
@@ -112,13 +114,36 @@ class Check:
         return "\n".join(lines)
 
     def _format_counts(self) -> Iterator[str]:
+        """A row for each part; with more than MAX_COLUMNS classes, a row for each class."""
         classes = [*next(iter(self.parts.values()))]
+        if len(classes) > MAX_COLUMNS:
+            yield from self._format_many_counts(classes)
+            return
         heads = [*map(one_line, classes), "all"]
         yield "  ".join([f"{'':8}", *(f"{head:>12}" for head in heads)])
         for part, counts in self.parts.items():
             total = sum(counts.values())
             cells = [f"{count} ({count / total:.0%})" for count in counts.values()]
             yield "  ".join([f"{part:8}", *(f"{cell:>12}" for cell in (*cells, str(total)))])
+
+    def _format_many_counts(self, classes: list[str]) -> Iterator[str]:
+        """The classes with the fewest images come first, and only these where there are many."""
+        totals = {part: sum(counts.values()) for part, counts in self.parts.items()}
+        numbers = [sum(counts[name] for counts in self.parts.values()) for name in classes]
+        order = sorted(range(len(classes)), key=lambda label: (numbers[label], label))
+        width = max(len("class"), *(len(one_line(classes[i])) for i in order[:MAX_ROWS]))
+        yield "  ".join([f"{'class':{width}}", *(f"{part:>12}" for part in self.parts)])
+        for label in order[:MAX_ROWS]:
+            name = classes[label]
+            cells = [
+                f"{counts[name]} ({counts[name] / totals[part]:.0%})"
+                for part, counts in self.parts.items()
+            ]
+            yield "  ".join([f"{one_line(name):{width}}", *(f"{cell:>12}" for cell in cells)])
+        if len(order) > MAX_ROWS:
+            rest = [numbers[label] for label in order[MAX_ROWS:]]
+            yield f"and {len(rest)} classes with {rest[0]} to {rest[-1]} images"
+        yield "  ".join([f"{'all':{width}}", *(f"{total:>12}" for total in totals.values())])
 
     def as_json(self) -> dict[str, Any]:
         """The same with JSON types; no list is shortened."""
@@ -131,7 +156,12 @@ class Check:
         }
 
 
-def check(path: str | os.PathLike[str], classifier: Classifier | None = None) -> Check:
+def check(
+    path: str | os.PathLike[str],
+    classifier: Classifier | None = None,
+    aliases: Mapping[str, str] = MappingProxyType({}),
+    all_classes: bool = False,
+) -> Check:
     """Check DATA; it is never changed.
 
     Duplicates are detected at 64×64 pixels, the size of the input of a network.  Copies in another
@@ -140,21 +170,22 @@ def check(path: str | os.PathLike[str], classifier: Classifier | None = None) ->
     Args:
         path: DATA, as for :func:`catnet.data.dataset.load`.
         classifier: the model that checks the labels; None for no check of the labels.
+        aliases: see :func:`catnet.data.class_names.match`.
+        all_classes: see :func:`catnet.data.dataset.load`; implied by a model of more classes.
 
     Raises:
         UserError: the path is not DATA, or the classifier has other classes.
     """
     left_out: list[str] = []
     notes: list[str] = []
-    train, test = dataset.load(path, on_problem=left_out.append, on_note=notes.append)
+    all_classes = all_classes or (classifier is not None and len(classifier.classes) > 2)
+    train, test = dataset.load(path, left_out.append, notes.append, all_classes)
     parts = [part for part in (train, test) if part is not None]
     with open_listing(os.fspath(path)) as listing:
         widths, heights, small = _measure(listing, parts, left_out)
     return Check(
         parts={
-            name: dict(
-                zip(part.classes, np.bincount(part.labels, minlength=2).tolist(), strict=True)
-            )
+            name: dict(zip(part.classes, _count_classes(part), strict=True))
             for name, part in zip(
                 ("train", "test") if len(parts) == 2 else ("all",), parts, strict=True
             )
@@ -166,8 +197,12 @@ def check(path: str | os.PathLike[str], classifier: Classifier | None = None) ->
         sizes=(min(widths), max(widths), min(heights), max(heights)),
         small=small,
         model=None if classifier is None else classifier.name,
-        suspects=[] if classifier is None else _find_suspects(classifier, parts),
+        suspects=[] if classifier is None else _find_suspects(classifier, parts, aliases),
     )
+
+
+def _count_classes(part: Dataset) -> list[int]:
+    return np.bincount(part.labels, minlength=len(part.classes)).tolist()
 
 
 # ---- duplicates
@@ -214,19 +249,18 @@ def _measure(
 # ---- labels that a model contradicts
 
 
-def _find_suspects(classifier: Classifier, parts: Sequence[Dataset]) -> list[Suspect]:
+def _find_suspects(
+    classifier: Classifier, parts: Sequence[Dataset], aliases: Mapping[str, str]
+) -> list[Suspect]:
     from catnet.training.mlp import evaluate_on
 
     suspects = []
-    labels, notes = match(classifier.classes, parts[0].classes)
-    for note in notes:
+    for note in match(classifier.classes, parts[0].classes, aliases).notes:
         log(note)
     for part in parts:
-        for mistake in evaluate_on(classifier, part).mistakes:
-            truth = classifier.classes.index(mistake.truth)
-            label = part.classes[labels.index(truth)]  # the name of the class in DATA
-            p = 1 - mistake.p_cat if truth else mistake.p_cat
-            suspects.append(Suspect(mistake.name, label, classifier.classes[1 - truth], p))
+        labels = dict(zip(part.names, part.labels.tolist(), strict=True))
+        for name, _, answer, probability in evaluate_on(classifier, part, aliases).mistakes:
+            suspects.append(Suspect(name, part.classes[labels[name]], answer, probability))
     return sorted(suspects, key=lambda suspect: -suspect.p)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from catnet.data import known_sets
-from catnet.data.class_names import fold_case, normalize
+from catnet.data.class_names import Names, enumerate_names, fold_case, normalize
 from catnet.data.duplicates import compute_fingerprints, find_groups
 from catnet.data.entries import Listing, is_zip, open_listing
 from catnet.data.hdf5 import Arrays, is_h5, read_parts
@@ -27,19 +27,19 @@ MAX_TOTAL_BYTES = 4 * 2**30  # of a zip, unpacked
 
 
 class Dataset(NamedTuple):
-    """Images of two classes, in memory.
+    """Images of two or more classes, in memory.
 
     Attributes:
         images: (n, 64, 64, 3) uint8.
         labels: (n,) int32, index into ``classes``.
         names: the name of each image in messages: a path, or ``file.h5[17]``.
-        classes: the names of class 0 and class 1.
+        classes: the names of the classes, in the order of their labels.
     """
 
     images: np.ndarray
     labels: np.ndarray
     names: list[str]
-    classes: tuple[str, str]
+    classes: Names
 
 
 Report: TypeAlias = Callable[[str], object]
@@ -57,12 +57,13 @@ def load(
     path: str | os.PathLike[str],
     on_problem: Report = _refuse,
     on_note: Report = _ignore,
+    all_classes: bool = False,
 ) -> tuple[Dataset, Dataset | None]:
     """Load DATA: the training part, and the test part if there is one.
 
     DATA is one of
 
-    - a folder with one folder a class, ``cat/`` and ``non-cat/``, searched to any depth;
+    - a folder with one folder a class, such as ``cat/`` and ``non-cat/``, searched to any depth;
     - a folder with ``train/`` and ``test/`` (else ``val/``) that have those inside;
     - a folder with one of these inside (see :mod:`catnet.data.structure`);
     - a zip of any of them; it is read in memory, and nothing is unpacked to disk;
@@ -71,8 +72,8 @@ def load(
       ``test_set_y``, ``list_classes``; one part is enough), or a folder with two such files.
 
     If there is only a test part, it is returned as the first part.  Names of classes are compared
-    without case and in normalized Unicode.  A class named cat or cats is class 1.  Otherwise the
-    names are sorted, and the second is class 1.
+    without case and in normalized Unicode.  The classes are sorted by their names; of two classes,
+    one named cat or cats is class 1.  The test part may lack classes of the training part.
 
     Args:
         path: DATA.
@@ -80,9 +81,10 @@ def load(
             reason.  By default, such an image is an error.
         on_note: called with one line for each remark: files that are not images, two folders
             that are one class.
+        all_classes: whether Tiny ImageNet has its 200 classes; else it has cat and non-cat.
 
     Raises:
-        UserError: DATA does not exist, is none of the above, or does not have two classes.
+        UserError: DATA does not exist, is none of the above, or has fewer than two classes.
     """
     path = os.fspath(path)
     try:
@@ -93,7 +95,7 @@ def load(
     if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
         raise UserError(f"{path}: neither a folder nor a file")
     if not stat.S_ISDIR(mode) and is_h5(path):
-        return _load_h5(path, [path])
+        return _load_h5(path, [path], on_note)
     if not stat.S_ISDIR(mode) and not is_zip(path):
         raise UserError(f"{path}: not a dataset; {LAYOUT}, a zip of that, or an .h5 file")
     with open_listing(path, MAX_TOTAL_BYTES) as listing:
@@ -108,14 +110,17 @@ def load(
             )
         if files and is_zip(path):
             raise UserError(f"{path}: h5 files in a zip cannot be read; unpack the zip")
-        parts = _load_h5(path, files) if files else _load_images(listing, on_problem, on_note)
+        if files:
+            parts = _load_h5(path, files, on_note)
+        else:
+            parts = _load_images(listing, on_problem, on_note, all_classes)
         if others:
             on_note(f"{path}: {summarize_kinds(others)}")
     return parts
 
 
 def split(dataset: Dataset, fraction: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
-    """Divide a dataset into a training and a test part, each with both classes.
+    """Divide a dataset into a training and a test part, each with all classes.
 
     Duplicates and near-duplicates (in another size or quality, as ``data check`` reports
     them) are in the same part.  A hash of the pixels decides the part, so the result does not
@@ -138,8 +143,8 @@ def split(dataset: Dataset, fraction: float = 0.2, seed: int = 0) -> tuple[Datas
     group = find_groups(compute_fingerprints(dataset.images), dataset.images.__getitem__)
     members, index = np.unique(group, return_inverse=True)
     sizes = np.bincount(index)
-    # A group with both labels counts for the lower label.
-    lowest = np.ones(len(members), int)
+    # A group with several labels counts for the lowest label.
+    lowest = np.full(len(members), len(dataset.classes))
     np.minimum.at(lowest, index, dataset.labels)
     ranks = [hashlib.sha256(b"%d %d" % (seed, member)).digest() for member in members.tolist()]
     is_test = np.zeros(len(members), bool)
@@ -150,7 +155,7 @@ def split(dataset: Dataset, fraction: float = 0.2, seed: int = 0) -> tuple[Datas
         count = max(1, round(fraction * int(sizes[groups].sum())))
         is_test[_choose_groups(sizes, groups, count)] = True
     test = is_test[index]
-    return _take(dataset, ~test), _take(dataset, test)
+    return take(dataset, ~test), take(dataset, test)
 
 
 def _choose_groups(sizes: np.ndarray, groups: list[int], count: int) -> list[int]:
@@ -165,7 +170,8 @@ def _choose_groups(sizes: np.ndarray, groups: list[int], count: int) -> list[int
     return choice or [min(groups, key=lambda group: int(sizes[group]))]
 
 
-def _take(dataset: Dataset, mask: np.ndarray) -> Dataset:
+def take(dataset: Dataset, mask: np.ndarray) -> Dataset:
+    """The images of a dataset where ``mask``, (n,) bool, is true."""
     names = [dataset.names[i] for i in np.flatnonzero(mask)]
     return Dataset(dataset.images[mask], dataset.labels[mask], names, dataset.classes)
 
@@ -174,7 +180,7 @@ def _take(dataset: Dataset, mask: np.ndarray) -> Dataset:
 
 
 def _load_images(
-    listing: Listing, on_problem: Report, on_note: Report
+    listing: Listing, on_problem: Report, on_note: Report, all_classes: bool
 ) -> tuple[Dataset, Dataset | None]:
     path, entries = listing.path, listing.images
     if not entries:
@@ -182,15 +188,16 @@ def _load_images(
         summary = f" ({summarize_kinds(kinds)})" if kinds else ""
         raise UserError(f"{path}: has no images{summary}; {LAYOUT}")
     if layout := known_sets.recognize(listing):
-        entries = layout.image_folder()
+        entries = layout.image_folder(all_classes)
         for note in layout.notes:
             on_note(note)
     parts = divide(path, entries, on_problem, on_note)
-    return _pair_parts(path, [_load_part(part, on_problem) for part in parts])
+    loaded = [_load_part(part, on_problem, least=2 - i) for i, part in enumerate(parts)]
+    return _pair_parts(path, loaded, on_note)
 
 
-def _load_part(part: Part, on_problem: Report) -> Dataset:
-    classes = _order_classes(part.path, part.classes)
+def _load_part(part: Part, on_problem: Report, least: int) -> Dataset:
+    classes = _order_classes(part.path, part.classes, least)
     pairs = [(e, label) for label, name in enumerate(classes) for e in part.classes[name]]
     pairs.sort(key=lambda item: item[0].name)
     for entry, _ in pairs:
@@ -207,41 +214,52 @@ def _load_part(part: Part, on_problem: Report) -> Dataset:
             images[len(names)] = image
             labels.append(label)
             names.append(entry.name)
+    present = {*labels}
     for label, name in enumerate(classes):
-        if label not in labels:
+        if label not in present:
             raise UserError(f"{part.path}/{name}: none of its images can be read")
     return Dataset(images[: len(names)], np.array(labels, np.int32), names, classes)
 
 
-def _order_classes(path: str, names: Iterable[str]) -> tuple[str, str]:
-    """The two class names in the order of their labels."""
+def _order_classes(path: str, names: Iterable[str], least: int = 2) -> Names:
+    """The class names in the order of their labels: sorted; of two, cats are the second."""
     classes = {fold_case(name): normalize(name) for name in reversed([*names])}
-    keys = sorted(classes, key=lambda key: (key in CATS, key))
-    if len(keys) != 2:
-        text = ", ".join([classes[key] for key in keys[:8]] + ["…"] * (len(keys) > 8))
-        raise UserError(f"{path}: has {len(keys)} class(es), {text}, not two; {LAYOUT}")
-    return classes[keys[0]], classes[keys[1]]
+    if len(classes) < least:
+        text = enumerate_names([*classes.values()])
+        raise UserError(f"{path}: has one class, {text}, and two are needed at least; {LAYOUT}")
+    keys = sorted(classes, key=lambda key: (len(classes) == 2 and key in CATS, key))
+    return tuple(classes[key] for key in keys)
 
 
-def _pair_parts(path: str, parts: list[Dataset]) -> tuple[Dataset, Dataset | None]:
+def _pair_parts(path: str, parts: list[Dataset], on_note: Report) -> tuple[Dataset, Dataset | None]:
+    """The training and the test part, with the classes of the training part."""
     if len(parts) == 1:
         return parts[0], None
     train, test = parts
-    if [*map(fold_case, train.classes)] != [*map(fold_case, test.classes)]:
-        ours, theirs = ", ".join(train.classes), ", ".join(test.classes)
+    keys = {fold_case(name): label for label, name in enumerate(train.classes)}
+    labels = [keys.get(fold_case(name)) for name in test.classes]
+    if None in labels:
+        ours, theirs = enumerate_names(train.classes), enumerate_names(test.classes)
         raise UserError(f"{path}: training classes are {ours}, but test classes {theirs}")
-    return train, test._replace(classes=train.classes)
+    absent = [name for label, name in enumerate(train.classes) if label not in labels]
+    if absent:
+        on_note(f"{path}: the test part has no images of {enumerate_names(absent)}")
+    labels = np.array(labels, np.int32)[test.labels]
+    return train, test._replace(labels=labels, classes=train.classes)
 
 
 # ---- HDF5
 
 
-def _load_h5(path: str, files: list[str]) -> tuple[Dataset, Dataset | None]:
-    return _pair_parts(path, [_order_labels(part) for part in read_parts(path, files)])
+def _load_h5(path: str, files: list[str], on_note: Report) -> tuple[Dataset, Dataset | None]:
+    return _pair_parts(path, [_order_labels(part) for part in read_parts(path, files)], on_note)
 
 
 def _order_labels(part: Arrays) -> Dataset:
     """The same images, with the label that the class name has in this program."""
     classes = _order_classes(part.path, part.classes)
-    same = [*map(fold_case, classes)] == [*map(fold_case, part.classes)]
-    return Dataset(part.images, part.labels if same else 1 - part.labels, part.names, classes)
+    keys = [*map(fold_case, classes)]
+    if len(keys) < len(part.classes):
+        raise UserError(f"{part.path}: list_classes has the same name twice")
+    order = np.array([keys.index(fold_case(name)) for name in part.classes], np.int32)
+    return Dataset(part.images, order[part.labels], part.names, classes)

@@ -53,8 +53,13 @@ def compute_fingerprints(images: np.ndarray) -> Fingerprints:
     return Fingerprints(*map(np.concatenate, zip(*chunks, strict=True)))
 
 
-def _fingerprint_chunk(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def hash_pixels(images: np.ndarray) -> np.ndarray:
+    """Hash all pixels of each image: (n,) uint64."""
     content = [hashlib.blake2b(image.tobytes(), digest_size=8).digest() for image in images]
+    return np.frombuffer(b"".join(content), np.uint64)
+
+
+def _fingerprint_chunk(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     small = images.reshape(-1, 16, 4, 16, 4, 3).mean(axis=(2, 4), dtype=np.float32)
     grey = small @ np.array([0.299, 0.587, 0.114], np.float32)
     u, i = np.mgrid[:8, :16]
@@ -65,7 +70,7 @@ def _fingerprint_chunk(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     signs[:, 0] = False
     thumbs = small.reshape(-1, 8, 2, 8, 2, 3).mean(axis=(2, 4)).round().astype(np.uint8)
     perceptual = np.packbits(signs, axis=1).view(np.uint64)[:, 0]
-    return np.frombuffer(b"".join(content), np.uint64), perceptual, thumbs
+    return hash_pixels(images), perceptual, thumbs
 
 
 def find_near_duplicates(perceptual: np.ndarray, thumbs: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from catnet.data.class_names import enumerate_names
 from catnet.errors import UserError
 from catnet.models.registry import SIZE
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import h5py
 
 MAX_BYTES = 4 * 2**30  # of one array
+MAX_CLASSES = 30_000
 
 
 class Arrays(NamedTuple):
@@ -22,16 +24,16 @@ class Arrays(NamedTuple):
     Attributes:
         path: the file.
         images: (n, 64, 64, 3) uint8.
-        labels: (n,) int32, index into ``classes``; both values are present.
+        labels: (n,) int32, index into ``classes``; at least two classes are present.
         names: the names of the images in messages: ``file.h5[17]``.
-        classes: the names of the two classes, in the order of the file.
+        classes: the names of the classes, in the order of the file.
     """
 
     path: str
     images: np.ndarray
     labels: np.ndarray
     names: list[str]
-    classes: tuple[str, str]
+    classes: tuple[str, ...]
 
 
 def is_h5(path: str) -> bool:
@@ -43,7 +45,7 @@ def read_parts(path: str, files: Sequence[str]) -> list[Arrays]:
     """Read the parts of HDF5 files, the training part first.
 
     A part consists of ``train_set_x`` and ``train_set_y`` (or ``test_set_x`` and ``test_set_y``);
-    ``list_classes`` names the two classes.
+    ``list_classes`` names the classes.
 
     Args:
         path: DATA, for messages.
@@ -88,22 +90,26 @@ def _read_part(name: str, file: h5py.File, part: str) -> Arrays:
             f"{name}: {part}_set_y must have the shape {x.shape[:1]}, one label an image;"
             f" its shape is {y.shape}"
         )
-    if classes.shape != (2,):
+    if classes.ndim != 1 or not 2 <= len(classes) <= MAX_CLASSES:
         raise UserError(
-            f"{name}: list_classes must name two classes, but its shape is {classes.shape}"
+            f"{name}: list_classes must name from 2 to {MAX_CLASSES} classes, but its shape is"
+            f" {classes.shape}"
         )
-    labels = y[()]
-    if not np.isin(labels, (0, 1)).all():
-        odd = labels[~np.isin(labels, (0, 1))][0]
-        raise UserError(f"{name}: {part}_set_y must be 0 or 1, but holds {odd}")
-    if len(set(labels.tolist())) != 2:
+    labels, values = y[()], np.arange(len(classes))
+    if (wrong := ~np.isin(labels, values)).any():
+        few = " or ".join(map(str, values)) if len(values) == 2 else f"from 0 to {values[-1]}"
+        raise UserError(f"{name}: {part}_set_y must be {few}, but holds {labels[wrong][0]}")
+    if len(present := set(labels.tolist())) < 2:
         raise UserError(f"{name}: {part}_set_y has images of one class only")
-    first, second = (
+    texts = tuple(
         value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
         for value in classes[()]
     )
+    absent = [text for label, text in enumerate(texts) if label not in present]
+    if absent and part == "train":
+        raise UserError(f"{name}: train_set_y has no images of {enumerate_names(absent)}")
     names = [f"{name}[{i}]" for i in range(len(labels))]
-    return Arrays(name, x[()], labels.astype(np.int32), names, (first, second))
+    return Arrays(name, x[()], labels.astype(np.int32), names, texts)
 
 
 def _open_array(name: str, file: h5py.File, key: str) -> h5py.Dataset:

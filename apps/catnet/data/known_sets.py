@@ -71,13 +71,29 @@ class Layout:
         """Whether an image shows a cat."""
         return self.kinds[row.kind] == "cat"
 
-    def image_folder(self) -> list[Entry]:
-        """The entries, with the places of an image folder of cats and non-cats."""
-        entries = []
+    def image_folder(self, all_classes: bool = False) -> list[Entry]:
+        """The entries, with the places of an image folder of cats and non-cats.
+
+        Args:
+            all_classes: whether the classes are the fine labels instead, where there are any.
+        """
+        entries, names = [], shorten(self.fine_names) if all_classes else ()
         for row in self.rows:
             folder = "cat" if self.is_cat(row) else "non-cat"
+            folder = names[row.fine] if names else folder
             entries.append(row.entry._replace(place=(row.part, folder, *row.entry.place)))
         return entries
+
+
+def shorten(names: Sequence[str]) -> list[str]:
+    """Shorten lists of synonyms to their first words, where these differ.
+
+    Example:
+        >>> shorten(["tabby, tabby cat", "crane, bird", "crane"])
+        ['tabby', 'crane, bird', 'crane']
+    """
+    first = [name.split(",")[0] for name in names]
+    return [one if first.count(one) == 1 else name for one, name in zip(first, names, strict=True)]
 
 
 def recognize(listing: Listing) -> Layout | None:

@@ -13,7 +13,7 @@ import numpy as np
 from catnet.data import dataset
 from catnet.data.class_names import CATS, Names
 from catnet.data.entries import open_listing
-from catnet.data.known_sets import Layout, recognize
+from catnet.data.known_sets import Layout, recognize, shorten
 from catnet.images.decode import ImageError, decode_many
 
 
@@ -21,7 +21,7 @@ class Row(NamedTuple):
     """The labels of one image in a source."""
 
     name: str
-    label: int  # 1 = cat, or the second class
+    label: int  # index into Reading.classes
     kind: int  # index into Reading.kinds
     fine: int = -1  # index into Reading.fine_names
     held_out: bool = False  # whether it is in the test part of the source
@@ -39,7 +39,7 @@ class Reading:
         notes: remarks, one line each.
         fine_names: names of the fine labels, if there are any.
         fine_cats: which of them are cats.
-        classes: the names of label 0 and label 1.
+        classes: the names of the labels.
     """
 
     total: int
@@ -53,21 +53,27 @@ class Reading:
 
 
 @contextlib.contextmanager
-def open_source(path: Path) -> Iterator[Reading]:
+def open_source(path: Path, all_classes: bool = False) -> Iterator[Reading]:
     """Open a source; a zip stays open until the block ends.
 
     The validation part of Tiny ImageNet is not read, so that it can be used as a test part.
+
+    Args:
+        path: DATA.
+        all_classes: whether Tiny ImageNet has its 200 classes; else it has cat and non-cat.
 
     Raises:
         UserError: the path does not exist, or is not DATA.
     """
     with open_listing(str(path)) as listing:
         layout = recognize(listing)
-        yield _read_dataset(path) if layout is None else _read_layout(layout)
+        yield _read_dataset(path) if layout is None else _read_layout(layout, all_classes)
 
 
-def _read_layout(layout: Layout, parts: tuple[str, ...] = ("train",)) -> Reading:
+def _read_layout(layout: Layout, all_classes: bool, parts: tuple[str, ...] = ("train",)) -> Reading:
     """Read the images of a well-known data set that are in these parts."""
+    all_classes = all_classes and bool(layout.fine_names)
+    names = shorten(layout.fine_names)
     rows = [(row, "/".join(row.entry.place)) for row in layout.rows if row.part in parts]
     skipped = [f"{name}: {row.entry.problem}" for row, name in rows if row.entry.problem]
     rows = sorted((r for r in rows if not r[0].entry.problem), key=lambda r: r[1])
@@ -79,8 +85,13 @@ def _read_layout(layout: Layout, parts: tuple[str, ...] = ("train",)) -> Reading
             if isinstance(image, ImageError):
                 skipped.append(f"{name}: {image}")
             else:
-                yield Row(name, int(layout.is_cat(row)), row.kind, row.fine), image
+                kind = row.fine if all_classes else row.kind
+                label = kind if all_classes else int(layout.is_cat(row))
+                yield Row(name, label, kind, -1 if all_classes else row.fine), image
 
+    if all_classes:
+        notes = layout.notes
+        return Reading(total, names, decode_rows(), skipped, notes, classes=tuple(names))
     return Reading(
         total,
         layout.kinds,

@@ -101,6 +101,8 @@ def compute_sampling_weights(
     - within a label of a source, a stratum with n images has a weight ∝ √n.
 
     So images of small strata are repeated more often, but large strata still have larger weights.
+    With more than two classes, a stratum is a source, and its default weight is ∝ n: the classes
+    are sampled as often as they occur.
 
     Args:
         cache: the images.
@@ -113,8 +115,13 @@ def compute_sampling_weights(
     """
     recipe = dict(recipe or {})
     counts = _count_images(cache, mask)
-    defaults = _compute_default_weights(counts)
-    by_name = {cache.strata[key[0]]: defaults[key] for key in sorted(counts)}
+    if len(cache.classes) > 2:
+        of_strata = np.bincount(cache.table.strata[mask], minlength=len(cache.strata))
+        shares = (of_strata / of_strata.sum()).tolist()
+        by_name = {name: s for name, s in zip(cache.strata, shares, strict=True) if s}
+    else:
+        defaults = _compute_default_weights(counts)
+        by_name = {cache.strata[key[0]]: defaults[key] for key in sorted(counts)}
     _check_recipe(recipe, by_name)
     weights = _apply_recipe(recipe, by_name)
     return {name: weight for name, weight in weights.items() if weight > 0}
@@ -185,10 +192,13 @@ def compute_priors(cache: Cache, sampler: Sampler) -> np.ndarray:
     """Compute the log-odds of a cat in a batch, given the source, for each image of the cache.
 
     It is 0 for a source with one label only: there, the label has to be learnt with the source.
+    With more than two classes, all are 0.
 
     Returns:
         (n,) float32, for all images of the cache.
     """
+    if len(cache.classes) > 2:
+        return np.zeros(len(cache), np.float32)
     counts = Counter[tuple[int, int]]()  # (source, label): number of images in a batch
     for members, count in zip(sampler.members, sampler.counts, strict=True):
         counts[int(cache.table.sources[members[0]]), int(cache.table.labels[members[0]])] += count

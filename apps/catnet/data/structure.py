@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from catnet.data.class_names import fold_case, normalize
+from catnet.data.class_names import enumerate_names, fold_case, normalize
 from catnet.data.entries import Entry, is_zip
 from catnet.errors import UserError
 
 TRAIN = ("train", "training")
 TEST = ("test", "testing", "val", "valid", "validation")  # the first that exists
 CATS = ("cat", "cats")
-LAYOUT = "expected cat/ and non-cat/ with images inside, or train/ and test/ with those inside"
+LAYOUT = (
+    "expected cat/ and non-cat/, or any other class folders, with images inside,"
+    " or train/ and test/ with those inside"
+)
 
 Report: TypeAlias = Callable[[str], object]
 
@@ -67,12 +70,12 @@ def divide(path: str, entries: Sequence[Entry], on_problem: Report, on_note: Rep
     elif not any(len(below.folders) > 1 for below in inner.values()):
         _refuse_lone_class(path, level.prefix, tops)
         return [_make_part(where, tops, names)]
-    elif len(tops) == 2:
-        [other] = set(tops) - {*parts}
+    elif len(parts) == 1:
+        others = enumerate_names([names[top] for top in tops if top not in parts])
         what = "training" if parts[0] in TRAIN else "test"
         raise UserError(
-            f"{where}: {names[parts[0]]} can be the {what} part, or a class beside {names[other]};"
-            f" if it is a part, remove {names[other]}; if it is a class, rename it"
+            f"{where}: {names[parts[0]]} can be the {what} part, or a class beside {others};"
+            f" if it is a part, remove {others}; if it is a class, rename it"
         )
     first = [next((name for name in group if name in tops), None) for group in (TRAIN, TEST)]
     choice = [name for name in first if name]
@@ -143,7 +146,7 @@ def _exchange(folders: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
     entries = [entry for inside in folders.values() for entry in inside]
     second = {fold_case(entry.place[1]) if len(entry.place) > 2 else None for entry in entries}
     parts = second & {*TRAIN} and second & {*TEST} and second <= {*TRAIN, *TEST}
-    if len(folders) != 2 or not parts or {*folders} & {*TRAIN, *TEST}:
+    if len(folders) < 2 or not parts or {*folders} & {*TRAIN, *TEST}:
         return folders
     entries = [e._replace(place=(e.place[1], e.place[0], *e.place[2:])) for e in entries]
     return _make_level([], entries).folders
@@ -171,7 +174,7 @@ def _refuse_lone_class(path: str, prefix: Sequence[str], classes: Iterable[str])
     if lone and not any(map(_is_catlike, classes)):
         raise UserError(
             f"{path}: {lone[0]} can be the only class, or the folder of the classes"
-            f" {' and '.join(sorted(classes)[:8])}; if it is a class, add the folder of the other"
+            f" {enumerate_names(sorted(classes))}; if it is a class, add the folder of the other"
             f" class beside it; if not, rename it"
         )
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from catnet.data.cache import Cache, Table
-from catnet.data.class_names import is_anything_else
+from catnet.data.class_names import enumerate_names, is_anything_else
 from catnet.data.duplicates import compute_fingerprints
 from catnet.data.split import TRAIN, split
 from catnet.errors import UserError
@@ -30,9 +30,9 @@ def add_textures(cache: Cache, count: int) -> Cache:
     """
     if not count:
         return cache
-    if not is_anything_else(cache.classes[0]):
+    if len(cache.classes) != 2 or not is_anything_else(cache.classes[0]):
         raise UserError(
-            f"--textures: textures are neither {' nor '.join(cache.classes)}; "
+            f"--textures: textures are none of the classes {enumerate_names(cache.classes)}; "
             "they need the classes non-cat and cat: leave the option out"
         )
     scrambled = count // 3
@@ -41,7 +41,7 @@ def add_textures(cache: Cache, count: int) -> Cache:
     )
     content, perceptual, thumbs = compute_fingerprints(images)
     more = Table(
-        labels=np.zeros(count, np.int8),
+        labels=np.zeros(count, np.int16),
         fine=np.full(count, -1, np.int16),
         sources=np.full(count, len(cache.sources), np.int16),
         strata=np.full(count, len(cache.strata), np.int16),

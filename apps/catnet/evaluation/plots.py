@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from catnet.errors import UserError
-from catnet.evaluation.metrics import Evaluation
+from catnet.evaluation.report import Evaluation
 from catnet.terminal import format_exactly, one_line
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DOTS_PER_INCH = 120
 SHOWN = 24  # mistakes in one image
 COLUMNS = 6
+WITH_COUNTS, WITH_NAMES = 12, 40  # classes of a confusion matrix
 CAPTION = 24  # characters of an image's name
 MISSING = "plots need matplotlib: pip install 'jaxnn[apps]'"
 
@@ -98,30 +99,37 @@ def sweep_curves(
 
 
 def confusion_matrix(
-    path: str | os.PathLike[str], confusion: ArrayLike, classes: tuple[str, str]
+    path: str | os.PathLike[str], confusion: ArrayLike, classes: Sequence[str]
 ) -> None:
-    """Draw the counts, each with its share of the true class.
+    """Draw the counts, each with its share of the true class; of many classes, only the shares.
 
     Args:
         path: the PNG file.
-        confusion: (2, 2) counts, row the truth, column the answer.
-        classes: the names of class 0 and class 1.
+        confusion: (classes, classes) counts, row the truth, column the answer.
+        classes: the names of the classes.
     """
     counts = np.asarray(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    names = [_short(name) for name in classes]
-    figure = _figure(4.6, 4.2)
+    names, k = [_short(name) for name in classes], len(classes)
+    side = 2.4 if k == 2 else min(1.2 + 0.85 * k, 10)
+    figure = _figure(side + 2.2 if k == 2 else side + 1, side + 1.8 if k == 2 else side)
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.axhline(0.5, color="white", linewidth=3)
-    axes.axvline(0.5, color="white", linewidth=3)
-    for (truth, answer), count in np.ndenumerate(counts):
-        share = shares[truth, answer]
-        color = "white" if share > 0.5 else "black"
-        text = f"{count}\n{share:.0%}"
-        axes.text(answer, truth, text, ha="center", va="center", color=color, fontsize=14)
-    axes.set_xticks([0, 1], names, parse_math=False)
-    axes.set_yticks([0, 1], names, rotation=90, va="center", parse_math=False)
+    if k <= WITH_COUNTS:
+        for line in range(1, k):
+            axes.axhline(line - 0.5, color="white", linewidth=3)
+            axes.axvline(line - 0.5, color="white", linewidth=3)
+        for (truth, answer), count in np.ndenumerate(counts):
+            share = shares[truth, answer]
+            color = "white" if share > 0.5 else "black"
+            text, size = f"{count}\n{share:.0%}", 14 if k <= 5 else 9
+            axes.text(answer, truth, text, ha="center", va="center", color=color, fontsize=size)
+    if k <= WITH_NAMES:
+        axes.set_xticks(range(k), names, parse_math=False, rotation=90 if k > 3 else 0)
+        upright = {"rotation": 90, "va": "center"} if k == 2 else {}
+        axes.set_yticks(range(k), names, parse_math=False, minor=False, **upright)
+    else:
+        axes.set_title(f"{k} classes, in the order of evaluation.json", fontsize=9)
     axes.set_xlabel("answer")
     axes.set_ylabel("truth")
     axes.tick_params(length=0)
@@ -137,7 +145,7 @@ def mistakes(
     Args:
         path: the PNG file.
         images: the examples by name, (H, W, 3) uint8.
-        result: their evaluation, from ``catnet.evaluation.metrics.evaluate``.
+        result: their evaluation, from ``catnet.evaluation.report.evaluate``.
     """
     shown = result.mistakes[:SHOWN]
     if not shown:
@@ -151,11 +159,11 @@ def mistakes(
     count = len(result.mistakes)
     title = f"The worst {len(shown)} of {count} mistakes" if count > len(shown) else "All mistakes"
     figure.suptitle(f"{title} in {result.examples} examples")
-    for place, (name, truth, p_cat) in enumerate(shown, start=1):
+    for place, (name, truth, answer, probability) in enumerate(shown, start=1):
         axes = figure.add_subplot(rows, columns, place)
         axes.imshow(images[name])
         axes.set_axis_off()
-        caption = f"{_short(name)}\nis {_short(truth)}\n{_short(result.classes[1])}: {p_cat:.1%}"
+        caption = f"{_short(name)}\nis {_short(truth)}\n{_short(answer)}: {probability:.1%}"
         axes.set_title(caption, fontsize=8, parse_math=False)
     _write(path, figure)
 

@@ -26,10 +26,11 @@ STEM = 40  # characters of an image's name in the name of its saliency image
 
 
 def saliency(classifier: Classifier, images: np.ndarray) -> np.ndarray:
-    """Compute how strongly the logit depends on every pixel.
+    """Compute how strongly the answer depends on every pixel.
 
     The saliency is ``max over colours |∂s / ∂x|``, with s the logit and x the image, by the
-    hand-written backward rules (Simonyan et al. 2013, arXiv:1312.6034).
+    hand-written backward rules (Simonyan et al. 2013, arXiv:1312.6034).  With more than two
+    classes, s is the logit of the class that the network answers.
 
     Args:
         classifier: the model.
@@ -52,8 +53,11 @@ def _compile_saliency(architecture: str) -> Callable[[Any, np.ndarray], Any]:
     net = registry.build(json.loads(architecture))
 
     def compute(params: Any, image: jax.Array) -> jax.Array:
-        logit, cache = net.forward(params, image)
-        _, dx = net.backward(params, cache, jnp.ones_like(logit))
+        logits, cache = net.forward(params, image)
+        ds = jnp.ones_like(logits)
+        if logits.size > 1:
+            ds = jax.nn.one_hot(jnp.argmax(logits), logits.size, dtype=logits.dtype)
+        _, dx = net.backward(params, cache, ds)
         return jnp.max(jnp.abs(dx), axis=-1)
 
     return jax.jit(compute)

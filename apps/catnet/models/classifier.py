@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from PIL.Image import Image
 
+from catnet.data.class_names import Names
 from catnet.errors import UserError
 from catnet.images.decode import ImageError, decode_many, from_array, from_image
 from catnet.images.paths import ImageFile, read
@@ -38,16 +39,19 @@ class Prediction(NamedTuple):
     Attributes:
         path: of the image; None for an image in memory.
         label: the name of its class; None when the image could not be read.
-        p_cat: the probability of class 1 (cat); None when the image could not be read.
-        threshold: the label is class 1 from this probability on.
+        probability: of the label; None when the image could not be read.
+        probabilities: of each class, by its name; None when the image could not be read.
+        threshold: two classes: the label is the second class from its probability of this on.
+            More classes: a label with a lower probability is unsure.
         model: the name of the model.
         error: why there is no answer, or None.
-        unsure: whether ``p_cat`` lies inside the model's confidence band.
+        unsure: whether the answer is little better than a guess; see ``Classifier``.
     """
 
     path: str | None
     label: str | None
-    p_cat: float | None
+    probability: float | None
+    probabilities: dict[str, float] | None
     threshold: float
     model: str
     error: str | None = None
@@ -56,19 +60,23 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Classifier:
-    """A trained network that classifies images into two classes.
+    """A trained network that classifies images into two or more classes.
 
     Attributes:
         architecture: the description that ``catnet.models.registry.build`` builds the network from.
         params: the network's parameters.
-        classes: the names of class 0 and class 1.
+        classes: the names of the classes, in the order of their labels.
         name: the name of the model, part of every answer.
         about: one sentence: what it was trained on.
-        threshold: the label is class 1 from this probability on.
-        slope: probability = σ(slope · logit + offset); fitted on validation data.
+        threshold: two classes: the label is class 1 from this probability on.  More classes: a
+            label with a lower probability is unsure; 0 before it is chosen on other images than
+            the training images.
+        slope: two classes: probability of class 1 = σ(slope · logit + offset); more classes:
+            probabilities = softmax(slope · logits).  Fitted on other images than the training
+            images.
         offset: see slope.
-        confidence_band: an answer with a probability between these two is unsure; chosen on
-            validation data.
+        confidence_band: two classes: an answer with a probability of class 1 between these two is
+            unsure; chosen on other images than the training images.
 
     Example:
         >>> from catnet import Classifier
@@ -80,7 +88,7 @@ class Classifier:
 
     architecture: dict[str, Any]
     params: Any
-    classes: tuple[str, str]
+    classes: Names
     name: str
     about: str
     threshold: float = 0.5
@@ -117,6 +125,8 @@ class Classifier:
             # Only the shapes matter: zeros are faster to trace than random weights, and JAX
             # reuses the trace for the first batch of this size.
             net = registry.build(fields["architecture"], initialization="zeros")
+            if registry.count_classes(fields["architecture"]) != len(fields["classes"]):
+                raise UserError("its metadata have a wrong value of classes; train it again")
             images = jax.ShapeDtypeStruct((BATCH, SIZE, SIZE, 3), "float32")
             like = jax.eval_shape(lambda: net.init(jax.random.key(0), images))
             params, _ = jaxnn.load(file, like)
@@ -147,26 +157,37 @@ class Classifier:
         jaxnn.save(path, self.params, {**described, **_PREPROCESSING})
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Compute the probability of class 1 for images (n, 64, 64, 3) uint8: (n,) float64.
+        """Compute the probabilities of images (n, 64, 64, 3) uint8: (n, classes) float64.
 
-        The probability is NaN where the logit is not finite, because of very large weights.
+        The probabilities are NaN where a logit is not finite, because of very large weights.
         """
         logits = self.logits(images)
-        logits[~np.isfinite(logits)] = np.nan
+        two = logits.ndim == 1
+        logits[~np.isfinite(logits if two else logits.sum(axis=1))] = np.nan
         with np.errstate(over="ignore"):
-            z = self.slope * logits + self.offset
-        return 1 / (1 + np.exp(-np.clip(z, -500, 500)))
+            z = self.slope * logits + (self.offset if two else 0.0)
+        if two:
+            p = 1 / (1 + np.exp(-np.clip(z, -500, 500)))
+            return np.stack([1 - p, p], axis=1)
+        z = np.clip(z - z.max(axis=1, keepdims=True), -500, 0)
+        e = np.exp(z)
+        return e / e.sum(axis=1, keepdims=True)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Compute the logits, before calibration, of images (n, 64, 64, 3) uint8: (n,) float64."""
+        """Compute the logits, before calibration, of images (n, 64, 64, 3) uint8.
+
+        Returns:
+            Two classes: (n,) float64, the logits of class 1; more: (n, classes).
+        """
+        two = len(self.classes) == 2
         if not len(images):
-            return np.zeros(0)
+            return np.zeros(0 if two else (0, len(self.classes)))
         compute = _compile_logits(json.dumps(self.architecture))
         # Test-time augmentation makes two images of each one, for every side.
         copies = 2 * len(self.architecture.get("test_time_augmentation", ())) or 1
         size = max(1, BATCH // copies)
         z = in_batches(lambda batch: compute(self.params, batch), images, size)
-        return z[:, 0].astype(np.float64)
+        return (z[:, 0] if two else z).astype(np.float64)
 
     def predict(self, images: Any, threshold: float | None = None) -> list[Prediction]:
         """Classify one image or many, in their order.
@@ -184,7 +205,8 @@ class Classifier:
 
         Args:
             images: one image, or many.
-            threshold: the label is class 1 from this probability on; the default is the model's.
+            threshold: two classes: the label is class 1 from this probability on; more classes: a
+                label with a lower probability is unsure.  The default is the model's.
 
         Returns:
             A list with a ``Prediction`` for each image; ``error`` is set where a file holds no
@@ -198,10 +220,7 @@ class Classifier:
     def stream(
         self, images: Iterable[ImageFile | Source | Image], threshold: float | None = None
     ) -> Iterator[Prediction]:
-        """Yield the answers in order, while later images are still being decoded.
-
-        With a threshold given, no answer is unsure.
-        """
+        """Yield the answers in order, while later images are still being decoded."""
         return (answer for answer, _ in self.stream_with_images(images, threshold))
 
     def stream_with_images(
@@ -221,20 +240,49 @@ class Classifier:
     def _answer(
         self, items: list[tuple[str | None, np.ndarray | ImageError]], threshold: float | None
     ) -> Iterator[tuple[Prediction, np.ndarray | None]]:
-        low, high = self.confidence_band if threshold is None else (1.0, 0.0)
         threshold = self.threshold if threshold is None else threshold
+        low, high = shift_band(self.confidence_band, self.threshold, threshold)
         images = [image for _, image in items if isinstance(image, np.ndarray)]
-        p_cats = iter(self.probabilities(np.stack(images)) if images else ())
+        rows = iter(self.probabilities(np.stack(images)) if images else ())
         for path, image in items:
             if isinstance(image, ImageError):
-                yield Prediction(path, None, None, threshold, self.name, str(image)), None
-            elif math.isnan(p_cat := float(next(p_cats))):
+                yield Prediction(path, None, None, None, threshold, self.name, str(image)), None
+                continue
+            p = next(rows).tolist()
+            if math.isnan(p[0]):
                 error = "the model's logit is NaN or infinite; train the model again"
-                yield Prediction(path, None, None, threshold, self.name, error), image
-            else:
-                label = self.classes[int(p_cat >= threshold)]
-                unsure = low < p_cat < high
-                yield Prediction(path, label, p_cat, threshold, self.name, None, unsure), image
+                yield Prediction(path, None, None, None, threshold, self.name, error), image
+                continue
+            label = int(p[1] >= threshold) if len(p) == 2 else p.index(max(p))
+            unsure = low < p[1] < high if len(p) == 2 else p[label] < threshold
+            named = dict(zip(self.classes, p, strict=True))
+            answer = Prediction(
+                path, self.classes[label], p[label], named, threshold, self.name, None, unsure
+            )
+            yield answer, image
+
+
+def shift_band(band: tuple[float, float], before: float, after: float) -> tuple[float, float]:
+    """Shift a confidence band with the threshold: its ends keep their distances in log-odds.
+
+    Args:
+        band: two probabilities.
+        before: the threshold that the band was chosen for.
+        after: another threshold; 0 and 1, which leave no choice, have an empty band.
+
+    Example:
+        >>> [round(end, 4) for end in shift_band((0.2, 0.8), 0.5, 0.8)]
+        [0.5, 0.9412]
+        >>> shift_band((0.2, 0.8), 0.5, 1.0)
+        (1.0, 1.0)
+    """
+    if before == after:
+        return band
+    if not 0 < before < 1 or not 0 < after < 1:
+        return (after, after)
+    ratio = after / (1 - after) * (1 - before) / before
+    low, high = (ratio * p / (ratio * p + 1 - p) for p in band)
+    return low, high
 
 
 def in_batches(
@@ -256,7 +304,7 @@ _PREPROCESSING = {"size": SIZE, "pixels": "divided by 255"}
 
 @functools.cache
 def _compile_logits(architecture: str) -> Callable[[Any, np.ndarray], Any]:
-    """Compile the network of a description: (params, images uint8) → logits (n, 1)."""
+    """Compile the network of a description: (params, images uint8) → logits (n, 1 or classes)."""
     import jax
 
     net = registry.build(json.loads(architecture))
@@ -370,7 +418,12 @@ def _is_pair(of: Callable[[Any], bool], value: Any) -> bool:
 # Field of a Classifier → check of its value in the metadata of a model file.
 _CHECKS: dict[str, Callable[[Any], bool]] = {
     "architecture": lambda value: isinstance(value, dict),
-    "classes": lambda value: _is_pair(_is_text, value) and value[0] != value[1],
+    "classes": lambda value: (
+        isinstance(value, (list, tuple))
+        and 2 <= len(value) <= registry.UNITS
+        and all(map(_is_text, value))
+        and len({*value}) == len(value)
+    ),
     "name": _is_text,
     "about": _is_text,
     "threshold": _is_probability,

@@ -25,7 +25,10 @@ UNITS, LAYERS = 100_000, 100  # upper bounds: more is a typing error, or a malic
 
 
 def architecture(
-    model: str, hidden: Sequence[int] | None = None, activation: str = "relu"
+    model: str,
+    hidden: Sequence[int] | None = None,
+    activation: str = "relu",
+    classes: int = 2,
 ) -> dict[str, Any]:
     """Describe one of the lecture's networks in a dict for JSON; ``build`` makes the network.
 
@@ -33,6 +36,7 @@ def architecture(
         model: "logistic", "shallow" or "deep".
         hidden: units of the hidden layers; the default is the lecture's: none, 7, or 20 7 5.
         activation: of the hidden layers, one of ``ACTIVATIONS``.
+        classes: the number of classes; two have one logit, more have a logit each.
 
     Raises:
         UserError: the arguments contradict each other, or one is out of range.
@@ -40,6 +44,8 @@ def architecture(
     Example:
         >>> architecture("shallow")
         {'model': 'shallow', 'hidden': [7], 'activation': 'relu'}
+        >>> architecture("logistic", classes=3)
+        {'model': 'logistic', 'hidden': [], 'activation': 'relu', 'classes': 3}
     """
     if model not in DEFAULT_HIDDEN:
         raise UserError(f"model {reprlib.repr(model)} is not one of {', '.join(DEFAULT_HIDDEN)}")
@@ -59,14 +65,35 @@ def architecture(
             "deep": "at least two hidden layers",
         }[model]
         raise UserError(f"--hidden {_words(hidden)}: a {model} network has {wanted}; see --model")
-    return {"model": model, "hidden": hidden, "activation": activation}
+    if not _are_whole([classes], 2, UNITS):
+        raise UserError(f"classes {reprlib.repr(classes)}: a network has from 2 to {UNITS} classes")
+    described = {"model": model, "hidden": hidden, "activation": activation}
+    return described if classes == 2 else {**described, "classes": classes}
+
+
+def count_classes(described: dict[str, Any]) -> int:
+    """The number of classes of a description that ``build`` accepts.
+
+    Example:
+        >>> count_classes(architecture("deep")), count_classes(architecture("deep", classes=3))
+        (2, 3)
+    """
+    return 2 if "cats" in described else described.get("classes", 2)
+
+
+def with_classes(described: dict[str, Any], classes: int) -> dict[str, Any]:
+    """The description of the same network with a head for another number of classes."""
+    rest = {key: value for key, value in described.items() if key not in ("classes", "cats")}
+    if classes == 2:
+        return {**rest, "classes": 2, "cats": [1]} if rest["model"] == "photo" else rest
+    return {**rest, "classes": classes}
 
 
 class Network(NamedTuple):
     """A network without test-time augmentation, and where its head begins.
 
     Attributes:
-        layers: ``layers[:head]`` compute the features of an image, ``layers[head:]`` the logit
+        layers: ``layers[:head]`` compute the features of an image, ``layers[head:]`` the logits
             from the features; ``params[:head]`` and ``params[head:]`` are their params.
         head: index of the first layer of the head.
         first: indices of the params of the first layer with weights: (0, 0) is
@@ -106,12 +133,15 @@ def network(described: dict[str, Any], initialization: str = "lecun") -> Network
     features: list[Layer] = [jaxnn.flatten]
     for n_out in described["hidden"]:
         features += [jaxnn.dense(n_out, W_init=W_init), activation]
-    layers = jaxnn.serial(*features, jaxnn.dense(1, W_init=W_init))
+    outputs = described.get("classes", 1)
+    layers = jaxnn.serial(*features, jaxnn.dense(outputs, W_init=W_init))
     return Network(layers, head=len(features), first=(1,))
 
 
 def build(described: dict[str, Any], initialization: str = "lecun") -> Layer:
     """Build the network of a description: images (..., 64, 64, 3) in [0, 1] → logits (..., 1).
+
+    With more than two classes the logits are (..., classes).
 
     Args:
         described: what ``architecture`` returns, or the description of a photo network.
@@ -148,14 +178,15 @@ def _initializer(initialization: str) -> Initializer:
 
 def _is_photo(described: dict[str, Any]) -> bool:
     """Whether this describes a photo network, with numbers in a sensible range."""
-    needed = ("classes", "cats", "widths", "blocks")
-    if not set(needed) <= set(described) <= {*needed, "model", "test_time_augmentation"}:
+    needed, extra = ("classes", "widths", "blocks"), ("cats", "model", "test_time_augmentation")
+    if not set(needed) <= set(described) <= {*needed, *extra}:
         return False
     if not _are_whole(described.get("test_time_augmentation", []), 1, SIZE):
         return False
-    classes, cats, widths, blocks = (described[name] for name in needed)
+    classes, widths, blocks = (described[name] for name in needed)
+    cats = described.get("cats", [0])
     return (
-        _are_whole([classes], 2, UNITS)
+        _are_whole([classes], 2 if "cats" in described else 3, UNITS)
         and _are_whole(cats, 0, classes - 1)
         and _are_whole(widths, 1, UNITS)
         and _are_whole(blocks, 0, LAYERS)

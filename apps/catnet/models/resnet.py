@@ -1,4 +1,4 @@
-"""The photo network: logits of many classes in training, the log-odds of "cat" in prediction."""
+"""The photo network: logits of many classes in training; for two classes, one log-odds."""
 
 from __future__ import annotations
 
@@ -54,12 +54,15 @@ def photo_network(described: dict[str, Any], W_init: Initializer = HE) -> Serial
     """The layers of a photo network: images (..., 64, 64, 3) in [0, 1] → logits (..., 1).
 
     Args:
-        described: widths, blocks, classes, and cats: which of the classes are cats.
+        described: widths, blocks, classes, and cats: which of the classes are cats.  Without
+            cats, the logits are (..., classes).
         W_init: initialization of the weights.
     """
     classes = described["classes"]
     features = trunk(tuple(described["widths"]), tuple(described["blocks"]), W_init)
-    head = (dense(classes, W_init=W_init), log_odds(tuple(described["cats"]), classes))
+    head = [dense(classes, W_init=W_init)]
+    if "cats" in described:
+        head.append(log_odds(tuple(described["cats"]), classes))
     return serial(features, *head)
 
 
@@ -162,6 +165,18 @@ def photo_loss(cats: Sequence[int], classes: int, fine_weight: float) -> Loss:
         return (dz + fine_weight * softmax_cross_entropy.gradient(z, y.fine)).astype(dtype)
 
     return Loss("photo_loss", value, gradient)
+
+
+def _fine_value(z: Array, y: Targets) -> Array:
+    return softmax_cross_entropy(z, y.fine)
+
+
+def _fine_gradient(z: Array, y: Targets) -> Array:
+    return softmax_cross_entropy.gradient(z, y.fine)
+
+
+#: The loss of more than two classes, which are the fine classes: their softmax cross-entropy.
+fine_loss = Loss("fine_loss", _fine_value, _fine_gradient)
 
 
 def targets(cat: Any, fine: Any, prior: Any, classes: int, smoothing: float) -> Targets:

@@ -1,4 +1,4 @@
-"""Fine-tuning: a trained network gets a new head, for two classes of the user's own."""
+"""Fine-tuning: a trained network gets a new head, for classes of the user's own."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from catnet.data.dataset import Dataset
+from catnet.data.duplicates import hash_pixels
 from catnet.errors import UserError, describe_divergence
 from catnet.evaluation import plots
-from catnet.evaluation.metrics import Evaluation
+from catnet.evaluation.report import Evaluation
 from catnet.models import registry
 from catnet.models.classifier import Classifier
 from catnet.models.features import features
-from catnet.training import run_folder
+from catnet.training import run_folder, seen
+from catnet.training.class_weights import ClassWeights, weigh_classes
 from catnet.training.mlp import fill
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class FineTuning:
         weight_decay: of AdamW.
         batch_size: examples a step; all examples, where there are fewer.
         seed: of the order of the examples.
+        class_weights: of the cost; see ``weigh_classes``.
     """
 
     freeze: bool
@@ -49,21 +52,20 @@ class FineTuning:
     weight_decay: float = 0.01
     batch_size: int = 64
     seed: int = 1
+    class_weights: ClassWeights = ()
 
 
-def replace_head(architecture: dict[str, Any]) -> dict[str, Any]:
-    """Return the architecture with a head for two classes.
+def replace_head(architecture: dict[str, Any], classes: int) -> dict[str, Any]:
+    """Return the architecture with a head for a number of classes.
 
     Raises:
         UserError: the network has no layer below its head.
     """
-    if architecture.get("model") == "photo":
-        return {**architecture, "classes": 2, "cats": [1]}
-    if not architecture.get("hidden"):
+    if architecture.get("model") != "photo" and not architecture.get("hidden"):
         raise UserError(
             "--from: the model has a single layer, so it has no features to reuse; train a new one"
         )
-    return architecture
+    return registry.with_classes(architecture, classes)
 
 
 def run(
@@ -74,17 +76,29 @@ def run(
     test_part: Dataset,
     source: str,
     phase: Phase | None = None,
+    parent: Path | None = None,
 ) -> Evaluation:
     """Train, then create and fill the run folder; stopped in training, it leaves no folder.
+
+    Args:
+        folder: a path that does not exist.
+        config: the settings.
+        model: the trained model; not changed.
+        train_part: the images to train on.
+        test_part: the images to evaluate on.
+        source: where the data are from, in words.
+        phase: see ``train``.
+        parent: the file or run folder of the model.
 
     Returns:
         The evaluation of the new model on the test part.
     """
     plots.check()
-    replace_head(model.architecture)
+    replace_head(model.architecture, len(train_part.classes))
     described = {"model": "fine-tuning", **asdict(config), "from": model.name, "source": source}
     architecture, params, costs = train(config, model, train_part, phase)
     run_folder.create(folder, {**described, "classes": list(train_part.classes)})
+    seen.write(folder, hash_pixels(train_part.images), parent)
     classifier = Classifier(
         architecture=architecture,
         params=params,
@@ -108,7 +122,7 @@ def train(
     Args:
         config: the settings.
         model: the trained model; not changed.
-        data: images of the two classes.
+        data: images of the classes.
         phase: called with the name of each phase; it returns the report of this phase, which is
             called with the steps of the phase that are done, and the last cost.
 
@@ -123,14 +137,17 @@ def train(
     import optax
 
     import jaxnn
+    from catnet.models.targets import choose_loss, make_targets
 
-    described = replace_head(model.architecture)
+    classes = len(data.classes)
+    weights = weigh_classes(config.class_weights, data.classes, data.labels)
+    described = replace_head(model.architecture, classes)
     net, head, _ = registry.network(described)
     x = np.concatenate([data.images, data.images[:, :, ::-1]])  # and mirrored
-    y = jnp.asarray(np.tile(data.labels, 2)[:, None], jnp.float32)
+    y = jnp.asarray(make_targets(np.tile(data.labels, 2), classes, weights))
     inputs = features(net[:head], model.params[:head], x)
     zeros = jax.tree.map(jnp.zeros_like, net[head:].init(jax.random.key(0), inputs))
-    loss, costs = jaxnn.binary_cross_entropy, []
+    loss, costs = choose_loss(classes, weights is not None), []
     batch_size = min(config.batch_size, len(x))
 
     def descend(title: str, layers: Layer, params: Any, x: Any, rate: float) -> Any:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from catnet.data.class_names import match
 from catnet.data.dataset import Dataset
+from catnet.data.duplicates import hash_pixels
 from catnet.errors import UserError, describe_divergence
-from catnet.evaluation.metrics import Evaluation, evaluate
+from catnet.evaluation.report import Evaluation, evaluate
+from catnet.evaluation.temperature import calibrate_on
 from catnet.models import registry
 from catnet.models.classifier import Classifier
-from catnet.terminal import format_exactly
-from catnet.training import run_folder
+from catnet.terminal import format_exactly, log
+from catnet.training import run_folder, seen
+from catnet.training.class_weights import ClassWeights, weigh_classes
 from catnet.training.run_folder import Checkpoint, Stopped, write_json
 from jaxnn.files import write_atomically
 
@@ -39,6 +43,8 @@ class Config:
         batch_size: examples a step; None for all of them.
         seed: of the initialization and the order of the examples.
         gradient: "hand" or "jax".
+        class_count: the number of classes.
+        class_weights: of the cost; see ``weigh_classes``.
     """
 
     model: str
@@ -50,11 +56,13 @@ class Config:
     batch_size: int | None = None
     seed: int = 1
     gradient: str = "hand"
+    class_count: int = 2
+    class_weights: ClassWeights = ()
 
     @property
     def architecture(self) -> dict[str, Any]:
         """The description that ``registry.build`` builds the network from."""
-        return registry.architecture(self.model, self.hidden, self.activation)
+        return registry.architecture(self.model, self.hidden, self.activation, self.class_count)
 
 
 class Outcome(NamedTuple):
@@ -93,12 +101,14 @@ def train(
     import jax.numpy as jnp
 
     import jaxnn
+    from catnet.models.targets import choose_loss, make_targets
     from jaxnn.training.gradient_descent import begin
 
     net = registry.build(config.architecture)
-    loss = jaxnn.binary_cross_entropy
+    weights = weigh_classes(config.class_weights, data.classes, data.labels)
+    loss = choose_loss(config.class_count, weights is not None)
     x = jnp.asarray(data.images.astype(np.float32) / 255)
-    y = data.labels.astype(np.float32)[:, None]
+    y = make_targets(data.labels, config.class_count, weights)
     key_of_init, key_of_steps = jax.random.split(jax.random.key(config.seed))
     params = net.init(key_of_init, x)
     descent = config.optimizer in DESCENT and config.batch_size is None
@@ -207,6 +217,7 @@ def train_run(
     report: Report | None = None,
     *,
     data: str | None = None,
+    all_classes: bool = False,
     resume: bool = False,
     every: float = run_folder.EVERY,
 ) -> tuple[np.ndarray, Evaluation]:
@@ -220,6 +231,7 @@ def train_run(
         source: where the data are from, in words.
         report: called after every chunk of steps.
         data: the path of the data, for a resumed run; None for the drawn sample.
+        all_classes: how the data were loaded, for a resumed run.
         resume: continue from the checkpoint in the folder.
         every: seconds between two checkpoints.
 
@@ -238,6 +250,7 @@ def train_run(
         raise UserError(
             f"--batch-size {config.batch_size}: there are {len(train_part.labels)} images only"
         )
+    weigh_classes(config.class_weights, train_part.classes, train_part.labels)  # refuse wrong ones
     arrays = (train_part.images, train_part.labels, test_part.images, test_part.labels)
     content = run_folder.digest(*arrays, train_part.classes)
     if resume:
@@ -248,6 +261,7 @@ def train_run(
             "data": data,
             "source": source,
             "content": content,
+            "all_classes": all_classes,
             "classes": list(train_part.classes),
             "train_examples": len(train_part.labels),
             "test_examples": len(test_part.labels),
@@ -263,6 +277,7 @@ def train_run(
             name=folder.resolve().name,
             about=f"trained on {len(train_part.labels)} images {source}",
         )
+        seen.write(folder, hash_pixels(train_part.images))
         title = f"{config.model}, learning rate {format_exactly(config.learning_rate)}"
         result = fill(folder, classifier, costs, test_part, title)
         if stopped:
@@ -274,13 +289,18 @@ def train_run(
 def fill(
     folder: Path, classifier: Classifier, costs: np.ndarray, part: Dataset, title: str
 ) -> Evaluation:
-    """Write the results of a training: the model, its costs, its evaluation, and plots.
+    """Calibrate a trained model; write the model, its costs, its evaluation, and plots.
+
+    The temperature and the limit of sure answers are fitted on the test part, since the lecture's
+    trainings have no validation part.  They change no label.
 
     Returns:
         The evaluation on the test part.
     """
     from catnet.evaluation import plots
 
+    labels = match_labels(classifier, part)
+    classifier = calibrate_on(classifier, part.images, labels, "test part", log)
     classifier.save(folder / "model.safetensors")
     rows = "".join(f"{step},{cost!r}\n" for step, cost in enumerate(costs.tolist()))
     write_atomically(folder / "metrics.csv", f"step,cost\n{rows}".encode())
@@ -293,12 +313,21 @@ def fill(
     return result
 
 
-def evaluate_on(classifier: Classifier, part: Dataset) -> Evaluation:
+def match_labels(
+    classifier: Classifier, part: Dataset, aliases: Mapping[str, str] = MappingProxyType({})
+) -> np.ndarray:
+    """The labels of a dataset as labels of a classifier; see ``class_names.match``."""
+    return np.array(match(classifier.classes, part.classes, aliases).labels)[part.labels]
+
+
+def evaluate_on(
+    classifier: Classifier, part: Dataset, aliases: Mapping[str, str] = MappingProxyType({})
+) -> Evaluation:
     """Evaluate a classifier on a dataset, in the classifier's names of the classes.
 
     Raises:
         UserError: the classes of the data are not those of the model; see ``class_names.match``.
     """
-    labels = np.array(match(classifier.classes, part.classes).labels)[part.labels]
+    labels = match_labels(classifier, part, aliases)
     p = classifier.probabilities(part.images)
     return evaluate(labels, p, part.names, classifier.classes, classifier.threshold)

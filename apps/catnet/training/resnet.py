@@ -20,16 +20,17 @@ from optax.contrib import MuonDimensionNumbers, muon
 
 import jaxnn
 from catnet.data.cache import Cache
-from catnet.data.class_names import agree
+from catnet.data.class_names import LISTED, agree, enumerate_names
 from catnet.data.sampling import Sampler, compute_priors, make_sampler
 from catnet.data.split import PARTS, TEST, TRAIN, VALIDATION, split
 from catnet.errors import UserError, describe_divergence
 from catnet.evaluation.metrics import auc, balanced_accuracy
 from catnet.models import registry
 from catnet.models.classifier import Classifier
-from catnet.models.resnet import Targets, log_odds, photo_loss, targets, trunk
+from catnet.models.resnet import Targets, fine_loss, log_odds, photo_loss, targets, trunk
 from catnet.terminal import measure_pace
 from catnet.training.augment import FULL, LIGHT, augment, mix, prepare
+from catnet.training.class_weights import ClassWeights, weigh_classes
 from catnet.training.run_folder import Checkpoint
 from jaxnn.files import write_atomically
 
@@ -67,6 +68,7 @@ class PhotoConfig:
         textures: how many drawn textures are added, as non-cats.
         sampling_weights: the fraction of every batch from a stratum, by name; see
             ``sampling.compute_sampling_weights``.
+        class_weights: of the cost of more than two classes; see ``weigh_classes``.
         seed: of all randomness.
     """
 
@@ -89,6 +91,7 @@ class PhotoConfig:
     precision: str = "float32"
     textures: int = 0
     sampling_weights: tuple[tuple[str, float], ...] = ()
+    class_weights: ClassWeights = ()
     seed: int = 1
 
     @classmethod
@@ -118,7 +121,10 @@ class TrainState(NamedTuple):
 
 
 class Classes(NamedTuple):
-    """The fine classes that the network is trained on, and which of them are cats."""
+    """The fine classes that the network is trained on, and which of them are cats.
+
+    With more than two classes, these are the fine classes, and there are no cats.
+    """
 
     names: tuple[str, ...]
     cats: tuple[int, ...]
@@ -126,7 +132,9 @@ class Classes(NamedTuple):
 
     @staticmethod
     def of(cache: Cache) -> Classes:
-        """The fine classes of the data; the two classes themselves, where it has none."""
+        """The fine classes of the data; the classes themselves, where it has none."""
+        if len(cache.classes) > 2:
+            return Classes(cache.classes, (), cache.table.labels)
         if cache.fine_names:
             return Classes(cache.fine_names, cache.fine_cats, cache.table.fine)
         return Classes(cache.classes, (1,), cache.table.labels)
@@ -204,17 +212,25 @@ def initialize(config: PhotoConfig, classes: Classes) -> TrainState:
     model = Classifier.load(config.from_model)
     if model.architecture["model"] != "photo":
         raise UserError(f"{model.name}: is not a photo network; leave --model photo out")
-    same = model.architecture["cats"] == [*classes.cats]
-    if len(classes.names) == 2:
-        same = same and agree(model.classes, (classes.names[0], classes.names[1]))
+    same = model.architecture.get("cats", []) == [*classes.cats]
+    if len(classes.names) == 2 or not classes.cats:
+        same = same and agree(model.classes, classes.names)
     return _load_weights(state, model, same)
 
 
-def compile_steps(config: PhotoConfig, classes: Classes) -> Callable[..., Any]:
-    """(state, images (k, n, 64, 64, 3) uint8, cat, fine, prior (k, n)) → (state, costs (k,))."""
+def compile_steps(
+    config: PhotoConfig, classes: Classes, weights: np.ndarray | None = None
+) -> Callable[..., Any]:
+    """(state, images (k, n, 64, 64, 3) uint8, cat, fine, prior (k, n)) → (state, costs (k,)).
+
+    Args:
+        config: the settings.
+        classes: the classes of the network.
+        weights: of the classes in the cost of more than two, (classes,).
+    """
     count = len(classes.names)
     net = network(config, count)
-    loss = photo_loss(classes.cats, count, config.fine_weight)
+    loss = photo_loss(classes.cats, count, config.fine_weight) if classes.cats else fine_loss
     cost_and_grads = jaxnn.value_and_grad(net, loss)
     descent = optimizer(config)
     key = jax.random.key(config.seed)
@@ -232,6 +248,8 @@ def compile_steps(config: PhotoConfig, classes: Classes) -> Callable[..., Any]:
     def step(state: TrainState, batch: tuple[Any, ...]) -> tuple[TrainState, Any]:
         images, cat, fine, prior = batch
         y = targets(cat, fine, prior, count, config.smoothing)
+        if weights is not None:
+            y = y._replace(fine=y.fine * jnp.asarray(weights, jnp.float32)[fine][:, None])
         is_light = (state.step < light_until) | (state.step >= settle_from)
         key_of_step = jax.random.fold_in(key, state.step)
         x, y = jax.lax.cond(is_light, light, full, key_of_step, images, y)
@@ -290,18 +308,29 @@ def batches(
 
 
 class Validation(NamedTuple):
-    """Logits of the validation images, with their labels and sources."""
+    """Logits of the validation images, (n,) or (n, classes), with their labels and sources."""
 
     z: np.ndarray
     labels: np.ndarray
     sources: np.ndarray
 
     def scores(self, names: tuple[str, ...]) -> dict[str, dict[str, float]]:
-        """AUC and balanced accuracy of every source that has both labels."""
+        """AUC and balanced accuracy of every source that has both labels.
+
+        With more than two classes, accuracy and balanced accuracy of every source.
+        """
         scores = {}
         for source, name in enumerate(names):
             here = self.sources == source
-            if len(set(self.labels[here].tolist())) == 2:
+            if self.z.ndim == 2:
+                if not here.any():
+                    continue
+                labels, answers = self.labels[here], np.argmax(self.z[here], axis=1)
+                scores[name] = {
+                    "accuracy": float(np.mean(labels == answers)),
+                    "balanced_accuracy": balanced_accuracy(labels, answers),
+                }
+            elif len(set(self.labels[here].tolist())) == 2:
                 scores[name] = {
                     "auc": auc(self.labels[here], self.z[here]),
                     "balanced_accuracy": balanced_accuracy(self.labels[here], self.z[here] >= 0),
@@ -309,28 +338,35 @@ class Validation(NamedTuple):
         return scores
 
     def score(self, names: tuple[str, ...]) -> float:
-        """The score that selects the best weights: mean AUC, weighted by √images of a source."""
+        """The score that selects the best weights: mean AUC, weighted by √images of a source.
+
+        With more than two classes, the mean accuracy.
+        """
         scores = self.scores(names)
         sizes = [np.count_nonzero(self.sources == names.index(name)) for name in scores]
-        aucs = [of_source["auc"] for of_source in scores.values()]
-        return float(np.average(aucs, weights=np.sqrt(sizes)))
+        metric = "accuracy" if self.z.ndim == 2 else "auc"
+        values = [of_source[metric] for of_source in scores.values()]
+        return float(np.average(values, weights=np.sqrt(sizes)))
 
 
 def compile_logits(
     config: PhotoConfig, classes: Classes
 ) -> Callable[[Any, Cache, np.ndarray], np.ndarray]:
-    """(params, cache, indices of images) → logits of class 1, (n,)."""
+    """(params, cache, indices of images) → logits of class 1, (n,), or of all classes."""
     count = len(classes.names)
-    net = jaxnn.serial(network(config, count), log_odds(classes.cats, count))
-    apply = jax.jit(lambda params, images: net.apply((params, ()), prepare(images)))
+    head = [log_odds(classes.cats, count)] if classes.cats else []
+    net = jaxnn.serial(network(config, count), *head)
+    rest = ((),) * len(head)
+    apply = jax.jit(lambda params, images: net.apply((params, *rest), prepare(images)))
 
     def logits(params: Any, cache: Cache, indices: np.ndarray) -> np.ndarray:
         z = []
         for at in range(0, len(indices), BATCH):
             part = indices[at : at + BATCH]
             padded = np.resize(part, BATCH)  # a shorter last batch would be compiled by itself
-            z.append(np.asarray(apply(params, cache.take(padded)))[: len(part), 0])
-        return np.concatenate(z)
+            z.append(np.asarray(apply(params, cache.take(padded)))[: len(part)])
+        logits = np.concatenate(z)
+        return logits[:, 0] if classes.cats else logits
 
     return logits
 
@@ -345,6 +381,12 @@ def divide(config: PhotoConfig, cache: Cache) -> tuple[Sampler, np.ndarray]:
     parts = split(cache.table)
     for part in (TRAIN, VALIDATION, TEST):
         _check_part(cache, parts, part)
+    if config.class_weights and len(cache.classes) == 2:
+        raise UserError(
+            "--class-weights: a photo training of two classes samples both equally often; to change"
+            " that, use --sampling-weight"
+        )
+    weigh_classes(config.class_weights, cache.classes, _train_labels(cache))  # refuse wrong ones
     if config.batch_size > (count := np.count_nonzero(parts == TRAIN)):
         raise UserError(f"--batch-size {config.batch_size}: there are {count} images only")
     weights = dict(config.sampling_weights)
@@ -353,13 +395,22 @@ def divide(config: PhotoConfig, cache: Cache) -> tuple[Sampler, np.ndarray]:
 
 
 def _check_part(cache: Cache, parts: np.ndarray, part: int) -> None:
-    """Refuse a part that lacks a class; validation and test need both classes of one source."""
+    """Refuse a part that lacks a class; validation and test need both classes of one source.
+
+    With more than two classes, only the training part needs all of them.
+    """
     here = parts == part
     labels, sources = cache.table.labels[here], cache.table.sources[here]
-    absent = [name for label, name in enumerate(cache.classes) if label not in labels]
+    present = set(labels.tolist())
+    absent = [name for label, name in enumerate(cache.classes) if label not in present]
+    if part != TRAIN and len(cache.classes) > 2 and len(labels):
+        return
     both = any(len(set(labels[sources == source].tolist())) == 2 for source in np.unique(sources))
     if absent or (part != TRAIN and not both):
-        lack = f"has no {' and no '.join(absent)}" if absent else "has no source with both classes"
+        lack = "has no source with both classes"
+        if absent:
+            many = len(absent) > LISTED
+            lack = f"has no {enumerate_names(absent) if many else ' and no '.join(absent)}"
         raise UserError(
             f"{len(cache)} images are too few: the {PARTS[part]} part, {len(labels)} of them, "
             f"{lack}; add different images (100 of each class are enough), "
@@ -394,7 +445,8 @@ def train(
     if checkpointed := checkpoint.load(state):
         state, lines = checkpointed[0], checkpointed[1]["validations"]
         _write_lines(checkpoint, lines)
-    run = compile_steps(config, classes)
+    weights = weigh_classes(config.class_weights, cache.classes, _train_labels(cache))
+    run = compile_steps(config, classes, weights)
     logits = compile_logits(config, classes)
 
     def validate(params: Any) -> Validation:
@@ -437,6 +489,10 @@ def train(
                 _write_lines(checkpoint, lines)
             checkpoint.save_if_due(done, config.steps, partial(_checkpoint, state, lines))
     return jaxnn.load(best_file)[0]
+
+
+def _train_labels(cache: Cache) -> np.ndarray:
+    return cache.table.labels[split(cache.table) == TRAIN]
 
 
 def _checkpoint(state: TrainState, lines: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:

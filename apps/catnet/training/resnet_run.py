@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -20,12 +21,13 @@ from catnet.data.split import TEST, VALIDATION, split
 from catnet.data.textures import add_textures
 from catnet.errors import UserError
 from catnet.evaluation.calibration import calibrate, calibration_weights
-from catnet.evaluation.metrics import Evaluation, evaluate
+from catnet.evaluation.report import Evaluation, evaluate
 from catnet.evaluation.source_probe import source_auc
+from catnet.evaluation.temperature import calibrate_on
 from catnet.models import registry
 from catnet.models.classifier import Classifier
 from catnet.models.features import features
-from catnet.training import run_folder
+from catnet.training import run_folder, seen
 from catnet.training.resnet import Classes, PhotoConfig, divide, initialize, train
 from catnet.training.run_folder import Checkpoint, write_json
 
@@ -43,6 +45,7 @@ def run(
     folder: Path,
     *,
     cache_in: str | None,
+    all_classes: bool,
     resume: bool,
     every: float,
     log: Log,
@@ -57,6 +60,7 @@ def run(
         configure: number of images → settings.
         folder: a new folder; with ``resume``, the folder of an earlier run.
         cache_in: folder for decoded images.
+        all_classes: whether Tiny ImageNet has its 200 classes; else it has cat and non-cat.
         resume: continue from the checkpoint in the folder.
         every: seconds between two checkpoints.
         log: called with each line of progress.
@@ -70,7 +74,7 @@ def run(
     if not sources:
         raise UserError("--model photo needs DATA: zips, folders or h5 files of photographs")
     place = Path(cache_in or make_cache_folder()).absolute()
-    cache = caches.build(sources, place, _log_tenths(log))
+    cache = caches.build(sources, place, _log_tenths(log), all_classes)
     config = configure(len(cache))
     cache = add_textures(cache, config.textures)
     for line in cache.skipped:
@@ -95,6 +99,7 @@ def run(
             **asdict(config),
             "data": [str(Path(source).absolute()) for source in sources],
             "cache": str(place),
+            "all_classes": all_classes,
             "content": content,
             "sources": list(cache.sources),
         }
@@ -105,6 +110,8 @@ def run(
             params = train(config, cache, parts, state, checkpoint, log)
         classifier = _classifier(config, cache, params, folder.resolve().name)
         classifier = calibrate_classifier(classifier, cache, log)
+        learnt = cache.table.content[split(cache.table) != TEST]
+        seen.write(folder, learnt, Path(config.from_model) if config.from_model else None)
         classifier.save(folder / "model.safetensors")
         results = scores(Classifier.load(folder), cache, log)
         described = {name: result.as_json() for name, result in results.items()}
@@ -121,16 +128,17 @@ def _classifier(config: PhotoConfig, cache: Cache, params: Any, name: str) -> Cl
     """The classifier of some weights, rounded to float16: half the size."""
     classes = Classes.of(cache)
     half = jax.tree.map(lambda leaf: leaf.astype(jnp.float16), params)
+    cats, head = ({"cats": list(classes.cats)}, ((),)) if classes.cats else ({}, ())
     return Classifier(
         architecture={
             "model": "photo",
             "widths": list(config.widths),
             "blocks": list(config.blocks),
             "classes": len(classes.names),
-            "cats": list(classes.cats),
+            **cats,
             "test_time_augmentation": list(TEST_TIME_AUGMENTATION),
         },
-        params=(*half, ()),
+        params=(*half, *head),
         classes=cache.classes,
         name=name,
         about=f"trained on {', '.join(cache.sources)}",
@@ -140,26 +148,37 @@ def _classifier(config: PhotoConfig, cache: Cache, params: Any, name: str) -> Cl
 def calibrate_classifier(classifier: Classifier, cache: Cache, log: Log) -> Classifier:
     """The model, calibrated on the validation part; unchanged where this part is too small."""
     indices = np.flatnonzero(split(cache.table) == VALIDATION)
+    if len(cache.classes) > 2:
+        labels = cache.table.labels[indices]
+        return calibrate_on(classifier, cache.take(indices), labels, "validation part", log)
     labels, sources = cache.table.labels[indices], cache.table.sources[indices]
     counts = np.bincount(labels[calibration_weights(labels, sources) > 0], minlength=2).tolist()
     if min(counts) < MIN_CALIBRATED:
-        (n_0, n_1), (first, second) = counts, cache.classes
+        each = zip(counts, cache.classes, strict=True)
         log(
-            f"probabilities are not calibrated: the validation part has {n_0} of {first} and "
-            f"{n_1} of {second}, and {MIN_CALIBRATED} of each are needed"
+            "probabilities are not calibrated: the validation part has "
+            f"{' and '.join(f'{n} of {name}' for n, name in each)}, "
+            f"and {MIN_CALIBRATED} of each are needed"
         )
         return classifier
     calibration = calibrate(classifier.logits(cache.take(indices)), labels, sources)
     return dataclasses.replace(classifier, **calibration._asdict())
 
 
-def scores(classifier: Classifier, cache: Cache, log: Log) -> dict[str, Evaluation]:
+def scores(
+    classifier: Classifier,
+    cache: Cache,
+    log: Log,
+    aliases: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Evaluation]:
     """Evaluate a model on the test part of every source of a cache.
 
     Raises:
-        UserError: the classes are not the model's, or no source has both in its test part.
+        UserError: the classes are not the model's, or no source has images of both (of more than
+            two classes, of any) in its test part.
     """
-    fits = match(classifier.classes, cache.classes)
+    fits = match(classifier.classes, cache.classes, aliases)
+    many = len(cache.classes) > 2
     for note in fits.notes:
         log(note)
     results, lacks, by_chance = {}, [], []
@@ -169,7 +188,11 @@ def scores(classifier: Classifier, cache: Cache, log: Log) -> dict[str, Evaluati
         indices = np.flatnonzero(test & here)
         labels = cache.table.labels[indices]
         absent = [its for label, its in enumerate(cache.classes) if label not in labels]
-        if absent:
+        if many and not len(labels):
+            lacks.append(f"{name}: no score, since it has no images held out")
+            by_chance += lacks[-1:]
+            continue
+        if absent and not many:
             lack = f"has {len(indices)} images held out, and no {' and no '.join(absent)}"
             lacks.append(f"{name}: no score, since it {lack} among them")
             by_chance += lacks[-1:] if len(set(cache.table.labels[here].tolist())) == 2 else []
@@ -192,8 +215,10 @@ def checks(classifier: Classifier, cache: Cache) -> dict[str, Any]:
         ``false_positives``: for every source without class 1 (cat), the share of its test part
         that the model classifies as class 1.  ``source_auc``: how well a linear classifier on the
         features separates the two largest sources, among the test images of class 0; 0.5 is
-        chance.
+        chance.  Nothing for more than two classes.
     """
+    if len(cache.classes) > 2:
+        return {}
     test = split(cache.table) == TEST
     false_positives, others = {}, {}
     for source, name in enumerate(cache.sources):
@@ -201,7 +226,7 @@ def checks(classifier: Classifier, cache: Cache) -> dict[str, Any]:
         indices = np.flatnonzero(test & here & (cache.table.labels == 0))
         if not cache.table.labels[here].any() and len(indices):
             p = classifier.probabilities(cache.take(indices))
-            false_positives[name] = float(np.mean(p >= classifier.threshold))
+            false_positives[name] = float(np.mean(p[:, 1] >= classifier.threshold))
         elif len(indices):
             others[name] = indices
     largest = sorted(others, key=lambda name: -len(others[name]))[:2]

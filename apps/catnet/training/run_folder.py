@@ -244,7 +244,14 @@ def _lock_file(file: Any, folder: Path) -> None:
 def _remove_temporary_files(folder: Path) -> None:
     """Remove the temporary files of ``write_atomically`` in a process that was killed."""
     for path in folder.glob(".*.????????"):
-        if Path(path.name[1:-9]).suffix in (".json", ".jsonl", ".csv", ".safetensors", ".png"):
+        if Path(path.name[1:-9]).suffix in (
+            ".json",
+            ".jsonl",
+            ".csv",
+            ".safetensors",
+            ".png",
+            ".npy",
+        ):
             path.unlink(missing_ok=True)
 
 

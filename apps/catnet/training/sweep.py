@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from catnet.data.dataset import Dataset
+from catnet.data.duplicates import hash_pixels
 from catnet.models import registry
 from catnet.terminal import format_exactly
 
@@ -146,11 +147,13 @@ def train(grid: Grid, train_part: Dataset, test_part: Dataset) -> Iterator[Resul
     import jax.numpy as jnp
 
     import jaxnn
+    from catnet.models.targets import choose_loss, make_targets
 
     net = registry.build(grid.architecture)
-    loss = jaxnn.binary_cross_entropy
+    classes = registry.count_classes(grid.architecture)
+    loss = choose_loss(classes)
     x, x_test = (jnp.asarray(part.images, jnp.float32) / 255 for part in (train_part, test_part))
-    y, y_test = (part.labels[:, None].astype(np.float32) for part in (train_part, test_part))
+    y, y_test = (make_targets(part.labels, classes) for part in (train_part, test_part))
     nets = {name: registry.build(grid.architecture, name) for name in grid.initializations}
 
     @jax.jit
@@ -161,7 +164,9 @@ def train(grid: Grid, train_part: Dataset, test_part: Dataset) -> Iterator[Resul
         )
 
         def right(inputs: Any, labels: Any) -> jax.Array:
-            return jnp.mean((net.apply(params, inputs) > 0) == labels)
+            logits = net.apply(params, inputs)
+            answers = logits > 0 if classes == 2 else jnp.argmax(logits, axis=-1)
+            return jnp.mean(answers == labels)
 
         return params, (costs, right(x, y), right(x_test, y_test))
 
@@ -210,7 +215,9 @@ def _cells(grid: Grid, columns: list[np.ndarray]) -> list[Cell]:
     return sorted(cells, key=lambda cell: -float(np.median(cell.test_accuracy)))
 
 
-def write(folder: Path, grid: Grid, results: Results, part: Dataset, source: str) -> list[str]:
+def write(
+    folder: Path, grid: Grid, results: Results, part: Dataset, test_part: Dataset, source: str
+) -> list[str]:
     """Write the results of a sweep into its folder, each file atomically.
 
     Args:
@@ -218,13 +225,16 @@ def write(folder: Path, grid: Grid, results: Results, part: Dataset, source: str
         grid: the hyperparameters.
         results: so far.
         part: the training part.
+        test_part: the model is calibrated on it.
         source: where the data are from, in words.
 
     Returns:
         The names of the files.
     """
     from catnet.evaluation import plots
+    from catnet.evaluation.temperature import calibrate_on
     from catnet.models.classifier import Classifier
+    from catnet.training import seen
     from catnet.training.run_folder import write_json
     from jaxnn.files import write_atomically
 
@@ -245,8 +255,12 @@ def write(folder: Path, grid: Grid, results: Results, part: Dataset, source: str
             name=folder.resolve().name,
             about=f"{about}one of the lowest training cost: {results.best}",
         )
+        classifier = calibrate_on(
+            classifier, test_part.images, test_part.labels, "test part", lambda line: None
+        )
+        seen.write(folder, hash_pixels(part.images))
         classifier.save(folder / "model.safetensors")
-        names.append("model.safetensors")
+        names += [seen.FILE, "model.safetensors"]
     return names
 
 

@@ -47,7 +47,7 @@ def compare(folder: Path, photo: str, script: Sequence[str], rounds: int) -> lis
     }
     commands |= {"torch": lambda: run(script, warm)} if script else {}
     outputs = {name: command() for name, command in commands.items()}  # warms up the file cache
-    p = json.loads(outputs["first"])["p_cat"]
+    p = json.loads(outputs["first"])["probabilities"]["cat"]
     seconds = alternate({name: time_once(command) for name, command in commands.items()}, rounds)
     peer = "bare PyTorch script" if script else ""
     theirs = seconds.get("torch", ())

@@ -60,8 +60,8 @@ def check_one_by_one(folder: Path, together: list[float]) -> None:
     model = Classifier.load()
     for path, p in list(zip(files(folder), together, strict=True))[:CHECKED]:
         [answer] = model.predict([path])
-        if answer.p_cat != p:
-            raise AssertionError(f"{path}: {answer.p_cat} alone, {p} in the folder")
+        if (alone := (answer.probabilities or {}).get("cat")) != p:
+            raise AssertionError(f"{path}: {alone} alone, {p} in the folder")
 
 
 def files(folder: Path) -> list[Path]:
@@ -78,10 +78,10 @@ def ours(folder: Path) -> Callable[[], list[float]]:
 
     def work() -> list[float]:
         answers = list(model.stream(expand([str(folder)])))
-        failures = [answer for answer in answers if answer.p_cat is None]
+        failures = [answer for answer in answers if answer.probabilities is None]
         if failures:
             raise RuntimeError(f"no answer: {failures[0]}")
-        return [answer.p_cat for answer in answers if answer.p_cat is not None]
+        return [answer.probabilities["cat"] for answer in answers if answer.probabilities]
 
     return work
 

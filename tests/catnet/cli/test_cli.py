@@ -173,9 +173,20 @@ def test_predict_json_has_the_promised_keys(run_folder, images: Path, tmp_path, 
     model = ["--model", str(run_folder), "--json"]
     assert main.main(["predict", str(images / "test/cat/0.png"), "missing.png", *model]) == 1
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    keys = ["path", "label", "p_cat", "threshold", "model", "error", "unsure"]
+    keys = [
+        "path",
+        "label",
+        "probability",
+        "probabilities",
+        "threshold",
+        "model",
+        "error",
+        "unsure",
+    ]
     assert [list(answer) for answer in answers] == [keys, keys]
     assert answers[0]["label"] == "cat"
+    assert answers[0]["probability"] == answers[0]["probabilities"]["cat"]
+    assert list(answers[0]["probabilities"]) == ["non-cat", "cat"]
     assert answers[0]["error"] is None
     assert answers[1]["label"] is None
     assert answers[1]["error"]
@@ -192,20 +203,27 @@ def test_an_output_that_is_full_is_one_line() -> None:
     assert done.stderr == "catnet: the output: No space left on device\n"
 
 
-def test_an_answer_in_the_band_is_printed_as_unsure_unless_the_user_sets_the_threshold(
+def test_an_answer_in_the_band_is_printed_as_unsure_with_any_threshold(
     run_folder: Path, images: Path, tmp_path: Path, capsys
 ) -> None:
     image = str(images / "test/cat/0.png")
     never = Classifier.load(run_folder)
-    dataclasses.replace(never, confidence_band=(0.0, 1.0)).save(tmp_path / "model.safetensors")
+    p = never.predict(image)[0].probabilities
+    assert p is not None
+    low, high = (1 + 3 * p["cat"]) / 4 - 0.25, (1 + p["cat"]) / 2
+    unsure = dataclasses.replace(never, confidence_band=(low, high))
+    unsure.save(tmp_path / "model.safetensors")
     capsys.readouterr()
     model = ["--model", str(tmp_path)]
     assert main.main(["predict", image, *model]) == 0
-    assert capsys.readouterr().out.startswith("unsure  ")
+    line = f"unsure   {p['cat']:6.1%} cat      {image}\n"
+    assert capsys.readouterr().out == line
     assert main.main(["predict", image, *model, "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["label"], answer["unsure"]) == ("cat", True)
     assert main.main(["predict", image, *model, "--threshold", "0.5"]) == 0
+    assert capsys.readouterr().out == line
+    assert main.main(["predict", image, *model, "--threshold", "0.0001"]) == 0
     assert capsys.readouterr().out.startswith("cat  ")
 
 

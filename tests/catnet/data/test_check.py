@@ -289,3 +289,19 @@ def test_a_header_is_enough_for_the_size(tmp_path: Path) -> None:
     assert read_dimensions(file.getvalue()) == read_dimensions(tmp_path / "x.jpg") == (7, 3)
     with pytest.raises(ImageError):
         read_dimensions(b"no image")
+
+
+def test_many_classes_are_one_a_row_the_smallest_first(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for label in range(30):
+        for i in range(1 + (label != 7)):
+            pixels = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+            write(tmp_path / f"class {label:02}" / f"{i}.png", pixels)
+    result = check(tmp_path)
+    lines = str(result).splitlines()
+    assert lines[0] == "class              all"
+    assert lines[1] == "class 07        1 (2%)"
+    assert lines[2] == "class 00        2 (3%)"
+    assert lines[21] == "and 10 classes with 2 to 2 images"
+    assert lines[22] == "all                 59"
+    assert sum(result.as_json()["parts"]["all"].values()) == 59

@@ -36,6 +36,14 @@ NFD = unicodedata.normalize("NFD", "Ährenfeld")
         (("glass", "gla"), ("Gla", "Glass"), (1, 0), ()),  # no plural
         (("straße", "weg"), ("WEG", "STRASSE"), (1, 0), ()),
         (("bad\nname", "cat"), ("cat", "bad\nname"), (1, 0), ()),
+        (
+            CATS,
+            ("emu", "Cats", "other", "yak"),
+            (0, 1, 0, 0),
+            ("emu counts as non-cat", "yak counts as non-cat"),
+        ),
+        (("ant", "bee", "cat"), ("Cats", "Ants"), (2, 0), ()),
+        (("ant", "bee", "cat"), ("bee", "cat", "ANT"), (1, 2, 0), ()),
     ],
 )
 def test_names_that_mean_the_same_match(ours, theirs, labels, notes) -> None:
@@ -62,7 +70,69 @@ def test_names_of_other_things_are_refused(ours, theirs, why) -> None:
     assert str(refused.value) == f"{line}: {why}"
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "aliases", "labels"),
+    [
+        (CATS, ("dog", "feline"), {"feline": "cat", "dog": "non-cat"}, (0, 1)),
+        (CATS, ("dog", "feline"), {"Felines": "Cat"}, (0, 1)),
+        (CATS, ("dog", "horse", "cat"), {"dog": "non-cat"}, (0, 0, 1)),
+        (("dog", "cat"), ("wolf", "fox", "cat"), {"wolf": "dog", "fox": "dog"}, (0, 0, 1)),
+        (("ant", "bee", "cat"), ("wasp", "ant"), {"wasp": "bee"}, (1, 0)),
+        (("ant", "ants", "cat"), ("Ants", "bee"), {"Ants": "ant", "bee": "cat"}, (0, 2)),
+    ],
+)
+def test_a_class_of_the_data_counts_as_the_class_that_the_user_names(
+    ours, theirs, aliases, labels
+) -> None:
+    assert match(ours, theirs, aliases).labels == labels
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "aliases", "line"),
+    [
+        (
+            ("ant", "bee", "cat"),
+            ("ant", "wasp", "cat"),
+            {},
+            "the classes of the model are ant, bee and cat, those of the data ant, wasp and cat:"
+            " wasp is none of the model's; name its class with --as 'wasp'=CLASS",
+        ),
+        (("a", "b", "c"), ("a", "As"), {}, "two of them mean the same"),
+        (
+            ("a", "b"),
+            ("a", "b", "d"),
+            {},
+            "d is none of the model's; name its class with --as 'd'=CLASS",
+        ),
+        (("a", "b"), ("a", "d"), {"d": "a"}, "neither of them is b"),
+        (
+            CATS,
+            ("cat", "dog"),
+            {"god": "cat"},
+            "--as god=cat: god is not a class of the data; its classes are cat and dog",
+        ),
+        (
+            CATS,
+            ("cat", "dog"),
+            {"dog": "wolf"},
+            "--as dog=wolf: wolf is not a class of the model; its classes are non-cat and cat",
+        ),
+    ],
+)
+def test_classes_that_do_not_match_are_one_line_with_the_remedy(
+    ours, theirs, aliases, line
+) -> None:
+    with pytest.raises(UserError) as refused:
+        match(ours, theirs, aliases)
+    assert str(refused.value).endswith(line)
+
+
 def test_sources_have_classes_in_common_or_are_refused() -> None:
+    insects = ("ant", "bee", "wasp")
+    assert find_common_classes({"a": ("bees", "ants"), "b": insects}) == insects
+    assert find_common_classes({"a": CATS, "b": ("ant", "cat", "wasp")}) == CATS
+    with pytest.raises(UserError, match="has ant, bee and wasp, but b has ant and gnu"):
+        find_common_classes({"a": insects, "b": ("ant", "gnu")})
     assert find_common_classes({"a": ("dog", "cat")}) == ("dog", "cat")
     assert find_common_classes({"a": ("Dogs", "Cats"), "b": ("dog", "cat")}) == ("Dogs", "Cats")
     assert find_common_classes({"a": ("dog", "cat"), "b": CATS}) == CATS

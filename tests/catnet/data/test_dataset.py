@@ -96,6 +96,35 @@ def test_classes_are_known_by_name(tmp_path, found, classes):
     assert of == {classes[0]: 0, classes[1]: 1}
 
 
+@pytest.mark.parametrize("top", ["", "photos/", "train/"])
+def test_three_classes_are_sorted_in_a_folder_and_in_a_zip(tmp_path, top):
+    files = layout(f"{top}yak", f"{top}Cat", f"{top}emu")
+    expected = {(1, "yak"), (2, "yak"), (11, "Cat"), (12, "Cat"), (21, "emu"), (22, "emu")}
+    assert any_way(tmp_path / "d", files) == ([expected, set()], 0)
+    train, _ = load(tmp_path / "d")
+    assert train.classes == ("Cat", "emu", "yak")
+    assert train.labels.dtype == np.int32
+    assert sorted(train.labels.tolist()) == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_test_part_may_lack_classes_but_has_no_new_ones(tmp_path, turned):
+    pairs = [("train", "yak"), ("train", "cat"), ("train", "emu"), ("test", "yak"), ("test", "Cat")]
+    names = [f"{name}/{part}" if turned else f"{part}/{name}" for part, name in pairs]
+    path, notes = write(tmp_path, layout(*names)), list[str]()
+    train, test = load(path, on_note=notes.append)
+    assert test is not None
+    assert train.classes == test.classes == ("cat", "emu", "yak")
+    assert what_is_in(test) == {(31, "yak"), (32, "yak"), (41, "cat"), (42, "cat")}
+    assert notes == [f"{path}: the test part has no images of emu"]
+    if not turned:
+        write(tmp_path, {"test/gnu/1.ppm": dot(60)})
+        assert (
+            "training classes are cat, emu and yak, but test classes Cat, gnu and yak"
+            in refused(path)
+        )
+
+
 @pytest.mark.parametrize("test_name", ["test", "val", "validation", "Test"])
 def test_train_and_test_folders(tmp_path, test_name):
     path = write(tmp_path, in_classes("cat", "non-cat", top="train/", each=2))
@@ -155,13 +184,13 @@ def test_folders_that_are_no_dataset(tmp_path):
     assert "no images" in refused(empty)
     assert "No such file" in refused(tmp_path / "missing")
     assert "not a possible name" in refused("a\0b")
-    assert "1 class(es), cat, not two" in refused(write(tmp_path / "one", in_classes("cat")))
-    three = refused(write(tmp_path / "three", in_classes("cat", "dog", "emu")))
-    assert "dog, emu, cat, not two" in three
+    assert "has one class, cat, and two are" in refused(write(tmp_path / "one", in_classes("cat")))
     flat = refused(write(tmp_path / "flat", {"1.png": png(1), "2.png": png(2)}))
     assert "not in class folders; expected cat/ and non-cat/" in flat
     files = {**in_classes("a", "b", top="train/"), **in_classes("a", "c", top="test/")}
-    assert "training classes are a, b, but" in refused(write(tmp_path / "parts", files))
+    assert "training classes are a and b, but test classes a and c" in refused(
+        write(tmp_path / "parts", files)
+    )
     os.mkfifo(tmp_path / "pipe.zip")
     assert "neither a folder nor a file" in refused(tmp_path / "pipe.zip")
     assert "not a dataset" in refused(write(tmp_path / "x", {"a.csv": b"1"}) + "/a.csv")
@@ -190,7 +219,7 @@ def test_a_zipped_folder_and_what_systems_add_to_it(tmp_path):
     train, _ = load(path)
     assert train.labels.tolist() == [1, 1, 0, 0]
     assert train.names[0] == f"{path}/photos/cat/0.png"
-    assert "1 class(es), cat" in refused(zipped(tmp_path, in_classes("cat"), "one.zip"))
+    assert "has one class, cat, and" in refused(zipped(tmp_path, in_classes("cat"), "one.zip"))
 
 
 @pytest.mark.parametrize(
@@ -382,10 +411,13 @@ def test_a_third_part_is_left_over_with_a_line(tmp_path):
         (("Test/a", "Test/b", "control"), "Test can be the test part, or a class beside control"),
         (("cat/2019", "cat/2020"), "cat can be the only class, or the folder of the classes 2019"),
         (("train", "test"), "images of test and train are not in class folders"),
-        (("train/cat", "test/cat"), "has 1 class(es), cat, not two"),
-        (("cat",), "has 1 class(es), cat, not two"),
-        (("x/cat",), "has 1 class(es), "),
-        (("a", "b", "c"), "has 3 class(es), a, b, c, not two"),
+        (("train/cat", "test/cat"), "has one class, cat, and two are needed at least"),
+        (("cat",), "has one class, cat, and two are needed at least"),
+        (("x/cat",), "has one class, "),
+        (
+            ("Train/a", "Train/b", "emu", "yak"),
+            "Train can be the training part, or a class beside emu and yak",
+        ),
         (("train/a", "train/b", "test"), "its images are not in class folders"),
     ],
 )
@@ -515,6 +547,17 @@ def test_h5_labels_follow_the_names_of_the_classes(tmp_path):
     assert train.labels.tolist() == (1 - Y).tolist()
 
 
+def test_h5_files_of_three_classes(tmp_path):
+    classes = np.array([b"yak", b"cat", b"emu"])
+    three = {"list_classes": classes, "train_set_x": X, "train_set_y": np.array([0, 1, 2, 0])}
+    path = h5(tmp_path / "a.h5", test_set_x=X[:2], test_set_y=Y[:2], **three)
+    train, test = load(path)
+    assert test is not None
+    assert train.classes == test.classes == ("cat", "emu", "yak")
+    assert train.labels.tolist() == [2, 0, 1, 2]
+    assert test.labels.tolist() == [2, 0]
+
+
 def test_a_folder_with_two_h5_files(tmp_path):
     h5(tmp_path / "x.h5", test_set_x=X[1:], test_set_y=Y[1:])
     h5(tmp_path / "y.h5", train_set_x=X, train_set_y=Y)
@@ -549,8 +592,17 @@ def test_a_folder_with_two_h5_files(tmp_path):
         ({"train_set_y": np.array([b"a", b"b", b"c", b"d"])}, "must be 0 or 1"),
         ({"train_set_y": Y * 0}, "one class only"),
         ({"train_set_x": X[:0], "train_set_y": Y[:0]}, "one class only"),
-        ({"list_classes": np.array([b"a", b"b", b"c"])}, "must name two classes"),
-        ({"list_classes": np.array([b"cat", b"cat"])}, "1 class"),
+        ({"list_classes": np.array([b"a", b"b", b"c"])}, "train_set_y has no images of c"),
+        ({"list_classes": np.array([b"a"])}, r"from 2 to 30000 classes, but its shape is \(1,\)"),
+        ({"list_classes": np.array([b"cat", b"cat"])}, "has one class, cat"),
+        (
+            {"list_classes": np.array([b"a", b"b", b"B"]), "train_set_y": np.array([0, 1, 2, 0])},
+            "list_classes has the same name twice",
+        ),
+        (
+            {"list_classes": np.array([b"a", b"b", b"c"]), "train_set_y": Y * 3},
+            "must be from 0 to 2, but holds 3",
+        ),
         ({"train_set_x": h5py.ExternalLink("/dev/zero", "x")}, "must be an array in this file"),
         ({"train_set_x": h5py.SoftLink("/train_set_y")}, "must be an array in this file"),
         ({"train_set_x": h5py.Empty("f4")}, "must be"),
@@ -715,6 +767,14 @@ def test_split_takes_no_crowd_that_is_more_than_was_asked_for():
         train, test = split(whole, 0.2, seed)
         assert {name for name in train.names if int(name) < 20} == {str(i) for i in range(20)}
         assert len(test.names) == 9  # round(5) of the cats, 4 of the others
+
+
+def test_split_has_every_class_on_both_sides():
+    labels = [i % 10 for i in range(50)]
+    whole = dataset(list(range(50)), labels)._replace(classes=tuple("abcdefghij"))
+    train, test = split(whole)
+    assert sorted(test.labels.tolist()) == list(range(10))
+    assert np.bincount(train.labels).tolist() == [4] * 10
 
 
 def test_split_leaves_both_classes_on_both_sides_or_refuses():

@@ -143,3 +143,25 @@ def test_a_stray_image_does_not_make_a_layout(tmp_path: Path) -> None:
     assert train.classes == ("a", "b")
     assert len(problems) == 1
     assert "cat.0.jpg and 1 more: not in a class folder" in problems[0]
+
+
+def test_tiny_imagenet_has_its_own_classes_on_demand(tmp_path: Path) -> None:
+    wnids = ["n01443537", CAT, DOG]
+    names = [
+        f"tiny-imagenet-200/train/{wnid}/images/{wnid}_{i}.JPEG" for wnid in wnids for i in (0, 1)
+    ]
+    words = f"n01443537\tgoldfish, Carassius auratus\n{CAT}\tPersian cat\n{DOG}\tgoldfish\n"
+    texts = {"wnids.txt": "\n".join(wnids).encode(), "words.txt": words.encode()}
+    path = zipped(
+        tmp_path,
+        [*names, "tiny-imagenet-200/val/images/val_0.JPEG"],
+        {
+            **{f"tiny-imagenet-200/{name}": text for name, text in texts.items()},
+            "tiny-imagenet-200/val/val_annotations.txt": f"val_0.JPEG\t{DOG}\t0\t0\t1\t1".encode(),
+        },
+    )
+    train, test = load(path, all_classes=True)
+    assert test is not None
+    assert train.classes == ("goldfish", "goldfish, Carassius auratus", "Persian cat")
+    assert sorted(train.labels.tolist()) == [0, 0, 1, 1, 2, 2]
+    assert test.labels.tolist() == [0]

@@ -65,7 +65,7 @@ def test_they_are_refused_where_no_class_is_of_anything_else(tmp_path) -> None:
             tmp_path / "animals" / name / "0.png"
         )
     cache = caches.build([tmp_path / "animals"], tmp_path / "cache")
-    with pytest.raises(UserError, match="textures are neither dog nor horse"):
+    with pytest.raises(UserError, match="textures are none of the classes dog and horse"):
         add_textures(cache, 3)
 
 

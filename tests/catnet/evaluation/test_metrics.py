@@ -11,15 +11,10 @@ import numpy as np
 import pytest
 
 from catnet.errors import UserError
-from catnet.evaluation.metrics import (
-    auc,
-    balanced_accuracy,
-    calibration_error,
-    confusion,
-    evaluate,
-    one_line,
-    wilson,
-)
+from catnet.evaluation.confusion import confusion
+from catnet.evaluation.metrics import auc, balanced_accuracy, calibration_error, wilson
+from catnet.evaluation.report import evaluate
+from catnet.terminal import one_line
 
 CLASSES = ("non-cat", "cat")
 
@@ -118,7 +113,7 @@ def test_evaluation_by_hand() -> None:
         *("49.png", "32.png", "48.png", "47.png", "46.png", "45.png", "44.png", "31.png"),
         *("43.png", "42.png"),
     ]
-    assert result.mistakes[1] == ("32.png", "cat", 0.03)
+    assert result.mistakes[1] == ("32.png", "cat", "non-cat", 0.97)
 
 
 def test_the_threshold_decides() -> None:
@@ -141,9 +136,17 @@ def test_the_table() -> None:
         "is non-cat             9         8",
         "is cat                 2        31",
     ]
-    assert lines[10] == "the mistakes, with the probability of cat:"
-    assert lines[11:13] == [" 99.0%  is non-cat  49.png", "  3.0%  is cat      32.png"]
-    assert len(lines) == 21
+    assert lines[10:13] == [
+        "         precision  recall  examples",
+        "non-cat      81.8%   52.9%        17",
+        "cat          79.5%   93.9%        33",
+    ]
+    assert lines[14:17] == [
+        "the mistakes:",
+        "cat      99.0%  is non-cat  49.png",
+        "non-cat  97.0%  is cat      32.png",
+    ]
+    assert len(lines) == 25
 
 
 def test_the_table_names_ten_mistakes_at_most_and_says_so() -> None:
@@ -152,7 +155,7 @@ def test_the_table_names_ten_mistakes_at_most_and_says_so() -> None:
     result = evaluate([1] * n + [0], [i / 100 for i in range(n)] + [0.0], [*names, "z"], CLASSES)
     assert len(result.mistakes) == n
     lines = str(result).splitlines()
-    at = lines.index("the worst 10 of 15 mistakes, with the probability of cat:")
+    at = lines.index("the worst 10 of 15 mistakes:")
     assert [line.split()[-1] for line in lines[at + 1 :]] == names[:10]
 
 
@@ -175,11 +178,16 @@ def test_json_has_everything_in_plain_types() -> None:
     described = result.as_json()
     assert json.loads(json.dumps(described, allow_nan=False)) == described
     assert list(described) == [
-        *("examples", "accuracy", "interval", "balanced_accuracy", "auc", "majority"),
-        *("confusion", "calibration_error", "threshold", "classes", "mistakes"),
+        *("examples", "accuracy", "interval", "balanced_accuracy", "top_5", "auc", "majority"),
+        *("confusion", "per_class", "calibration_error", "threshold", "classes", "mistakes"),
     ]
     assert described["majority"] == {"label": "cat", "share": 0.66}
-    assert described["mistakes"][0] == {"name": "49.png", "truth": "non-cat", "p_cat": 0.99}
+    assert described["mistakes"][0] == {
+        "name": "49.png",
+        "truth": "non-cat",
+        "answer": "cat",
+        "probability": 0.99,
+    }
     assert described["confusion"] == [[9, 8], [2, 31]]
 
 
@@ -203,5 +211,5 @@ def test_no_examples_and_no_probabilities_are_refused_in_one_line() -> None:
 def test_arguments_that_do_not_fit_together_are_refused() -> None:
     with pytest.raises(ValueError, match="one label"):
         evaluate([0, 1], [0.5], ["a", "b"], CLASSES)
-    with pytest.raises(ValueError, match="0 and 1"):
+    with pytest.raises(ValueError, match="from 0 to 1"):
         evaluate([0, 2], [0.5, 0.5], ["a", "b"], CLASSES)

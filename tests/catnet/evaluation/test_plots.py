@@ -14,7 +14,7 @@ pytest.importorskip("matplotlib", reason="needs matplotlib, of jaxnn[apps]")
 
 from catnet.errors import UserError
 from catnet.evaluation import plots
-from catnet.evaluation.metrics import Evaluation, evaluate
+from catnet.evaluation.report import Evaluation, evaluate
 
 CLASSES = ("non-cat", "cat")
 
@@ -96,8 +96,8 @@ def test_mistakes_shows_the_worst_with_truth_and_probability(tmp_path, drawn) ->
     plots.mistakes(tmp_path / "m.png", images, result)
     captions = [axes.get_title() for axes in drawn[0].axes]
     assert len(captions) == 24
-    assert captions[0] == "0.png\nis cat\ncat: 0.0%"
-    assert captions[23] == "23.png\nis cat\ncat: 31.7%"
+    assert captions[0] == "0.png\nis cat\nnon-cat: 100.0%"
+    assert captions[23] == "23.png\nis cat\nnon-cat: 68.3%"
     assert drawn[0].get_suptitle() == "The worst 24 of 30 mistakes in 30 examples"
     for axes, name in zip(drawn[0].axes, images, strict=False):
         np.testing.assert_array_equal(axes.images[0].get_array(), images[name])

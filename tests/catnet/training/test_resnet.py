@@ -52,9 +52,9 @@ _made = {}
 def made_once(name: str):
     make = getattr(resnet, name)
 
-    def made(config, classes):
+    def made(config, classes, *rest):
         if (name, config) not in _made:
-            _made[name, config] = make(config, classes)
+            _made[name, config] = make(config, classes, *rest)
         return _made[name, config]
 
     return made

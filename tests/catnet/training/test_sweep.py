@@ -144,7 +144,7 @@ def test_the_model_is_the_network_of_the_lowest_training_cost(parts, tmp_path, c
     )  # fmt: skip
     model = Classifier.load(out)
     p = 1 / (1 + np.exp(-np.asarray(net.apply(params, test_part.images / np.float32(255)))[:, 0]))
-    np.testing.assert_allclose(model.probabilities(test_part.images), p, rtol=1e-3)
+    np.testing.assert_allclose(model.probabilities(test_part.images)[:, 1], p, rtol=1e-3)
     assert model.classes == test_part.classes
     how = f"initialization lecun, learning rate {name.split()[1]}, seed {seed}"
     assert model.about.endswith(how)
@@ -231,7 +231,7 @@ def test_ctrl_c_leaves_what_is_done_and_says_what_that_is(
     out = tmp_path / "out"
     assert main.main(arguments(parts[0], out)) == 130
     got = capsys.readouterr()
-    names = "config.json, sweep.json, costs.npz, curves.png, model.safetensors"
+    names = "config.json, sweep.json, costs.npz, curves.png, learnt.npy, model.safetensors"
     assert got.err.splitlines()[-1] == (
         f"catnet: stopped after {done} of 16 networks; written: {names} in {out}"
     )
