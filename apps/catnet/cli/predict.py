@@ -75,7 +75,7 @@ def _format(answer: Prediction, width: int) -> str:
         >>> _format(Prediction(None, "cat", 0.998, None, 0.5, "m"), 7)
         'cat       99.8%'
         >>> _format(Prediction(None, "cat", 0.53, None, 0.5, "m", unsure=True), 7)
-        'unsure    53.0% cat'
+        'unsure    53.0% cat    '
     """
     label = shorten(answer.label or "")
     if answer.unsure:
