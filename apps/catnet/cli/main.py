@@ -99,7 +99,8 @@ def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     top = argparse.ArgumentParser(
         prog="catnet",
-        description="Classify images as cat or non-cat, and train networks for it.",
+        description="Classify images as cat or non-cat, or into your own classes, and train "
+        "networks for it.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -142,7 +142,8 @@ class Check:
             yield "  ".join([f"{one_line(name):{width}}", *(f"{cell:>12}" for cell in cells)])
         if len(order) > MAX_ROWS:
             rest = [numbers[label] for label in order[MAX_ROWS:]]
-            yield f"and {len(rest)} classes with {rest[0]} to {rest[-1]} images"
+            span = f"{rest[0]}" if rest[0] == rest[-1] else f"{rest[0]} to {rest[-1]}"
+            yield f"and {len(rest)} classes with {span} images"
         yield "  ".join([f"{'all':{width}}", *(f"{total:>12}" for total in totals.values())])
 
     def as_json(self) -> dict[str, Any]:

@@ -302,6 +302,6 @@ def test_many_classes_are_one_a_row_the_smallest_first(tmp_path: Path) -> None:
     assert lines[0] == "class              all"
     assert lines[1] == "class 07        1 (2%)"
     assert lines[2] == "class 00        2 (3%)"
-    assert lines[21] == "and 10 classes with 2 to 2 images"
+    assert lines[21] == "and 10 classes with 2 images"
     assert lines[22] == "all                 59"
     assert sum(result.as_json()["parts"]["all"].values()) == 59
