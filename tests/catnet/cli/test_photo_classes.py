@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import colours
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -76,7 +77,7 @@ def test_two_classes_have_no_class_weights(tmp_path: Path, monkeypatch, capsys) 
 def test_the_loss_of_fine_classes_is_their_cross_entropy() -> None:
     z = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
     fine = np.eye(3, dtype=np.float32)[[0, 1, 2, 2]]
-    y = Targets(np.zeros((4, 1)), fine, np.zeros((4, 1)))
+    y = Targets(*map(jnp.asarray, (np.zeros((4, 1)), fine, np.zeros((4, 1)))))
     assert fine_loss(z, y) == jaxnn.softmax_cross_entropy(z, fine)
     expected = jaxnn.softmax_cross_entropy.gradient(z, fine)
     np.testing.assert_array_equal(fine_loss.gradient(z, y), expected)

@@ -143,7 +143,7 @@ def test_sources_have_classes_in_common_or_are_refused() -> None:
         find_common_classes({"a": CATS, "b": ("dog", "horse")})
 
 
-def brightness(classes: tuple[str, str]) -> Classifier:
+def brightness(classes: tuple[str, ...]) -> Classifier:
     """A model that puts bright images in its second class."""
     described = registry.architecture("logistic", (), "relu")
     net = registry.build(described)

@@ -57,6 +57,39 @@ def test_an_answer_does_not_depend_on_neighbours_order_or_number(classifier: Cla
     assert classifier.probabilities(IMAGES[:0]).shape == (0, 2)
 
 
+@pytest.mark.parametrize("threshold", [0.02, 0.4, 0.9])
+def test_the_band_moves_with_the_threshold_in_log_odds(classifier, threshold: float) -> None:
+    unsure = dataclasses.replace(classifier, confidence_band=(0.3, 0.6))
+
+    def odds(p: float) -> float:
+        return float(np.log(p / (1 - p)))
+
+    for answer in unsure.predict(IMAGES, threshold):
+        assert answer.probabilities is not None
+        p, moved = answer.probabilities["cat"], odds(threshold) - odds(0.4)
+        assert answer.unsure == (odds(0.3) < odds(p) - moved < odds(0.6))
+        assert answer.label == ("cat" if p >= threshold else "non-cat")
+        assert answer.probability == (p if p >= threshold else 1 - p)
+
+
+def test_three_classes_answer_with_the_softmax_and_are_unsure_below_the_threshold() -> None:
+    architecture = registry.architecture("logistic", classes=3)
+    net = registry.build(architecture)
+    params = net.init(jax.random.key(0), jax.ShapeDtypeStruct((64, 64, 3), "float32"))
+    model = Classifier(architecture, params, ("a", "b", "c"), "m", "", threshold=0.5, slope=0.7)
+    x = IMAGES.reshape(len(IMAGES), -1).astype(np.float64) / 255
+    z = 0.7 * (x @ np.asarray(params[1]["W"], np.float64).T + np.asarray(params[1]["b"]))
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(model.probabilities(IMAGES), p, rtol=1e-4)
+    for threshold in (None, 0.9):
+        limit = 0.5 if threshold is None else threshold
+        for answer, row in zip(model.predict(IMAGES, threshold), p, strict=True):
+            assert answer.label == "abc"[int(np.argmax(row))]
+            assert answer.probability == pytest.approx(row.max(), rel=1e-4)
+            assert answer.unsure == (row.max() < limit)
+            assert answer.threshold == limit
+
+
 def test_save_and_load_answer_alike(classifier: Classifier, tmp_path: Path) -> None:
     classifier.save(tmp_path / "model.safetensors")
     for path in (tmp_path, tmp_path / "model.safetensors"):
@@ -243,6 +276,9 @@ def rewritten(path: Path, **changes) -> None:
         ({"architecture": {"layers": 4}}, "its architecture is not one of this catnet"),
         ({"architecture": {"model": "huge"}}, "model 'huge' is not one of"),
         ({"classes": ["cat"]}, "its metadata have a wrong value of classes; train it again"),
+        ({"classes": ["ant", "bee", "cat"]}, "its metadata have a wrong value of classes; train"),
+        ({"architecture": {"model": "deep", "hidden": [6, 4], "activation": "relu", "classes": 3}},
+         "its metadata have a wrong value of classes; train it again"),
         ({"threshold": "high"}, "its metadata have a wrong value of threshold; train it again"),
         ({"size": 32}, "expects images with size 32, not 64"),
         ({"temperature": 2.0}, "has 'temperature', which this catnet does not know; update"),
