@@ -1,0 +1,1 @@
+"""Readers: each format of DATA has one module."""

@@ -1,0 +1,1 @@
+"""Accuracy with its interval, and the measured experiments."""

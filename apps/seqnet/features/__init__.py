@@ -1,0 +1,1 @@
+"""From texts and sounds to numbers."""
