@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catnet.cli import main
+from catnet.cli import main as catnet_main
+from seqnet.cli import main as seqnet_main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -18,6 +19,7 @@ NAMES = (
     "README.md",
     "apps/catnet/README.md",
     "apps/catnet_bench/README.md",
+    "apps/seqnet/README.md",
     "data/README.md",
     "CHANGELOG.md",
     ".github/CONTRIBUTING.md",
@@ -34,13 +36,16 @@ def blocks(language: str) -> list[tuple[str, str]]:
     ]
 
 
-def catnet_calls() -> list[tuple[str, str]]:
-    """(file, line) of every line of a bash block that calls catnet."""
+PARSERS = {"catnet": catnet_main.parser, "seqnet": seqnet_main.parser}
+
+
+def calls() -> list[tuple[str, str]]:
+    """(file, line) of every line of a bash block that calls catnet or seqnet."""
     return [
         (name, line)
         for name, block in blocks("bash")
         for line in block.splitlines()
-        if re.search(r"(^|[ /])catnet ", line)
+        if re.search(r"(^|[ /])(catnet|seqnet) ", line)
     ]
 
 
@@ -70,16 +75,16 @@ def test_python_blocks_run(name: str, block: str, tmp_path: Path, monkeypatch, c
         assert printed.splitlines()[-1] in README
 
 
-@pytest.mark.parametrize(("name", "line"), catnet_calls())
+@pytest.mark.parametrize(("name", "line"), calls())
 def test_command_lines_parse(name: str, line: str) -> None:
     words = shlex.split(line, comments=True)
-    [first] = [i for i, word in enumerate(words) if word.split("/")[-1] == "catnet"]
-    main.parser().parse_args(words[first + 1 :])
+    [first] = [i for i, word in enumerate(words) if word.split("/")[-1] in PARSERS]
+    PARSERS[words[first].split("/")[-1]]().parse_args(words[first + 1 :])
 
 
 def test_the_blocks_and_lines_are_found() -> None:
     assert len(blocks("python")) >= 3
-    assert len(catnet_calls()) >= 10
+    assert len(calls()) >= 10
     assert len(links()) >= 20
 
 

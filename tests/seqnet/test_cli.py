@@ -164,6 +164,18 @@ class Rule(NamedTuple):
         return np.eye(2)[[int(self.holds(item)) for item in items]]
 
 
+def test_an_interrupted_training_leaves_no_folder(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(text, "train", stop)
+    data = write(tmp_path / "a.csv", "text,label\na,x\nb,y\nc,x\nd,y\n")
+    assert run("train", data, "--out", tmp_path / "run") == (130, "", "seqnet: stopped\n")
+    assert not (tmp_path / "run").exists()
+
+
 def test_scores_measure_on_what_was_not_trained_on(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

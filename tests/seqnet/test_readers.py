@@ -56,6 +56,16 @@ def test_a_wrong_csv_is_one_line_with_its_place(
     assert "\n" not in str(error.value)
 
 
+def test_the_columns_decide_whether_a_file_is_a_csv(tmp_path: Path) -> None:
+    old = write(tmp_path / "reviews", "label,text\ra,b\rc,d\r")  # line ends of old Macintoshes
+    assert read(old, ignore).train.items == ["b", "d"]
+    noise = np.random.default_rng(0).bytes(2000)
+    with pytest.raises(UserError, match="noise: line 1: not UTF-8; save the file as UTF-8"):
+        read(write(tmp_path / "noise", noise), ignore)
+    for head in ("a\rb,c\n", '"a'):
+        assert read(write(tmp_path / "names", head + "\nann\n"), ignore).kind == "names"
+
+
 def test_polarity_is_two_files_in_latin_1(tmp_path: Path) -> None:
     write(tmp_path / "a.neg", "dull .\nno caf\xe9 \x85 .\n".encode("latin-1"))
     write(tmp_path / "a.pos", "fine .\n")

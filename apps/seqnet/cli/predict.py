@@ -32,11 +32,7 @@ def run(options: argparse.Namespace) -> int:
     model = load(options.model)
     if not model.classes:
         raise UserError(f"{options.model} is a model of names; use seqnet write")
-    names = [
-        line
-        for name in options.inputs
-        for line in (sys.stdin.read().splitlines() if name == "-" else [name])
-    ]
+    names = [line for name in options.inputs for line in (_lines() if name == "-" else [name])]
     items: list[Any] = []
     answered = []
     for number, name in enumerate(names, 1):
@@ -55,6 +51,13 @@ def run(options: argparse.Namespace) -> int:
         else:
             print(f"{one_line(label):{width}}  {row.max():6.1%}  {one_line(name)}")
     return 0 if len(answered) == len(names) else 1
+
+
+def _lines() -> list[str]:
+    try:
+        return sys.stdin.read().splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"standard input: not {error.encoding.upper()}; convert it") from None
 
 
 def _text(text: str, number: int) -> str:

@@ -6,10 +6,17 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from catnet.cli.options import seed
 from catnet.errors import UserError
 from catnet.terminal import log, one_line
+
+if TYPE_CHECKING:
+    from seqnet.data.examples import Data
+    from seqnet.models.model import Model
+
+    Trained: TypeAlias = tuple[Model, dict[str, Any], str]  # with the result, also in words
 
 HELP = "train a model on texts, spoken words or names"
 DATA_HELP = (
@@ -27,35 +34,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train on the training part, and evaluate on the test part: a tenth, if DATA has none."""
     from jaxnn.files import write_atomically
-    from seqnet.data.examples import split
     from seqnet.data.reading import read
-    from seqnet.evaluation.accuracy import bigram_cost, cost_of_a_letter, measure
     from seqnet.models.model import FILE
-    from seqnet.training import names, speech, text
 
     data = read(options.data, lambda line: log(one_line(f"left out: {line}")))
     out = Path(options.out)
     if out.exists():
         raise UserError(f"{out}: exists; choose a new folder for --out")
+    out.mkdir(parents=True)  # before the training, which takes long
     start = time.perf_counter()
-    if data.kind == "names":
-        part, test = names.split(data.train)
-        model = names.train(part, options.seed)
-        known = set(model.described["letters"])
-        test = [name for name in test if set(name) <= known]
-        result = {
-            "cost of a letter": cost_of_a_letter(model, test),
-            "of the bigrams": bigram_cost(part, test),
-        }
-        text_of_result = ", ".join(f"{name} {cost:.4f}" for name, cost in result.items())
-    else:
-        part, test = split(data.train) if data.test is None else (data.train, data.test)
-        model = {"text": text, "speech": speech}[data.kind].train(part, options.seed)
-        accuracy = measure(model, test)
-        result = {"right": accuracy.right, "examples": accuracy.count}
-        text_of_result = f"test accuracy {accuracy}"
-    out.mkdir(parents=True)
+    try:
+        model, result, text = (_train_names if data.kind == "names" else _train_classifier)(
+            data, options.seed
+        )
+    except BaseException:
+        out.rmdir()
+        raise
     model.save(out / FILE)
     write_atomically(out / "evaluation.json", json.dumps(result, indent=1).encode() + b"\n")
-    print(f"{text_of_result}, {time.perf_counter() - start:.0f} s, model in {out}")
+    print(f"{text}, {time.perf_counter() - start:.0f} s, model in {one_line(str(out))}")
     return 0
+
+
+def _train_classifier(data: Data, seed: int) -> Trained:
+    from seqnet.data.examples import split
+    from seqnet.evaluation.accuracy import measure
+    from seqnet.training import speech, text
+
+    part, test = split(data.train) if data.test is None else (data.train, data.test)
+    model = {"text": text, "speech": speech}[data.kind].train(part, seed)
+    accuracy = measure(model, test)
+    result = {"right": accuracy.right, "examples": accuracy.count}
+    return model, result, f"test accuracy {accuracy}"
+
+
+def _train_names(data: Data, seed: int) -> Trained:
+    from seqnet.evaluation.accuracy import bigram_cost, cost_of_a_letter
+    from seqnet.training import names
+
+    part, test = names.split(data.train)
+    model = names.train(part, seed)
+    known = set(model.described["letters"])
+    test = [name for name in test if set(name) <= known]
+    if not test:
+        raise UserError("no name of the held-out tenth has only letters of the others; add names")
+    result = {
+        "cost of a letter": cost_of_a_letter(model, test),
+        "of bigrams": bigram_cost(part, test),
+    }
+    return model, result, ", ".join(f"{name} {cost:.4f}" for name, cost in result.items())

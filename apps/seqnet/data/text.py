@@ -35,8 +35,12 @@ def read_utf8(path: Path) -> str:
 def has_columns(path: Path) -> bool:
     """Whether the first line of a file names the columns ``text`` and ``label``."""
     with path.open("rb") as file:
-        first = file.readline(2**16).decode("utf-8-sig", "replace")
-    return set(COLUMNS) <= {name.strip() for name in next(csv.reader([first]), [])}
+        start = file.read(2**16).decode("utf-8-sig", "replace")
+    try:
+        header = next(csv.reader(io.StringIO(start, newline="")), [])
+    except csv.Error:
+        return False
+    return set(COLUMNS) <= {name.strip() for name in header}
 
 
 def read_csv(path: Path) -> Examples:

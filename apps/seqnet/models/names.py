@@ -21,6 +21,7 @@ from seqnet.features.words import ROUND
 #: What a model file has to contain, besides the parameters.
 FIELDS = {"letters": list, "width": int}
 
+BLOCK = 1000  # names that are written side by side
 END = 0  # the token before the first letter and after the last one; letter i has token i + 1
 
 
@@ -90,6 +91,17 @@ def write(
     Returns:
         ``count`` names of 1 to ``LONGEST_NAME`` letters.
     """
+    for start in range(0, count, BLOCK):
+        block = min(BLOCK, count - start)
+        yield from _write_block(
+            described, params, block, jax.random.fold_in(key, start), temperature
+        )
+
+
+def _write_block(
+    described: dict[str, Any], params: Params, count: int, key: Key, temperature: float
+) -> Iterator[str]:
+    """Draw all names of a block side by side."""
     net = build(described)
     tokens, state = jnp.full(count, END), jnp.zeros((count, described["width"]))
     drawn = []

@@ -110,7 +110,7 @@ def naive_bayes(x: Masked, labels: np.ndarray, n_tokens: int, n_classes: int) ->
     mask = np.asarray(x.mask)
     classes = np.broadcast_to(labels[:, None], mask.shape)
     np.add.at(counts, (np.asarray(x.values)[mask], classes[mask]), 1)
-    logs = np.log(counts / counts[1:].sum(axis=0))
+    logs = np.log(counts / np.maximum(counts[1:].sum(axis=0), 1))
     logs -= logs.mean(axis=1, keepdims=True)
     logs[words.UNKNOWN] = 0
     return logs.astype(np.float32)
