@@ -16,7 +16,7 @@ import numpy as np
 import jaxnn
 from jaxnn import Layer, Masked
 from jaxnn.layer import Array, Key, Static, constant, no_params
-from jaxnn.layers.masked import join_gradient, over, split_steps, zero
+from jaxnn.padding import join_gradient, over, split_steps, zero
 from seqnet.features import words
 
 #: What a model file has to contain, besides the parameters.
