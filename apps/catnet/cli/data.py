@@ -64,7 +64,7 @@ def _get(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     """Report on DATA; 1 when an image cannot be used, or is in both parts."""
-    from catnet.data.check import check
+    from catnet.evaluation.data_check import check
 
     classifier = load_model(options.model) if options.model else None
     report = check(options.data, classifier, dict(options.aliases), options.all_classes)

@@ -44,8 +44,8 @@ def run(options: argparse.Namespace) -> int:
     Images that the model has learnt from are left out.
     """
     from catnet.data.class_names import match
+    from catnet.evaluation.evaluate import evaluate_on
     from catnet.training import seen
-    from catnet.training.mlp import evaluate_on
 
     if options.held_out:
         return _run_held_out(options)

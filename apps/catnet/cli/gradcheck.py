@@ -29,9 +29,9 @@ def run(options: argparse.Namespace) -> int:
     import jax
 
     import jaxnn
+    from catnet.evaluation.evaluate import match_labels
     from catnet.models import registry
     from catnet.models.targets import choose_loss, make_targets
-    from catnet.training.mlp import match_labels
 
     part, _, source = load_parts(options.data)
     step = max(1, len(part.labels) // options.examples)

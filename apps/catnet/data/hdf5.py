@@ -9,7 +9,7 @@ import numpy as np
 
 from catnet.data.class_names import enumerate_names
 from catnet.errors import UserError
-from catnet.models.registry import SIZE
+from catnet.images.size import SIZE
 
 if TYPE_CHECKING:
     import h5py

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from catnet.data.class_names import match
 from catnet.data.dataset import Dataset
 from catnet.data.duplicates import hash_pixels
 from catnet.errors import UserError, describe_divergence
-from catnet.evaluation.report import Evaluation, evaluate
+from catnet.evaluation.evaluate import evaluate_on, match_labels
+from catnet.evaluation.report import Evaluation
 from catnet.evaluation.temperature import calibrate_on
 from catnet.models import registry
 from catnet.models.classifier import Classifier
@@ -311,23 +310,3 @@ def fill(
     plots.confusion_matrix(folder / "confusion.png", result.confusion, part.classes)
     plots.mistakes(folder / "mistakes.png", dict(zip(part.names, part.images, strict=True)), result)
     return result
-
-
-def match_labels(
-    classifier: Classifier, part: Dataset, aliases: Mapping[str, str] = MappingProxyType({})
-) -> np.ndarray:
-    """The labels of a dataset as labels of a classifier; see ``class_names.match``."""
-    return np.array(match(classifier.classes, part.classes, aliases).labels)[part.labels]
-
-
-def evaluate_on(
-    classifier: Classifier, part: Dataset, aliases: Mapping[str, str] = MappingProxyType({})
-) -> Evaluation:
-    """Evaluate a classifier on a dataset, in the classifier's names of the classes.
-
-    Raises:
-        UserError: the classes of the data are not those of the model; see ``class_names.match``.
-    """
-    labels = match_labels(classifier, part, aliases)
-    p = classifier.probabilities(part.images)
-    return evaluate(labels, p, part.names, classifier.classes, classifier.threshold)

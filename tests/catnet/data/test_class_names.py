@@ -15,8 +15,8 @@ from catnet.cli import main
 from catnet.data.class_names import CATS, find_common_classes, match
 from catnet.data.dataset import Dataset
 from catnet.errors import UserError
+from catnet.evaluation.evaluate import evaluate_on
 from catnet.models import registry
-from catnet.training.mlp import evaluate_on
 
 NFD = unicodedata.normalize("NFD", "Ährenfeld")
 

@@ -253,7 +253,7 @@ def _measure(
 def _find_suspects(
     classifier: Classifier, parts: Sequence[Dataset], aliases: Mapping[str, str]
 ) -> list[Suspect]:
-    from catnet.training.mlp import evaluate_on
+    from catnet.evaluation.evaluate import evaluate_on
 
     suspects = []
     for note in match(classifier.classes, parts[0].classes, aliases).notes:

@@ -16,8 +16,8 @@ from PIL import Image
 
 from catnet.cli import main
 from catnet.data import dataset, sample
-from catnet.data.check import Check, check
 from catnet.errors import UserError
+from catnet.evaluation.data_check import Check, check
 from catnet.images.decode import ImageError, read_dimensions
 from catnet.models import registry
 from catnet.models.classifier import Classifier
