@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 import jaxnn
 from jaxnn import Layer, LayerError
 from jaxnn.inspection.traversal import walk
+from jaxnn.losses import Loss
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 every_layer = pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS.keys())
@@ -29,6 +30,14 @@ def prepared(case: Case, *batch: int, dtype: DTypeLike = np.float32):
     return jax.tree.map(jnp.asarray, (params, x))
 
 
+def draw_every_size(shape: tuple[int, ...], draw: np.random.Generator) -> np.ndarray:
+    """Numbers of every size between 1e-12 and 1e12, side by side."""
+    return draw.choice([-1, 1], shape) * 10.0 ** draw.uniform(-12, 12, shape)
+
+
+zero_loss = Loss("zero", lambda z, y: 0.0 * jnp.sum(z), lambda z, y: 0 * z)  # its row says nothing
+
+
 def assert_close(actual, expected, tolerance: float = 1e-5) -> None:
     assert jax.tree.structure(actual) == jax.tree.structure(expected)
     for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
@@ -40,6 +49,12 @@ def test_backward_by_hand_equals_jax_and_differences(case: Case) -> None:
     params, x = prepared(case, 2)
     y = jnp.ones(jax.eval_shape(case.layer.apply, params, x).shape)
     check = jaxnn.check_gradients(case.layer, params, x, y, jaxnn.mean_squared_error)
+    assert check.ok, str(check)
+    # The same programs, where numbers of every size meet.
+    draw = np.random.default_rng(3)
+    x = draw_every_size(x.shape, draw)
+    params = jax.tree.map(lambda p: draw_every_size(p.shape, draw), params)
+    check = jaxnn.check_gradients(case.layer, params, x, y, zero_loss)
     assert check.ok, str(check)
 
 
@@ -109,20 +124,28 @@ def test_hand_makes_jax_grad_use_the_rule(case: Case) -> None:
 @every_layer
 def test_bfloat16_in_bfloat16_out_and_float32_gradients_of_parameters(case: Case) -> None:
     params, x = prepared(case, 4)
-    y, _ = case.layer.forward(params, x)
-    y16, cache = case.layer.forward(params, x.astype(jnp.bfloat16))
+
+    @jax.jit
+    def run(params, x):
+        y, cache = case.layer.forward(params, x)
+        return y, case.layer.backward(params, cache, jnp.ones_like(y))
+
+    y = jax.jit(case.layer.apply)(params, x)
+    y16, (dparams, dx) = run(params, x.astype(jnp.bfloat16))
     assert y16.dtype == jnp.bfloat16
     np.testing.assert_allclose(y16.astype(jnp.float32), y, rtol=0.1, atol=0.1)
-    dparams, dx = case.layer.backward(params, cache, jnp.ones_like(y16))
     assert dx.dtype == jnp.bfloat16
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(dparams))
 
 
 @every_layer
 def test_float64_where_x64_is_on(case: Case, x64: None) -> None:
+    def run(params, x):
+        y, cache = case.layer.forward(params, x)
+        return y, case.layer.backward(params, cache, jnp.ones_like(y))
+
     params, x = prepared(case, 2, dtype=np.float64)
-    y, cache = case.layer.forward(params, x)
-    gradients = case.layer.backward(params, cache, jnp.ones_like(y))
+    y, gradients = jax.eval_shape(run, params, x)
     assert all(leaf.dtype == jnp.float64 for leaf in jax.tree.leaves((params, y, gradients)))
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import jax
 import numpy as np
+import pytest
 
 from catnet.training.resnet import CHUNK, Classes, PhotoConfig, compile_steps, make_state
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 def test_half_precision_learns_the_same_with_parameters_in_full() -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (CHUNK, 6, 64, 64, 3), dtype=np.uint8)

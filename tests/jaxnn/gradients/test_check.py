@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from layers import LAYERS, Case
+from layers import LAYERS
 
 import jaxnn
 from jaxnn import Layer
@@ -53,15 +53,6 @@ def wide(shape: tuple[int, ...], draw: np.random.Generator) -> np.ndarray:
 
 
 # Right rules
-
-
-@pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS.keys())
-def test_right_rules_pass_where_numbers_of_every_size_meet(case: Case) -> None:
-    draw = np.random.default_rng(3)
-    x = wide((2, *case.shape), draw)
-    params = jax.tree.map(lambda p: wide(p.shape, draw), draw_params(case.layer, x, draw))
-    result = check(case.layer, x, params)
-    assert result.ok, str(result)
 
 
 @pytest.mark.parametrize("x_scale", [1e-12, 1e12])
@@ -192,17 +183,15 @@ DENSE_MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("scale", ["wide", 1e-12, 1e12])
 @pytest.mark.parametrize("mistake", DENSE_MISTAKES)
-def test_a_mistake_in_a_dense_layer_is_found_at_every_scale(mistake: str, scale) -> None:
+def test_a_mistake_in_a_dense_layer_is_found_at_every_scale(mistake: str) -> None:
     leaf, wrong = DENSE_MISTAKES[mistake]
-    draw = np.random.default_rng(6)
-    x = wide((3, 3), draw) if scale == "wide" else scale * draw.standard_normal((3, 3))
-    result = check(spoil(jaxnn.dense(3), wrong), x)
-    assert [row.path for row in result.rows if not row.ok] == [f"dense(3).{leaf}"], str(result)
+    layer, draw = spoil(jaxnn.dense(3), wrong), np.random.default_rng(6)
+    for x in (wide((3, 3), draw), *(scale * draw.standard_normal((3, 3)) for scale in SCALES)):
+        result = check(layer, x)
+        assert [row.path for row in result.rows if not row.ok] == [f"dense(3).{leaf}"], str(result)
 
 
-@pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize(
     ("name", "leaf", "mistake"),
     [
@@ -215,14 +204,17 @@ def test_a_mistake_in_a_dense_layer_is_found_at_every_scale(mistake: str, scale)
     ],
 )
 def test_a_mistake_in_another_layer_is_found_at_every_scale(
-    name: str, leaf: str, mistake: Callable, scale: float
+    name: str, leaf: str, mistake: Callable
 ) -> None:
-    layer, shape = LAYERS[name]
-    x = scale * np.random.default_rng(7).standard_normal((2, *shape))
-    if name == "sigmoid":
-        x = x.clip(-25, 25)  # beyond, the derivative has no digits
-    result = check(spoil(layer, mistake), x)
-    assert [row.path.split(".")[-1] for row in result.rows if not row.ok] == [leaf], str(result)
+    right, shape = LAYERS[name]
+    layer = spoil(right, mistake)
+    for scale in SCALES:
+        x = scale * np.random.default_rng(7).standard_normal((2, *shape))
+        if name == "sigmoid":
+            x = x.clip(-25, 25)  # beyond, the derivative has no digits
+        result = check(layer, x)
+        wrong = [row.path.split(".")[-1] for row in result.rows if not row.ok]
+        assert wrong == [leaf], str(result)
 
 
 def test_a_small_column_beside_a_large_one_is_found() -> None:

@@ -34,12 +34,7 @@ def elsewhere(devices: int, axes: str = "Explicit") -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-def test_the_same_seed_gives_the_same_run_to_the_last_bit(here) -> None:
-    jax.clear_caches()
-    assert on_devices.trainings(1) == here
-
-
-def test_the_same_seed_gives_the_same_run_in_another_process(here) -> None:
+def test_the_same_seed_gives_the_same_run_to_the_last_bit_in_another_process(here) -> None:
     assert elsewhere(1) == here
 
 
