@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import jax
 import pytest
 from jax._src import compiler
+
+from jaxnn.gradients import check
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # workers share one GPU
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -113,6 +116,12 @@ def compiled_quickly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture
+def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All gradient checks of the test share their programs; usually each check compiles its own."""
+    monkeypatch.setattr(check, "compile_rule", functools.lru_cache(check.compile_rule))
 
 
 @pytest.fixture(scope="session")

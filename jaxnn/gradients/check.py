@@ -13,7 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.gradients.errors import DIFFERENCES_TOLERANCE, JAX_TOLERANCE, measure_errors
+from jaxnn.gradients.errors import (
+    DIFFERENCES_TOLERANCE,
+    JAX_TOLERANCE,
+    Programs,
+    Rule,
+    compile_rule,
+    measure_errors,
+)
 from jaxnn.gradients.shapes import BoundLayer, Misfit, Part, Path, Point, describe_error
 from jaxnn.inspection.traversal import map_layers, walk
 from jaxnn.layer import Array, Cache, Key, Layer, Params, Static, is_numbers, no_params
@@ -142,14 +149,16 @@ def check_gradients(
     with jax.enable_x64(True), jax.debug_key_reuse(False), jax.debug_nans(False):
         params = _to_float64(params)
         x, y = _to_float64(x, is_numbers), _to_float64(y, is_numbers)
-        z, inputs, broken = _record_inputs(net, params, x, key)
+        # Traced anew in each check: a function that the rules call may have changed since.
+        z, inputs, broken = jax.jit(partial(_record_inputs, net))(params, x, key)
+        programs = lru_cache(maxsize=32)(compile_rule)  # a network repeats its layers
         cost = _loss_as_layer(loss)
         if not broken.value:
             inputs[cost.name] = ((), z, y)
         rows: list[Row] = []
         for path, layer in [*walk(net), (cost.name, cost)]:
             if path in inputs:
-                rows += _check_layer(path, layer, *inputs[path])
+                rows += _check_layer(path, layer, *inputs[path], programs)
             elif broken.value:  # else it is in a combinator that is checked as a whole only
                 rows.append(_row_of_nothing(path, f"not checked: {broken.value} gives no output"))
     return GradientCheck(tuple(rows))
@@ -167,7 +176,6 @@ def _to_float64(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:
     return jax.tree.map(convert, tree, is_leaf=is_leaf)
 
 
-@partial(jax.jit, static_argnums=0)
 def _record_inputs(net: Layer, params: Params, x: Any, key: Key) -> tuple[Any, Inputs, Static]:
     """The output, what every layer is given, and the path of a layer that gives no output.
 
@@ -196,7 +204,6 @@ def _record_inputs(net: Layer, params: Params, x: Any, key: Key) -> tuple[Any, I
     return z, inputs, Static("")
 
 
-@lru_cache(maxsize=32)
 def _loss_as_layer(loss: Loss) -> Layer:
     """The loss as one more layer, whose rule is dc · dZ; y takes the place of the key."""
 
@@ -212,12 +219,19 @@ def _loss_as_layer(loss: Loss) -> Layer:
     return Layer(f"{loss.name} dZ", no_params, forward, backward)
 
 
-def _check_layer(path: str, layer: Layer, params: Params, x: Any, key: Key | None) -> list[Row]:
+def _check_layer(
+    path: str,
+    layer: Layer,
+    params: Params,
+    x: Any,
+    key: Key | None,
+    programs: Callable[[Rule], Programs],
+) -> list[Row]:
     """A row for every leaf and for the input; one for all leaves of a combinator together."""
     point, bound = (params, x), BoundLayer(layer, key)
     try:
         parts = bound.parts(point)
-        errors = _measure_parts(bound, point, parts)
+        errors = _measure_parts(bound, point, parts, programs)
     except Misfit as misfit:
         return [_row_of_nothing(path, str(misfit))]
     rows = [_row(path, part, errors.get(part.path)) for part in parts]
@@ -259,7 +273,7 @@ class LayerRule(NamedTuple):
 
 
 def _measure_parts(
-    bound: BoundLayer, point: Point, parts: list[Part]
+    bound: BoundLayer, point: Point, parts: list[Part], programs: Callable[[Rule], Programs]
 ) -> dict[Path, tuple[float, float]]:
     """The errors of all leaves that can be compared, by path."""
     compared = tuple(part.path for part in parts if part.comparable)
@@ -271,7 +285,7 @@ def _measure_parts(
     try:
         outputs = jax.eval_shape(bound.output, point).size
         here = [np.asarray(leaves[path]) for path in compared]
-        errors = measure_errors(rule, here, rest, outputs)
+        errors = measure_errors(programs(rule), here, rest, outputs)
     except Exception as error:
         raise Misfit(f"the comparison with jax.vjp raises {describe_error(error)}") from error
     return dict(zip(compared, zip(errors.jax, errors.differences, strict=True), strict=True))

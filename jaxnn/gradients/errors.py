@@ -12,7 +12,6 @@ one of the last digits, and another is a wrong rule, however large or small the 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -37,7 +36,7 @@ ENTRIES = 5  # of each leaf that differences are taken of, drawn at random; fewe
 class Rule(Hashable, Protocol):
     """A layer as functions of the list of leaves whose gradient is to be compared.
 
-    Equal rules are compiled once.  ``rest`` is everything else that the layer is given.
+    ``rest`` is everything else that the layer is given.
     """
 
     def forward(self, leaves: Sequence[Array], rest: Any) -> Array:
@@ -49,11 +48,29 @@ class Rule(Hashable, Protocol):
         ...
 
 
-class _Programs(NamedTuple):
-    """The compiled functions of a rule."""
+class Programs(NamedTuple):
+    """The compiled functions of a rule.
 
-    run: Callable[..., Gradients]  # of (rounding, leaves, dy, rest)
-    forward: Callable[..., Array]  # of (leaves, rest)
+    Attributes:
+        run: ``(rounding, leaves, dy, rest) -> Gradients``.
+        forward: ``(leaves, rest) -> y``.
+    """
+
+    run: Callable[..., Gradients]
+    forward: Callable[..., Array]
+
+
+def compile_rule(rule: Rule) -> Programs:
+    """Make the programs of a rule, which are compiled when they are called."""
+
+    def run(leaves: Sequence[Array], dy: Array, rest: Any) -> Gradients:
+        y, pull = jax.vjp(lambda leaves: rule.forward(leaves, rest), leaves)
+        return Gradients(y, list(rule.backward(leaves, dy, rest)), list(pull(dy)[0]))
+
+    def forward(leaves: Sequence[Array], rest: Any) -> Array:
+        return rule.forward(leaves, rest)
+
+    return Programs(jax.jit(round_randomly(run)), jax.jit(forward))
 
 
 class Errors(NamedTuple):
@@ -71,7 +88,9 @@ class Gradients(NamedTuple):
     by_jax: list[Any]
 
 
-def measure_errors(rule: Rule, leaves: Sequence[np.ndarray], rest: Any, outputs: int) -> Errors:
+def measure_errors(
+    programs: Programs, leaves: Sequence[np.ndarray], rest: Any, outputs: int
+) -> Errors:
     """Compare the gradient of a rule with ``jax.vjp`` and with differences, in float64.
 
     JAX is asked for every entry, at the point for random dy, or each basis vector of a tiny
@@ -80,13 +99,12 @@ def measure_errors(rule: Rule, leaves: Sequence[np.ndarray], rest: Any, outputs:
     some single entries.
 
     Args:
-        rule: forward and backward pass.
+        programs: of the rule.
         leaves: the point, float64.
         rest: everything else that the layer is given.
         outputs: entries of y.
     """
     rng = np.random.default_rng(0)
-    programs = _make_programs(rule)
     run = lambda rounding, leaves, dy: programs.run(rounding, leaves, dy, rest)  # noqa: E731
     forward = lambda leaves: programs.forward(leaves, rest)  # noqa: E731
     here = jax.device_put(list(leaves))
@@ -105,15 +123,6 @@ def measure_errors(rule: Rule, leaves: Sequence[np.ndarray], rest: Any, outputs:
             for i, scale in enumerate(scales)
         ]
         return Errors(np.max(errors, axis=0).tolist(), differences)
-
-
-@lru_cache(maxsize=32)  # a network repeats its layers; more would keep memory
-def _make_programs(rule: Rule) -> _Programs:
-    def run(leaves: Sequence[Array], dy: Array, rest: Any) -> Gradients:
-        y, pull = jax.vjp(lambda leaves: rule.forward(leaves, rest), leaves)
-        return Gradients(y, list(rule.backward(leaves, dy, rest)), list(pull(dy)[0]))
-
-    return _Programs(jax.jit(round_randomly(run)), jax.jit(rule.forward))
 
 
 def _draw_dys(outputs: int, rng: np.random.Generator) -> np.ndarray:

@@ -45,7 +45,7 @@ def assert_close(actual, expected, tolerance: float = 1e-5) -> None:
 
 
 @every_layer
-def test_backward_by_hand_equals_jax_and_differences(case: Case) -> None:
+def test_backward_by_hand_equals_jax_and_differences(case: Case, compiled_once: None) -> None:
     params, x = prepared(case, 2)
     y = jnp.ones(jax.eval_shape(case.layer.apply, params, x).shape)
     check = jaxnn.check_gradients(case.layer, params, x, y, jaxnn.mean_squared_error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -206,3 +207,24 @@ def test_scores_measure_on_what_was_not_trained_on(
         f"{word} {i} ." for word in ("dreadful", "splendid") for i in range(20)
     }
     assert [set(data.groups) for data in trained[10:]] == [{"ann", "bob"}, {"bob"}, {"ann"}]
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_closed_stream_is_like_dev_null(stream: str, tmp_path: Path) -> None:
+    descriptor = {"stdout": 1, "stderr": 2}[stream]
+    command = [sys.executable, "-m", "seqnet", "write", str(tmp_path / "no")]
+    code = f"import os; os.close({descriptor}); os.execv({sys.executable!r}, {command})"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
+    assert done.returncode == 2
+
+
+def test_a_platform_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("ann\nbob\ncid\n")
+    command = [sys.executable, "-m", "seqnet", "train", str(names), "--out", str(tmp_path / "run")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "JAX_PLATFORMS": "tpu"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].startswith("seqnet: JAX cannot start: ")
+    assert not (tmp_path / "run").exists()

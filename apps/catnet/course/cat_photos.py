@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from catnet.course.files import PHOTOS
-from catnet.course.networks import Scale, as_params, descend, initialize, network
+from catnet.course.networks import Scale, as_params, descend, find_right, initialize, network
 from catnet.course.record import Gradient, Number, Options, Set, Table
 from catnet.data import dataset
 from catnet.data.dataset import Dataset
@@ -166,9 +166,8 @@ def reproduce(
         Number(f"step {step}", cost, float(costs[step]), run.tolerance)
         for step, cost in zip(range(0, run.steps, EVERY), run.costs.split(), strict=True)
     ]
-    # The output is 0.5 or less, "non-cat", where the logit is 0 or less.
-    right = (np.asarray(net.apply(params, photos.x)) > 0) == (photos.y > 0.5)
-    right_test = (np.asarray(net.apply(params, photos.x_test)) > 0) == (photos.y_test > 0.5)
+    right = find_right(net, params, photos.x, photos.y)
+    right_test = find_right(net, params, photos.x_test, photos.y_test)
     for part, published, answers in (
         ("training", run.train, right),
         ("test", run.test, right_test),

@@ -101,16 +101,16 @@ def train(names: list[str], steps: int, gradient: Gradient) -> Iterator[tuple[in
     """(step, smoothed loss, params) at steps 0, 2000, …"""
     tokens, lengths = map(jnp.asarray, encode(names))
 
-    def step(carry: Any, j: jax.Array) -> tuple[Any, None]:
+    def step(j: jax.Array, carry: Any) -> Any:
         params, a0, smooth = carry
         name = j % len(names)
         loss, a0, grads = step_loss(params, tokens[name], lengths[name], a0, gradient)
         params = jax.tree.map(lambda p, dp: p - LEARNING_RATE * jnp.clip(dp, -5, 5), params, grads)
-        return (params, a0, 0.999 * smooth + 0.001 * loss), None
+        return params, a0, 0.999 * smooth + 0.001 * loss
 
     @jax.jit
     def descend(carry: Any, first: jax.Array, count: jax.Array) -> Any:
-        return jax.lax.fori_loop(first, first + count, lambda j, carry: step(carry, j)[0], carry)
+        return jax.lax.fori_loop(first, first + count, step, carry)
 
     report = make_progress_reporter(steps, title="dinosaurs  ")
     start = jax.tree.map(jnp.asarray, initialize()), jnp.zeros(N_A), -7 * jnp.log(1 / N_TOKENS)

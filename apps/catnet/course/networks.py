@@ -111,6 +111,11 @@ def apply(net: Layer, params: Any, x: Any) -> Any:
     return jax.jit(net.apply)(params, x)
 
 
+def find_right(net: Layer, params: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Whether each answer is right (n, 1): it is 1 where the logit is more than 0, else 0."""
+    return (np.asarray(net.apply(params, x)) > 0) == (np.asarray(y) > 0.5)
+
+
 def share_right(net: Layer, params: Any, x: np.ndarray, y: np.ndarray) -> float:
-    """The share of the examples with the right answer: 1 where the logit is more than 0."""
-    return float(np.mean((np.asarray(net.apply(params, x)) > 0) == (np.asarray(y) > 0.5)))
+    """The share of the examples with the right answer."""
+    return float(np.mean(find_right(net, params, x, y)))

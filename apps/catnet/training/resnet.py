@@ -371,12 +371,26 @@ def compile_logits(
     return logits
 
 
-def divide(config: PhotoConfig, cache: Cache) -> tuple[Sampler, np.ndarray]:
-    """The sampler of the training part, and the indices of the validation images.
+class Division(NamedTuple):
+    """What a training takes from its data.
+
+    Attributes:
+        sampler: of the training part.
+        validation: the indices of the validation images.
+        class_weights: (classes,) float64; None for equal weights.
+    """
+
+    sampler: Sampler
+    validation: np.ndarray
+    class_weights: np.ndarray | None
+
+
+def divide(config: PhotoConfig, cache: Cache) -> Division:
+    """Divide the images into the parts of a training.
 
     Raises:
-        UserError: the sampling weights or the batch size do not fit, or a part has too few
-            images.
+        UserError: the sampling weights, the class weights or the batch size do not fit, or a part
+            has too few images.
     """
     parts = split(cache.table)
     for part in (TRAIN, VALIDATION, TEST):
@@ -386,12 +400,13 @@ def divide(config: PhotoConfig, cache: Cache) -> tuple[Sampler, np.ndarray]:
             "--class-weights: a photo training of two classes samples both equally often; to change"
             " that, use --sampling-weight"
         )
-    weigh_classes(config.class_weights, cache.classes, _train_labels(cache))  # refuse wrong ones
-    if config.batch_size > (count := np.count_nonzero(parts == TRAIN)):
-        raise UserError(f"--batch-size {config.batch_size}: there are {count} images only")
+    labels = cache.table.labels[parts == TRAIN]
+    class_weights = weigh_classes(config.class_weights, cache.classes, labels)
+    if config.batch_size > len(labels):
+        raise UserError(f"--batch-size {config.batch_size}: there are {len(labels)} images only")
     weights = dict(config.sampling_weights)
     sampler = make_sampler(cache, parts == TRAIN, config.batch_size, weights, config.seed)
-    return sampler, np.flatnonzero(parts == VALIDATION)
+    return Division(sampler, np.flatnonzero(parts == VALIDATION), class_weights)
 
 
 def _check_part(cache: Cache, parts: np.ndarray, part: int) -> None:
@@ -421,7 +436,7 @@ def _check_part(cache: Cache, parts: np.ndarray, part: int) -> None:
 def train(
     config: PhotoConfig,
     cache: Cache,
-    parts: tuple[Sampler, np.ndarray],
+    parts: Division,
     state: TrainState,
     checkpoint: Checkpoint,
     log: Callable[[str], None],
@@ -439,14 +454,13 @@ def train(
         Stopped: Ctrl-C was pressed; the checkpoint is saved.
     """
     classes = Classes.of(cache)
-    sampler, validation_indices = parts
+    sampler, validation_indices, class_weights = parts
     best_file = checkpoint.folder / "best.safetensors"
     lines: list[dict[str, Any]] = []  # the scores of each validation
     if checkpointed := checkpoint.load(state):
         state, lines = checkpointed[0], checkpointed[1]["validations"]
         _write_lines(checkpoint, lines)
-    weights = weigh_classes(config.class_weights, cache.classes, _train_labels(cache))
-    run = compile_steps(config, classes, weights)
+    run = compile_steps(config, classes, class_weights)
     logits = compile_logits(config, classes)
 
     def validate(params: Any) -> Validation:
@@ -489,10 +503,6 @@ def train(
                 _write_lines(checkpoint, lines)
             checkpoint.save_if_due(done, config.steps, partial(_checkpoint, state, lines))
     return jaxnn.load(best_file)[0]
-
-
-def _train_labels(cache: Cache) -> np.ndarray:
-    return cache.table.labels[split(cache.table) == TRAIN]
 
 
 def _checkpoint(state: TrainState, lines: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:

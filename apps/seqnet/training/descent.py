@@ -57,7 +57,10 @@ def descend(
     def progress(state: jaxnn.State, costs: Array) -> None:
         cost = float(costs.mean())
         if not math.isfinite(cost):
-            raise UserError(f"training diverged at step {state.step}: the cost is {cost}")
+            raise UserError(
+                f"training diverged before step {state.step}: the cost is {cost}; "
+                "try another --seed"
+            )
         report(int(state.step), cost)
 
     params, _ = jaxnn.fit(

@@ -57,7 +57,9 @@ def wide(shape: tuple[int, ...], draw: np.random.Generator) -> np.ndarray:
 
 @pytest.mark.parametrize("x_scale", [1e-12, 1e12])
 @pytest.mark.parametrize("name", ["dense", "tanh", "gelu", "conv", "layer_norm", "rms_norm"])
-def test_right_rules_pass_at_every_scale_of_the_input(name: str, x_scale: float) -> None:
+def test_right_rules_pass_at_every_scale_of_the_input(
+    name: str, x_scale: float, compiled_once: None
+) -> None:
     layer, shape = LAYERS[name]
     draw = np.random.default_rng(4)
     for params_scale in [1 / x_scale, x_scale]:
@@ -184,7 +186,9 @@ DENSE_MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", DENSE_MISTAKES)
-def test_a_mistake_in_a_dense_layer_is_found_at_every_scale(mistake: str) -> None:
+def test_a_mistake_in_a_dense_layer_is_found_at_every_scale(
+    mistake: str, compiled_once: None
+) -> None:
     leaf, wrong = DENSE_MISTAKES[mistake]
     layer, draw = spoil(jaxnn.dense(3), wrong), np.random.default_rng(6)
     for x in (wide((3, 3), draw), *(scale * draw.standard_normal((3, 3)) for scale in SCALES)):
@@ -204,7 +208,7 @@ def test_a_mistake_in_a_dense_layer_is_found_at_every_scale(mistake: str) -> Non
     ],
 )
 def test_a_mistake_in_another_layer_is_found_at_every_scale(
-    name: str, leaf: str, mistake: Callable
+    name: str, leaf: str, mistake: Callable, compiled_once: None
 ) -> None:
     right, shape = LAYERS[name]
     layer = spoil(right, mistake)
@@ -632,3 +636,17 @@ def test_a_run_without_errors_computes_what_the_function_does(name: str, x64: No
     ]
     assert all(0 <= change < 1e-3 for change in changes)
     assert name in ("max_pool", "dropout") or min(changes) > 1e-8
+
+
+def test_a_function_that_a_rule_calls_may_change_between_two_checks() -> None:
+    """As in a notebook: the layer is the same object, the function has a new definition."""
+    factors = [3.0]
+    square = Layer(
+        "square",
+        lambda key, x: (),
+        lambda params, x, key=None: (x**2, x),
+        lambda params, x, dy: ((), factors[-1] * x * dy),
+    )
+    assert not check(square, np.ones((2, 3)), ()).ok
+    factors.append(2.0)
+    assert check(square, np.ones((2, 3)), ()).ok
