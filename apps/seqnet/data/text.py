@@ -142,14 +142,14 @@ def read_treebank(folder: Path) -> tuple[Examples, Examples, Examples]:
     train, *others = (list(read_trees(folder / name)) for name in TREES)
     distinct = {phrase.text: phrase for tree in train for phrase in tree}
     parts = [list(distinct.values()), *([tree[-1] for tree in trees] for trees in others)]
-    kept = [[phrase for phrase in part if phrase.sentiment != 2] for part in parts]
+    two_classes = [[phrase for phrase in part if phrase.sentiment != 2] for part in parts]
     first, second, third = (
         examples(
             folder / name,
             [phrase.text for phrase in part],
             ["pos" if phrase.sentiment > 2 else "neg" for phrase in part],
         )
-        for name, part in zip(TREES, kept, strict=True)
+        for name, part in zip(TREES, two_classes, strict=True)
     )
     return first, second, third
 
