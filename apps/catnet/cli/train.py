@@ -29,7 +29,7 @@ HELP = "train a network; without DATA, on drawn images"
 # The options that are settings of a run: of every network, of the lecture's, of the photo network.
 SETTINGS = ("model", "learning_rate", "steps", "batch_size", "seed", "class_weights")
 LECTURE_SETTINGS = ("hidden", "activation", "optimizer", "gradient")
-PHOTO_SETTINGS = ("sampling_weights", "textures", "precision")
+PHOTO_SETTINGS = ("sampling_weights", "soft_labels", "textures", "precision")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,6 +104,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=("float32", "bfloat16"),
         help="dtype of the computation (default float32); the parameters stay float32",
+    )
+    photo.add_argument(
+        "--soft-labels",
+        metavar="FILE",
+        help="learn also from the probabilities that a larger network gives to the images",
     )
     photo.add_argument(
         "--textures",

@@ -1,7 +1,7 @@
 """A cache of decoded images: memory-mapped uint8 arrays, and a table with one row an image.
 
 A source is Tiny ImageNet, dogs-vs-cats, or anything that :mod:`catnet.data.dataset` loads.  All
-images have the size 64×64 of the decoder, as in prediction.  So the validation scores and the
+images have the geometry of the network, as in prediction.  So the validation scores and the
 calibration are valid for prediction, and a network cannot recognize a source by its image size.
 """
 
@@ -28,11 +28,11 @@ from catnet.data.entries import open_listing
 from catnet.data.reading import Row, open_source
 from catnet.errors import UserError
 from catnet.images.decode import decode
-from catnet.images.size import SIZE
+from catnet.images.geometry import WHOLE, Geometry
 
 Progress: TypeAlias = Callable[[str, int, int], None]  # source, images decoded, all images
 
-FORMAT = 4  # version of the files of the cache; it increases when they or their contents change
+FORMAT = 5  # version of the files of the cache; it increases when they or their contents change
 _CHUNK = 256  # images between two reports of progress
 _STALE = 86_400  # seconds after which the files of an interrupted build are removed
 
@@ -47,7 +47,8 @@ class Table:
         sources: (n,) int16, index into ``Cache.sources``.
         strata: (n,) int16, index into ``Cache.strata``: source and kind of image.
         held_out: (n,) bool, whether the image is in the test part of its source.
-        content: (n,) uint64, a hash of the pixels.
+        content: (n,) uint64, a hash of the pixels of the whole image at 64×64, whatever the
+            geometry: so it is in the same part (training, validation, test) for every network.
         perceptual: (n,) uint64, perceptual hashes; those of near-duplicates differ in few bits.
         thumbs: (n, 8, 8, 3) uint8, thumbnails.
         names: the n names in messages.
@@ -72,7 +73,7 @@ class Cache:
     """Decoded images of several sources, with one index over all sources.
 
     Attributes:
-        images: for each source a memory-mapped uint8 array (n, 64, 64, 3).
+        images: for each source a memory-mapped uint8 array (n, size, size, 3).
         table: one row an image, in the order of ``images``.
         sources: names of the sources.
         strata: names of the strata, ``"tiny-imagenet-200/dog"``; with more than two classes, a
@@ -99,12 +100,12 @@ class Cache:
         return len(self.table)
 
     def take(self, indices: np.ndarray) -> np.ndarray:
-        """The images with these indices, uint8 ``(len(indices), 64, 64, 3)``."""
+        """The images with these indices, uint8 ``(len(indices), size, size, 3)``."""
         indices = np.asarray(indices)
         starts = np.cumsum([0, *map(len, self.images)])
         if indices.size and (indices.min() < 0 or indices.max() >= starts[-1]):
             raise IndexError(f"the indices must lie between 0 and {starts[-1] - 1}")
-        out = np.empty((len(indices), SIZE, SIZE, 3), np.uint8)
+        out = np.empty((len(indices), *self.images[0].shape[1:]), np.uint8)
         for images, start in zip(self.images, starts[:-1], strict=True):
             rows = np.flatnonzero((indices >= start) & (indices < start + len(images)))
             out[rows] = images[indices[rows] - start]
@@ -116,6 +117,7 @@ def build(
     folder: str | os.PathLike[str],
     progress: Progress | None = None,
     all_classes: bool = False,
+    geometry: Geometry = WHOLE,
 ) -> Cache:
     """Open the cache of some sources; decode the sources that are not in it.
 
@@ -128,6 +130,7 @@ def build(
         folder: the folder of the cache; it is created if it does not exist.
         progress: called after each chunk of images.
         all_classes: whether Tiny ImageNet has its 200 classes; else it has cat and non-cat.
+        geometry: of the images: the network's.
 
     Raises:
         UserError: a source cannot be read or has no images, or the folder cannot be written.
@@ -144,7 +147,7 @@ def build(
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it contains the user's images
         shards = [
-            _open_shard(path, name, folder, progress, all_classes)
+            _open_shard(path, name, folder, progress, all_classes, geometry)
             for path, name in zip(paths, names, strict=True)
         ]
     except OSError as error:
@@ -162,14 +165,19 @@ class _Shard(NamedTuple):
 
 
 def _open_shard(
-    path: Path, name: str, folder: Path, progress: Progress | None, all_classes: bool
+    path: Path,
+    name: str,
+    folder: Path,
+    progress: Progress | None,
+    all_classes: bool,
+    geometry: Geometry,
 ) -> _Shard:
-    place = folder / f"{Path(name).name}-{_compute_key(path, all_classes)}"
+    place = folder / f"{Path(name).name}-{_compute_key(path, all_classes, geometry)}"
     if not place.is_dir():
         _remove_stale(folder, place.name)
         partial = Path(tempfile.mkdtemp(prefix=f"{place.name}.partial-", dir=folder))
         try:
-            _write(path, name, partial, progress, all_classes)
+            _write(path, name, partial, progress, all_classes, geometry)
             try:
                 partial.replace(place)
             except OSError:
@@ -186,7 +194,7 @@ def _open_shard(
     return _Shard(images, table, about)
 
 
-def _compute_key(path: Path, all_classes: bool) -> str:
+def _compute_key(path: Path, all_classes: bool, geometry: Geometry) -> str:
     """A hash that changes if decoding the source could give another result."""
     try:
         state = [("", *_read_size_and_time(path))]
@@ -196,7 +204,7 @@ def _compute_key(path: Path, all_classes: bool) -> str:
             state = [("/".join(entry.place), *_read_if_file(Path(entry.name))) for entry in entries]
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from None
-    text = json.dumps([FORMAT, str(path.resolve()), state, _hash_decoder(), all_classes])
+    text = json.dumps([FORMAT, str(path.resolve()), state, _hash_decoder(geometry), all_classes, geometry])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -210,13 +218,13 @@ def _read_size_and_time(file: Path) -> tuple[int, int]:
     return info.st_size, info.st_mtime_ns
 
 
-def _hash_decoder() -> str:
+def _hash_decoder(geometry: Geometry) -> str:
     """A hash of the result of the decoder for one image, as a version of the decoder."""
     y, x = np.mgrid[:150, :200]
     image = np.stack([x, y, (x * y) % 256], axis=-1).astype(np.uint8)
     file = io.BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=90)
-    return hashlib.sha256(decode(file.getvalue(), SIZE).tobytes()).hexdigest()
+    return hashlib.sha256(decode(file.getvalue(), *geometry).tobytes()).hexdigest()
 
 
 def _remove_stale(folder: Path, name: str) -> None:
@@ -226,26 +234,38 @@ def _remove_stale(folder: Path, name: str) -> None:
 
 
 def _write(
-    path: Path, name: str, place: Path, progress: Progress | None, all_classes: bool
+    path: Path,
+    name: str,
+    place: Path,
+    progress: Progress | None,
+    all_classes: bool,
+    geometry: Geometry,
 ) -> None:
     """Decode a source into ``images.npy``, ``table.npz`` and ``about.json``."""
     rows: list[Row] = []
     features: list[tuple[np.ndarray, ...]] = []
-    with open_source(path, all_classes) as source, (place / "images.npy").open("wb") as file:
+    with (
+        open_source(path, all_classes, geometry) as source,
+        open_source(path, all_classes) as again,
+        (place / "images.npy").open("wb") as file,
+    ):
+        whole = source.rows if geometry == WHOLE else again.rows
         chunk: list[np.ndarray] = []
+        chunk_whole: list[np.ndarray] = []
 
         def flush() -> None:
-            pixels = np.stack(chunk)
-            file.write(pixels.tobytes())
-            features.append(compute_fingerprints(pixels))
+            file.write(np.stack(chunk).tobytes())
+            features.append(compute_fingerprints(np.stack(chunk_whole)))
             chunk.clear()
+            chunk_whole.clear()
             if progress:
                 progress(name, len(rows) + len(source.skipped), source.total)
 
-        start = _write_header(file, 0)
+        start = _write_header(file, 0, geometry.size)
         for row, image in source.rows:
             rows.append(row)
             chunk.append(image)
+            chunk_whole.append(image if geometry == WHOLE else next(whole)[1])
             if len(chunk) == _CHUNK:
                 flush()
         if chunk:
@@ -254,7 +274,7 @@ def _write(
             why = source.skipped[0] if source.skipped else "it has no training images"
             raise UserError(f"{path}: none of its images can be read: {why}")
         file.seek(0)
-        if _write_header(file, len(rows)) != start:
+        if _write_header(file, len(rows), geometry.size) != start:
             raise RuntimeError("the header of images.npy has become longer")
         _sync(file)
         about = {
@@ -285,9 +305,9 @@ def _write(
         _sync(file)
 
 
-def _write_header(file: BinaryIO, count: int) -> int:
+def _write_header(file: BinaryIO, count: int, size: int) -> int:
     """Write the header of a .npy file; return its length, which is equal for all counts."""
-    shape = (count, SIZE, SIZE, 3)
+    shape = (count, size, size, 3)
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
     return file.tell()

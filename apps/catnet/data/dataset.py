@@ -18,10 +18,10 @@ from catnet.data.entries import Listing, is_zip, open_listing
 from catnet.data.hdf5 import Arrays, is_h5, read_parts
 from catnet.data.structure import CATS, LAYOUT, Part, divide
 from catnet.errors import UserError
-from catnet.images.decode import decode_many
+from catnet.images.decode import decode_many, enlarge
+from catnet.images.geometry import WHOLE, Geometry
 from catnet.images.kinds import summarize_kinds
 from catnet.images.paths import ImageError
-from catnet.images.size import SIZE
 
 MAX_TOTAL_BYTES = 4 * 2**30  # of a zip, unpacked
 
@@ -30,7 +30,7 @@ class Dataset(NamedTuple):
     """Images of two or more classes, in memory.
 
     Attributes:
-        images: (n, 64, 64, 3) uint8.
+        images: (n, 64, 64, 3) uint8, or of the size of another geometry.
         labels: (n,) int32, index into ``classes``.
         names: the name of each image in messages: a path, or ``file.h5[17]``.
         classes: the names of the classes, in the order of their labels.
@@ -58,6 +58,7 @@ def load(
     on_problem: Report = _refuse,
     on_note: Report = _ignore,
     all_classes: bool = False,
+    geometry: Geometry = WHOLE,
 ) -> tuple[Dataset, Dataset | None]:
     """Load DATA: the training part, and the test part if there is one.
 
@@ -82,6 +83,7 @@ def load(
         on_note: called with one line for each remark: files that are not images, two folders
             that are one class.
         all_classes: whether Tiny ImageNet has its 200 classes; else it has cat and non-cat.
+        geometry: of the images: the model's.
 
     Raises:
         UserError: DATA does not exist, is none of the above, or has fewer than two classes.
@@ -95,7 +97,7 @@ def load(
     if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
         raise UserError(f"{path}: neither a folder nor a file")
     if not stat.S_ISDIR(mode) and is_h5(path):
-        return _load_h5(path, [path], on_note)
+        return _load_h5(path, [path], on_note, geometry)
     if not stat.S_ISDIR(mode) and not is_zip(path):
         raise UserError(f"{path}: not a dataset; {LAYOUT}, a zip of that, or an .h5 file")
     with open_listing(path, MAX_TOTAL_BYTES) as listing:
@@ -111,9 +113,9 @@ def load(
         if files and is_zip(path):
             raise UserError(f"{path}: h5 files in a zip cannot be read; unpack the zip")
         if files:
-            parts = _load_h5(path, files, on_note)
+            parts = _load_h5(path, files, on_note, geometry)
         else:
-            parts = _load_images(listing, on_problem, on_note, all_classes)
+            parts = _load_images(listing, on_problem, on_note, all_classes, geometry)
         if others:
             on_note(f"{path}: {summarize_kinds(others)}")
     return parts
@@ -180,7 +182,7 @@ def take(dataset: Dataset, mask: np.ndarray) -> Dataset:
 
 
 def _load_images(
-    listing: Listing, on_problem: Report, on_note: Report, all_classes: bool
+    listing: Listing, on_problem: Report, on_note: Report, all_classes: bool, geometry: Geometry
 ) -> tuple[Dataset, Dataset | None]:
     path, entries = listing.path, listing.images
     if not entries:
@@ -192,11 +194,11 @@ def _load_images(
         for note in layout.notes:
             on_note(note)
     parts = divide(path, entries, on_problem, on_note)
-    loaded = [_load_part(part, on_problem, least=2 - i) for i, part in enumerate(parts)]
+    loaded = [_load_part(part, on_problem, 2 - i, geometry) for i, part in enumerate(parts)]
     return _pair_parts(path, loaded, on_note)
 
 
-def _load_part(part: Part, on_problem: Report, least: int) -> Dataset:
+def _load_part(part: Part, on_problem: Report, least: int, geometry: Geometry) -> Dataset:
     classes = _order_classes(part.path, part.classes, least)
     pairs = [(e, label) for label, name in enumerate(classes) for e in part.classes[name]]
     pairs.sort(key=lambda item: item[0].name)
@@ -204,9 +206,9 @@ def _load_part(part: Part, on_problem: Report, least: int) -> Dataset:
         if entry.problem:
             on_problem(f"{entry.name}: {entry.problem}")
     pairs = [(entry, label) for entry, label in pairs if not entry.problem]
-    images = np.empty((len(pairs), SIZE, SIZE, 3), np.uint8)
+    images = np.empty((len(pairs), geometry.size, geometry.size, 3), np.uint8)
     labels, names = [], []
-    results = decode_many((entry.source for entry, _ in pairs), SIZE)
+    results = decode_many((entry.source for entry, _ in pairs), *geometry)
     for (entry, label), (_, image) in zip(pairs, results, strict=True):
         if isinstance(image, ImageError):
             on_problem(f"{entry.name}: {image}")
@@ -251,8 +253,12 @@ def _pair_parts(path: str, parts: list[Dataset], on_note: Report) -> tuple[Datas
 # ---- HDF5
 
 
-def _load_h5(path: str, files: list[str], on_note: Report) -> tuple[Dataset, Dataset | None]:
-    return _pair_parts(path, [_order_labels(part) for part in read_parts(path, files)], on_note)
+def _load_h5(
+    path: str, files: list[str], on_note: Report, geometry: Geometry
+) -> tuple[Dataset, Dataset | None]:
+    parts = [_order_labels(part) for part in read_parts(path, files)]
+    parts = [part._replace(images=enlarge(part.images, geometry)) for part in parts]
+    return _pair_parts(path, parts, on_note)
 
 
 def _order_labels(part: Arrays) -> Dataset:

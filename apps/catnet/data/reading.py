@@ -15,6 +15,7 @@ from catnet.data.class_names import CATS, Names
 from catnet.data.entries import open_listing
 from catnet.data.known_sets import Layout, recognize, shorten
 from catnet.images.decode import ImageError, decode_many
+from catnet.images.geometry import WHOLE, Geometry
 
 
 class Row(NamedTuple):
@@ -34,7 +35,7 @@ class Reading:
     Attributes:
         total: the number of images, with those that cannot be decoded.
         kinds: the kinds of images.
-        rows: the images in order, (64, 64, 3) uint8, decoded during the iteration.
+        rows: the images in order, uint8 squares of the geometry, decoded during the iteration.
         skipped: one line for each image that cannot be decoded, added during the iteration.
         notes: remarks, one line each.
         fine_names: names of the fine labels, if there are any.
@@ -53,7 +54,9 @@ class Reading:
 
 
 @contextlib.contextmanager
-def open_source(path: Path, all_classes: bool = False) -> Iterator[Reading]:
+def open_source(
+    path: Path, all_classes: bool = False, geometry: Geometry = WHOLE
+) -> Iterator[Reading]:
     """Open a source; a zip stays open until the block ends.
 
     The validation part of Tiny ImageNet is not read, so that it can be used as a test part.
@@ -61,16 +64,22 @@ def open_source(path: Path, all_classes: bool = False) -> Iterator[Reading]:
     Args:
         path: DATA.
         all_classes: whether Tiny ImageNet has its 200 classes; else it has cat and non-cat.
+        geometry: of the images.
 
     Raises:
         UserError: the path does not exist, or is not DATA.
     """
     with open_listing(str(path)) as listing:
         layout = recognize(listing)
-        yield _read_dataset(path) if layout is None else _read_layout(layout, all_classes)
+        if layout is None:
+            yield _read_dataset(path, geometry)
+        else:
+            yield _read_layout(layout, all_classes, geometry)
 
 
-def _read_layout(layout: Layout, all_classes: bool, parts: tuple[str, ...] = ("train",)) -> Reading:
+def _read_layout(
+    layout: Layout, all_classes: bool, geometry: Geometry, parts: tuple[str, ...] = ("train",)
+) -> Reading:
     """Read the images of a well-known data set that are in these parts."""
     all_classes = all_classes and bool(layout.fine_names)
     names = shorten(layout.fine_names)
@@ -80,7 +89,7 @@ def _read_layout(layout: Layout, all_classes: bool, parts: tuple[str, ...] = ("t
     total = len(rows) + len(skipped)
 
     def decode_rows() -> Iterator[tuple[Row, np.ndarray]]:
-        images = decode_many(row.entry.source for row, _ in rows)
+        images = decode_many((row.entry.source for row, _ in rows), *geometry)
         for (row, name), (_, image) in zip(rows, images, strict=True):
             if isinstance(image, ImageError):
                 skipped.append(f"{name}: {image}")
@@ -103,11 +112,13 @@ def _read_layout(layout: Layout, all_classes: bool, parts: tuple[str, ...] = ("t
     )
 
 
-def _read_dataset(path: Path) -> Reading:
+def _read_dataset(path: Path, geometry: Geometry) -> Reading:
     """Read any other DATA; its test part is held out."""
     skipped: list[str] = []
     notes: list[str] = []
-    train, test = dataset.load(path, on_problem=skipped.append, on_note=notes.append)
+    train, test = dataset.load(
+        path, on_problem=skipped.append, on_note=notes.append, geometry=geometry
+    )
     parts = [part for part in (train, test) if part]
 
     def rows() -> Iterator[tuple[Row, np.ndarray]]:

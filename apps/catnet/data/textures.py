@@ -16,6 +16,8 @@ from catnet.data.class_names import enumerate_names, is_anything_else
 from catnet.data.duplicates import compute_fingerprints
 from catnet.data.split import TRAIN, split
 from catnet.errors import UserError
+from catnet.images.decode import enlarge
+from catnet.images.geometry import Geometry
 from catnet.images.size import SIZE
 
 NAME = "textures"
@@ -36,9 +38,9 @@ def add_textures(cache: Cache, count: int) -> Cache:
             "they need the classes non-cat and cat: leave the option out"
         )
     scrambled = count // 3
-    images = np.concatenate(
-        [draw_textures(count - scrambled), scramble_photographs(cache, scrambled)]
-    )
+    geometry = Geometry(cache.images[0].shape[1])
+    drawn = enlarge(draw_textures(count - scrambled), geometry)
+    images = np.concatenate([drawn, scramble_photographs(cache, scrambled)])
     content, perceptual, thumbs = compute_fingerprints(images)
     more = Table(
         labels=np.zeros(count, np.int16),
@@ -77,13 +79,13 @@ def scramble_photographs(cache: Cache, count: int, seed: int = 0) -> np.ndarray:
         seed: of all randomness.
 
     Returns:
-        (count, 64, 64, 3) uint8.
+        (count, size, size, 3) uint8, of the size of the photographs.
     """
     rng = np.random.default_rng(seed)
     train = split(cache.table) == TRAIN
     non_cats = train & (cache.table.labels == 0)
     kinds = ((_scramble_phases, train), (_shuffle_blocks, train), (_magnify_piece, non_cats))
-    images = np.empty((count, SIZE, SIZE, 3), np.uint8)
+    images = np.empty((count, *cache.images[0].shape[1:]), np.uint8)
     for kind, (change, mask) in enumerate(kinds):
         indices = rng.choice(np.flatnonzero(mask), len(images[kind :: len(kinds)]))
         for i, image in enumerate(cache.take(indices)):
@@ -94,26 +96,28 @@ def scramble_photographs(cache: Cache, count: int, seed: int = 0) -> np.ndarray:
 def _scramble_phases(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Add the same random phases to the spectra of all channels, so that the colours stay."""
     waves = np.fft.rfft2(image, axes=(0, 1))
-    phase = np.fft.rfft2(rng.standard_normal((SIZE, SIZE, 1)), axes=(0, 1))
+    size = len(image)
+    phase = np.fft.rfft2(rng.standard_normal((size, size, 1)), axes=(0, 1))
     phase[0, 0] = 1
-    return np.fft.irfft2(waves * phase / np.abs(phase), s=(SIZE, SIZE), axes=(0, 1))
+    return np.fft.irfft2(waves * phase / np.abs(phase), s=(size, size), axes=(0, 1))
 
 
 def _shuffle_blocks(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Shuffle blocks of 4×4 to 16×16 pixels."""
-    side = int(rng.choice([4, 8, 16]))
-    count = SIZE // side
+    """Shuffle blocks of a sixteenth to a quarter of the side."""
+    count = int(rng.choice([16, 8, 4]))
+    side = len(image) // count
     blocks = image.reshape(count, side, count, side, 3).swapaxes(1, 2).reshape(-1, side, side, 3)
     blocks = rng.permutation(blocks).reshape(count, count, side, side, 3)
-    return blocks.swapaxes(1, 2).reshape(SIZE, SIZE, 3)
+    return blocks.swapaxes(1, 2).reshape(image.shape)
 
 
 def _magnify_piece(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Magnify a square piece, whose side is a quarter to a half of the image."""
-    side = int(rng.integers(SIZE // 4, SIZE // 2 + 1))
-    top, left = rng.integers(0, SIZE - side + 1, 2).tolist()
+    size = len(image)
+    side = int(rng.integers(size // 4, size // 2 + 1))
+    top, left = rng.integers(0, size - side + 1, 2).tolist()
     piece = Image.fromarray(_to_uint8(image[top : top + side, left : left + side]))
-    return np.asarray(piece.resize((SIZE, SIZE), Image.Resampling.BICUBIC)) / 255
+    return np.asarray(piece.resize((size, size), Image.Resampling.BICUBIC)) / 255
 
 
 def draw_textures(count: int, seed: int = 0) -> np.ndarray:

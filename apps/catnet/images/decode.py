@@ -26,6 +26,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, _imaging
 
 from catnet.images.colours import to_srgb
+from catnet.images.geometry import Geometry, find_middle
 from catnet.images.paths import MAX_BYTES, ImageError, Source, read
 from catnet.images.png_samples import (
     Box,
@@ -35,9 +36,18 @@ from catnet.images.png_samples import (
     is_read_twice,
     prepare,
 )
+from catnet.images.size import SIZE
 from catnet.terminal import one_line
 
-__all__ = ["ImageError", "decode", "decode_many", "from_array", "from_image", "read_dimensions"]
+__all__ = [
+    "ImageError",
+    "decode",
+    "decode_many",
+    "enlarge",
+    "from_array",
+    "from_image",
+    "read_dimensions",
+]
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
 # With these limits one file takes less than 2 s and 500 MB (measured on noise, the worst case).
@@ -86,8 +96,8 @@ AnySource = TypeVar("AnySource", bound=Source)
 Crop: TypeAlias = Callable[[Box], Image.Image]
 
 
-def decode(source: Source, size: int = 64) -> np.ndarray:
-    """Decode an image and resize it to a square; the aspect ratio is not kept.
+def decode(source: Source, size: int = 64, max_aspect: float | None = None) -> np.ndarray:
+    """Decode an image and resize its middle to a square; the aspect ratio is not kept.
 
     - Only the first frame is decoded.  It is rotated as EXIF says.
     - Colours are converted to sRGB if the file has an ICC profile or PNG's gAMA (with cHRM).
@@ -104,6 +114,7 @@ def decode(source: Source, size: int = 64) -> np.ndarray:
     Args:
         source: a path, the bytes of a file, or an open binary file.
         size: height and width of the result, in pixels.
+        max_aspect: the ends of longer images are cut off; see :func:`~.geometry.find_middle`.
 
     Returns:
         ``(size, size, 3)`` uint8, red, green, blue.
@@ -122,18 +133,21 @@ def decode(source: Source, size: int = 64) -> np.ndarray:
         raise ImageError(f"larger than {MAX_BYTES // 2**20} MB")
     try:
         with _convert_errors():
-            return _decode(data, size)
+            return _decode(data, size, max_aspect)
     except Image.UnidentifiedImageError:
         raise ImageError(_identify(data)) from None
 
 
-def from_array(pixels: np.ndarray, size: int = 64) -> np.ndarray:
+def from_array(
+    pixels: np.ndarray, size: int = 64, max_aspect: float | None = None
+) -> np.ndarray:
     """Resize an image that is already decoded, as :func:`decode` does.
 
     Args:
         pixels: uint8; (H, W) or (H, W, 1) grey, (H, W, 3) red, green, blue, or (H, W, 4) with
             opacity, which is composited over white.
         size: height and width of the result, in pixels.
+        max_aspect: as in :func:`decode`.
 
     Raises:
         ImageError: the shape or the dtype is another one.
@@ -152,10 +166,19 @@ def from_array(pixels: np.ndarray, size: int = 64) -> np.ndarray:
     if pixels.shape[2:] == (1,):
         pixels = pixels[..., 0]
     im = Image.fromarray(np.ascontiguousarray(pixels))
-    return np.asarray(to_srgb(_resize(im, _make_crop(im), size), {}))
+    return np.asarray(to_srgb(_resize(im, _make_crop(im), size, max_aspect), {}))
 
 
-def from_image(im: Image.Image, size: int = 64) -> np.ndarray:
+def enlarge(images: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """Resize squares (n, S, S, 3) to the size of a geometry, as :func:`decode` does."""
+    if images.shape[1] == geometry.size or not len(images):
+        return images
+    return np.stack([from_array(image, *geometry) for image in images])
+
+
+def from_image(
+    im: Image.Image, size: int = 64, max_aspect: float | None = None
+) -> np.ndarray:
     """Resize a Pillow image, as :func:`decode` does; the image is not changed.
 
     An image that Pillow has opened, but not loaded yet, is decoded from its file.
@@ -168,12 +191,12 @@ def from_image(im: Image.Image, size: int = 64) -> np.ndarray:
         [[[7, 7, 7]]]
     """
     if (data := _read_unloaded(im)) is not None:
-        return decode(data, size)
+        return decode(data, size, max_aspect)
     if min(im.size) < 1:
         raise ImageError("has no pixels")
     with _convert_errors():
         im.load()
-        return _finish(im, _make_crop(im), size)
+        return _finish(im, _make_crop(im), size, max_aspect)
 
 
 def read_dimensions(source: Source) -> tuple[int, int]:
@@ -197,7 +220,7 @@ def read_dimensions(source: Source) -> tuple[int, int]:
 
 
 def decode_many(
-    sources: Iterable[AnySource], size: int = 64
+    sources: Iterable[AnySource], size: int = 64, max_aspect: float | None = None
 ) -> Generator[tuple[AnySource, np.ndarray | ImageError], None, None]:
     """Decode many images on all cores; yield pairs ``(source, image or reason)`` in their order.
 
@@ -209,7 +232,7 @@ def decode_many(
     queue = deque()
     try:
         for source in sources:
-            queue.append((source, pool.submit(_decode_or_reason, source, size)))
+            queue.append((source, pool.submit(_decode_or_reason, source, size, max_aspect)))
             if len(queue) > 2 * threads:
                 first, future = queue.popleft()
                 yield first, future.result()
@@ -221,9 +244,11 @@ def decode_many(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _decode_or_reason(source: Source, size: int) -> np.ndarray | ImageError:
+def _decode_or_reason(
+    source: Source, size: int, max_aspect: float | None
+) -> np.ndarray | ImageError:
     try:
-        return decode(source, size)
+        return decode(source, size, max_aspect)
     except ImageError as error:
         return ImageError(str(error))  # a new exception, because the traceback holds the file
 
@@ -281,7 +306,7 @@ class _Bounded(io.BytesIO):
         return part
 
 
-def _decode(data: bytes, size: int) -> np.ndarray:
+def _decode(data: bytes, size: int, max_aspect: float | None) -> np.ndarray:
     file = _Bounded(data)
     with _open(file) as im:
         _refuse_too_large(im, data)
@@ -290,18 +315,23 @@ def _decode(data: bytes, size: int) -> np.ndarray:
                 copy.verify()  # compare the checksums; decoding does not
         if im.format == "TIFF":
             _silence_libtiff()
-        im.draft(None, (2 * size, 2 * size))
+        im.draft(None, _choose_draft(size))
         prepare(im, data)
         opacity = find_hidden_opacity(im, lambda: _open_all(data))
         file.budget = 2 * MAX_BYTES
         im.load()
         drop_empty_alpha(im)
-        return _finish(im, _make_crop(im, opacity), size)
+        return _finish(im, _make_crop(im, opacity), size, max_aspect)
 
 
-def _finish(im: Image.Image, crop: Crop, size: int) -> np.ndarray:
+def _choose_draft(size: int) -> tuple[int, int]:
+    """The least size at which a JPEG is decoded: at least one and a half that of the result."""
+    return (max(2 * SIZE, 3 * size // 2),) * 2
+
+
+def _finish(im: Image.Image, crop: Crop, size: int, max_aspect: float | None) -> np.ndarray:
     """Resize the pixels, convert them to sRGB and rotate them as EXIF says."""
-    square = _resize(im, crop, size)
+    square = _resize(im, crop, size, max_aspect)
     orientation = im.getexif().get(ExifTags.Base.Orientation, 1)
     rgb = to_srgb(square, im.info)
     rgb.getexif()[ExifTags.Base.Orientation] = orientation
@@ -364,9 +394,11 @@ def _count_jpeg_scans(data: bytes) -> int:
     raise ImageError("too many segments")
 
 
-def _resize(im: Image.Image, crop: Crop, size: int) -> Image.Image:
-    """Resize to ``size × size``, one band at a time to save memory."""
-    fx, fy = max(1, im.width // (2 * size)), max(1, im.height // (2 * size))
+def _resize(im: Image.Image, crop: Crop, size: int, max_aspect: float | None) -> Image.Image:
+    """Resize the middle to ``size × size``, one band at a time to save memory."""
+    left, upper, right, lower = find_middle(im.width, im.height, max_aspect)
+    fx = max(1, int(right - left) // (2 * size))
+    fy = max(1, int(lower - upper) // (2 * size))
     rows = fy * max(1, BAND_PIXELS // (im.width * fy))
     bands = [
         crop((0, top, im.width, min(top + rows, im.height))).reduce((fx, fy))
@@ -377,7 +409,7 @@ def _resize(im: Image.Image, crop: Crop, size: int) -> Image.Image:
     for band in bands:
         small.paste(band, (0, top))
         top += band.height
-    box = (0, 0, im.width / fx, im.height / fy)  # the last box may be partial
+    box = (left / fx, upper / fy, right / fx, lower / fy)  # the last pixel may be partial
     return small.resize((size, size), Image.Resampling.BICUBIC, box=box)
 
 

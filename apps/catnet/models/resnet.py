@@ -184,16 +184,18 @@ def targets(cat: Any, fine: Any, prior: Any, classes: int, smoothing: float) -> 
 
     Args:
         cat: (n,) 0 or 1.
-        fine: (n,) index of the fine class, −1 where it is unknown.
+        fine: (n,) index of the fine class, −1 where it is unknown; or (n, classes) soft labels, 0
+            where they are unknown.
         prior: (n,) prior log-odds of a cat; see ``Targets``.
         classes: the number of fine classes.
         smoothing: the share of a label that goes to the other classes.
     """
     y = jnp.asarray(cat, jnp.float32)[:, None]
-    one_hot = jax.nn.one_hot(fine, classes)
-    known = (jnp.asarray(fine) >= 0).astype(jnp.float32)[:, None]
+    fine = jnp.asarray(fine)
+    one_hot = fine.astype(jnp.float32) if fine.ndim == 2 else jax.nn.one_hot(fine, classes)
+    known = jnp.max(one_hot, axis=1, keepdims=True) > 0
     smooth = (
-        one_hot * (1 - smoothing) + jnp.broadcast_to(known, one_hot.shape) * smoothing / classes
+        one_hot * (1 - smoothing) + known * smoothing / classes
     )
     return Targets(
         y * (1 - smoothing) + smoothing / 2, smooth, jnp.asarray(prior, jnp.float32)[:, None]

@@ -29,6 +29,8 @@ class Strength:
 
     Attributes:
         area: of a crop, as a fraction of the image.
+        shrink: share of the images that become smaller than the frame, at a random place in it.
+        frame: area of the frame around them, as a multiple of the image.
         aspect: of a crop, width over height; uniform on the log scale.
         softness: width of the resize kernel: 1 is linear interpolation, more is blurred, less
             is blocky; uniform on the log scale.
@@ -45,8 +47,10 @@ class Strength:
         erase_area: of the rectangle, as a fraction of the image.
     """
 
-    area: Range = (0.35, 1.0)
-    aspect: Range = (3 / 4, 4 / 3)
+    area: Range = (0.25, 1.0)
+    shrink: float = 0.15
+    frame: Range = (1.0, 5.0)
+    aspect: Range = (1 / 2, 2.0)
     softness: Range = (0.6, 2.0)
     sharpen: float = 0.8
     brightness: float = 0.3
@@ -63,8 +67,10 @@ class Strength:
 
 FULL = Strength()
 LIGHT = Strength(
-    area=(0.7, 1.0),
-    aspect=(7 / 8, 8 / 7),
+    area=(0.45, 1.0),
+    shrink=0.05,
+    frame=(1.0, 2.0),
+    aspect=(3 / 4, 4 / 3),
     softness=(0.8, 1.4),
     sharpen=0.4,
     brightness=0.15,
@@ -185,14 +191,19 @@ def _materialize(x: Array) -> Array:
 
 
 def random_crop(key: Array, x: Array, strength: Strength) -> Array:
-    """Crop a random part of each image, mirror half of them, and resize to the network's size."""
+    """Crop a random part of each image, mirror half of them, and resize to the network's size.
+
+    Some images are shrunk instead: a frame of one random colour surrounds them.
+    """
     n = len(x)
-    u = jax.random.uniform(key, (7, n))  # one call: XLA compiles each for half a second
-    area = _between(strength.area, u[0])
+    u = jax.random.uniform(key, (11, n))  # one call: XLA compiles each for half a second
     aspect = _between_logs(strength.aspect, u[1])
-    height = jnp.minimum(jnp.sqrt(area / aspect), 1.0)
-    width = jnp.minimum(jnp.sqrt(area * aspect), 1.0)
-    top, left = u[2] * (1.0 - height), u[3] * (1.0 - width)
+    shrunk = u[7] < strength.shrink
+    area = jnp.where(shrunk, _between(strength.frame, u[0]), _between(strength.area, u[0]))
+    longest = jnp.where(shrunk, jnp.inf, 1.0)
+    height = jnp.minimum(jnp.sqrt(area / aspect), longest)
+    width = jnp.minimum(jnp.sqrt(area * aspect), longest)
+    top, left = u[2] * (1.0 - height), u[3] * (1.0 - width)  # a frame begins before the image
     flip = u[4] < 0.5
     columns = (jnp.where(flip, left + width, left), jnp.where(flip, -width, width))
     softness = _between_logs(strength.softness, u[5])
@@ -201,7 +212,15 @@ def random_crop(key: Array, x: Array, strength: Strength) -> Array:
     # four times the work (``python -m catnet_bench photo``).
     crops = ((top, height), columns, softness, sharpen)
     rows, columns, softness, sharpen = jax.lax.optimization_barrier(crops)
-    return resize(x, rows, columns, softness, sharpen)
+    inside = _is_inside(*rows)[:, :, None, None] & _is_inside(*columns)[:, None, None, :]
+    resized = resize(x, rows, columns, softness, sharpen)
+    return jnp.where(inside, resized, u[8:].T[:, None, :, None])
+
+
+def _is_inside(start: Array, length: Array) -> Array:
+    """Which samples of a crop lie inside the image, bool ``(n, 64)``."""
+    place = start[:, None] + ((jnp.arange(SIZE) + 0.5) / SIZE)[None] * length[:, None]
+    return (place >= 0.0) & (place <= 1.0)
 
 
 def resize(
@@ -236,13 +255,14 @@ def resize_weights(
     """The matrices of a resize, ``(n, 64, size)``; each row is a kernel around a sample.
 
     Sample i lies at ``c = size · (start + (i + ½)/64 · length)``; pixel j, with its centre at
-    j + ½, has weight ``max(0, 1 − |c − j − ½| / w)``, rows scaled to sum 1.  The half-width is
+    j + ½, has weight ``max(0, 1 − |c − j − ½| / w)``, rows scaled to sum 1; a sample outside of the
+    image gets the nearest pixel.  The half-width is
     ``w = softness · max(1, scale)`` for ``scale = size · |length| / 64`` pixels a sample, which
     avoids aliasing when shrinking.  Pillow's ``BILINEAR`` is softness 1.  Sharpening by s gives
     the kernel ``(1 + s) k − s K``, where K is the kernel k at twice the width.
     """
     place = ((jnp.arange(SIZE) + 0.5) / SIZE)[None]
-    centres = size * (start[:, None] + place * length[:, None])
+    centres = jnp.clip(size * (start[:, None] + place * length[:, None]), 0.5, size - 0.5)
     half_width = softness * jnp.maximum(1.0, size * jnp.abs(length) / SIZE)
     distance = jnp.abs(centres[:, :, None] - (jnp.arange(size) + 0.5)[None, None])
     distance /= half_width[:, None, None]

@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from optax.contrib import MuonDimensionNumbers, muon
 
 import jaxnn
 from catnet.data.cache import Cache
@@ -31,7 +30,9 @@ from catnet.models.resnet import Targets, fine_loss, log_odds, photo_loss, targe
 from catnet.terminal import measure_pace
 from catnet.training.augment import FULL, LIGHT, augment, mix, prepare
 from catnet.training.class_weights import ClassWeights, weigh_classes
+from catnet.training.muon import muon
 from catnet.training.run_folder import Checkpoint
+from catnet.training.soft_labels import SoftLabels
 from jaxnn.files import write_atomically
 
 CHUNK = 8  # steps in one compiled program, between which nothing waits for Python
@@ -58,13 +59,15 @@ class PhotoConfig:
         mixup: share of the images that are blended with another image, in the steps between.
         cutmix: share of the images that get a rectangle of another image, in the same steps.
         fine_weight: weight of the cost of the fine classes.
-        smoothing: label smoothing: the share of a label that goes to the other classes.
+        smoothing: label smoothing: the share of a label that goes to the other classes; not
+            with soft labels.
         average: decay of the moving average of the weights.
         validate_every: steps between two validations.
         from_model: a photo model whose weights are the initialization; "" for random ones.  Its
             last layer is replaced where the classes differ.
         precision: dtype of the network's computation, "float32" or "bfloat16"; parameters,
             gradients and the cost are float32.
+        soft_labels: a file of soft labels; see :mod:`catnet.training.soft_labels`; "" for none.
         textures: how many drawn textures are added, as non-cats.
         sampling_weights: the fraction of every batch from a stratum, by name; see
             ``sampling.compute_sampling_weights``.
@@ -89,6 +92,7 @@ class PhotoConfig:
     validate_every: int = 800
     from_model: str = ""
     precision: str = "float32"
+    soft_labels: str = ""
     textures: int = 0
     sampling_weights: tuple[tuple[str, float], ...] = ()
     class_weights: ClassWeights = ()
@@ -128,16 +132,29 @@ class Classes(NamedTuple):
 
     names: tuple[str, ...]
     cats: tuple[int, ...]
-    fine: np.ndarray  # (n,) fine class of every image; −1 where it is unknown
+    fine: np.ndarray  # (n,) fine class of every image, −1 where unknown; or (n, classes) soft labels
 
     @staticmethod
-    def of(cache: Cache) -> Classes:
-        """The fine classes of the data; the classes themselves, where it has none."""
+    def of(cache: Cache, soft: SoftLabels | None = None) -> Classes:
+        """The fine classes of the data; the classes themselves, where it has none.
+
+        With soft labels, the classes of the teacher.
+        """
+        if soft is not None:
+            return Classes(soft.names, soft.cats, soft.of(cache.table.content))
         if len(cache.classes) > 2:
             return Classes(cache.classes, (), cache.table.labels)
         if cache.fine_names:
             return Classes(cache.fine_names, cache.fine_cats, cache.table.fine)
         return Classes(cache.classes, (1,), cache.table.labels)
+
+    def soften(self, labels: np.ndarray) -> np.ndarray:
+        """The target of the cat label, (n,): with soft labels, its mean with the teacher's."""
+        if self.fine.ndim == 1:
+            return labels
+        cats = self.fine[:, self.cats].sum(axis=1, dtype=np.float32)
+        known = self.fine.sum(axis=1, dtype=np.float32) > 0
+        return np.where(known, (labels + cats) / 2, labels).astype(np.float32)
 
 
 def network(config: PhotoConfig, classes: int) -> jaxnn.Layer:
@@ -146,23 +163,12 @@ def network(config: PhotoConfig, classes: int) -> jaxnn.Layer:
 
 
 def optimizer(config: PhotoConfig) -> optax.GradientTransformation:
-    """Muon (Jordan et al. 2024) for kernels and matrices, Adam for the rest; warm-up, then to 0."""
+    """Muon for kernels and matrices, Adam for the rest; warm-up, then to 0."""
     warm_up = max(1, int(config.warm_up * config.steps))
     rate = optax.schedules.warmup_cosine_decay_schedule(
         0.0, config.learning_rate, warm_up, max(config.steps, warm_up + 1)
     )
-
-    def directions(params: Any) -> Any:
-        axes = {4: MuonDimensionNumbers((0, 1, 2), 3), 2: MuonDimensionNumbers((1,), 0)}
-        return jax.tree.map(lambda leaf: axes.get(leaf.ndim), params)
-
-    return muon(
-        rate,
-        weight_decay=config.weight_decay,
-        adam_weight_decay=0.0,
-        consistent_rms=0.2,
-        muon_weight_dimension_numbers=directions,
-    )
+    return muon(rate, config.weight_decay)
 
 
 def make_state(config: PhotoConfig, classes: int) -> TrainState:
@@ -221,7 +227,9 @@ def initialize(config: PhotoConfig, classes: Classes) -> TrainState:
 def compile_steps(
     config: PhotoConfig, classes: Classes, weights: np.ndarray | None = None
 ) -> Callable[..., Any]:
-    """(state, images (k, n, 64, 64, 3) uint8, cat, fine, prior (k, n)) → (state, costs (k,)).
+    """(state, images (k, n, S, S, 3) uint8, cat, fine, prior (k, n)) → (state, costs (k,)).
+
+    ``fine`` is (k, n, classes) with soft labels.
 
     Args:
         config: the settings.
@@ -247,7 +255,8 @@ def compile_steps(
 
     def step(state: TrainState, batch: tuple[Any, ...]) -> tuple[TrainState, Any]:
         images, cat, fine, prior = batch
-        y = targets(cat, fine, prior, count, config.smoothing)
+        smoothing = config.smoothing if classes.fine.ndim == 1 else 0.0
+        y = targets(cat, fine, prior, count, smoothing)
         if weights is not None:
             y = y._replace(fine=y.fine * jnp.asarray(weights, jnp.float32)[fine][:, None])
         is_light = (state.step < light_until) | (state.step >= settle_from)
@@ -436,6 +445,7 @@ def _check_part(cache: Cache, parts: np.ndarray, part: int) -> None:
 def train(
     config: PhotoConfig,
     cache: Cache,
+    classes: Classes,
     parts: Division,
     state: TrainState,
     checkpoint: Checkpoint,
@@ -453,7 +463,6 @@ def train(
         UserError: the training diverged, or the checkpoint cannot be used.
         Stopped: Ctrl-C was pressed; the checkpoint is saved.
     """
-    classes = Classes.of(cache)
     sampler, validation_indices, class_weights = parts
     best_file = checkpoint.folder / "best.safetensors"
     lines: list[dict[str, Any]] = []  # the scores of each validation
@@ -469,7 +478,8 @@ def train(
         return Validation(z, cache.table.labels[i], cache.table.sources[i])
 
     first, last_log, pace = int(state.step), time.monotonic(), measure_pace(config.steps)
-    columns = (cache.table.labels, classes.fine, compute_priors(cache, sampler))
+    cats = classes.soften(cache.table.labels)
+    columns = (cats, classes.fine, compute_priors(cache, sampler))
     with closing(batches(cache, sampler, columns, first, config.steps)) as chunks:
         for batch in chunks:
             before = int(state.step)

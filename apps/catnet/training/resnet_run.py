@@ -17,6 +17,7 @@ from catnet.compile_cache import make_cache_folder
 from catnet.data import cache as caches
 from catnet.data.cache import Cache
 from catnet.data.class_names import match
+from catnet.data.duplicates import hash_pixels
 from catnet.data.split import TEST, VALIDATION, split
 from catnet.data.textures import add_textures
 from catnet.errors import UserError
@@ -24,16 +25,19 @@ from catnet.evaluation.calibration import calibrate, calibration_weights
 from catnet.evaluation.report import Evaluation, evaluate
 from catnet.evaluation.source_probe import source_auc
 from catnet.evaluation.temperature import calibrate_on
+from catnet.images.geometry import Geometry
 from catnet.models import registry
 from catnet.models.classifier import Classifier
 from catnet.models.features import features
-from catnet.training import run_folder, seen
+from catnet.training import run_folder, seen, soft_labels
 from catnet.training.resnet import Classes, PhotoConfig, divide, initialize, train
 from catnet.training.run_folder import Checkpoint, write_json
 
 Log = Callable[[str], None]
 
-TEST_TIME_AUGMENTATION = (64, 44)  # sides of the middles; chosen on validation data
+# Chosen on validation data of sources that were left out of the training:
+GEOMETRY = Geometry(96, 1.15)
+TEST_TIME_AUGMENTATION = (96, 66)  # sides of the middles
 MIN_CALIBRATED = 20  # validation images of each class that a calibration needs
 MIN_PROBED = 50  # images of each source that the source probe needs
 EVERY = 30.0  # seconds between two checkpoints, of about 20 MB
@@ -74,7 +78,7 @@ def run(
     if not sources:
         raise UserError("--model photo needs DATA: zips, folders or h5 files of photographs")
     place = Path(cache_in or make_cache_folder()).absolute()
-    cache = caches.build(sources, place, _log_tenths(log), all_classes)
+    cache = caches.build(sources, place, _log_tenths(log), all_classes, GEOMETRY)
     config = configure(len(cache))
     cache = add_textures(cache, config.textures)
     for line in cache.skipped:
@@ -82,9 +86,13 @@ def run(
     for line in cache.notes:
         log(line)
     parts = divide(config, cache)
+    soft = soft_labels.load(config.soft_labels) if config.soft_labels else None
+    classes = Classes.of(cache, soft)
+    if soft is not None:
+        log(f"soft labels of {np.count_nonzero(classes.fine.any(axis=1))} images")
     columns = (getattr(cache.table, name) for name in HASHED)
     content = run_folder.digest(
-        cache.sources, cache.strata, cache.fine_names, cache.fine_cats, *columns
+        cache.sources, cache.strata, cache.fine_names, cache.fine_cats, *columns, *(soft or ())
     )
     step = 0
     if resume:
@@ -92,7 +100,7 @@ def run(
         step = run_folder.read_progress(folder)["step"]
     # Once there is a checkpoint, the model of --from is not needed, and may be gone.
     source = dataclasses.replace(config, from_model="") if step else config
-    state = initialize(source, Classes.of(cache))
+    state = initialize(source, classes)
     if not resume:
         described = {
             "model": "photo",
@@ -107,10 +115,10 @@ def run(
     log(f"{len(cache)} images from {', '.join(cache.sources)}; the run is in {folder}")
     with run_folder.lock(folder):
         with Checkpoint(folder, every) as checkpoint:
-            params = train(config, cache, parts, state, checkpoint, log)
-        classifier = _classifier(config, cache, params, folder.resolve().name)
+            params = train(config, cache, classes, parts, state, checkpoint, log)
+        classifier = _classifier(config, cache, classes, params, folder.resolve().name)
         classifier = calibrate_classifier(classifier, cache, log)
-        learnt = cache.table.content[split(cache.table) != TEST]
+        learnt = hash_pixels(cache.take(np.flatnonzero(split(cache.table) != TEST)))
         seen.write(folder, learnt, Path(config.from_model) if config.from_model else None)
         classifier.save(folder / "model.safetensors")
         results = scores(Classifier.load(folder), cache, log)
@@ -124,9 +132,10 @@ def run(
 HASHED = ("content", "labels", "fine", "sources", "strata", "held_out")
 
 
-def _classifier(config: PhotoConfig, cache: Cache, params: Any, name: str) -> Classifier:
+def _classifier(
+    config: PhotoConfig, cache: Cache, classes: Classes, params: Any, name: str
+) -> Classifier:
     """The classifier of some weights, rounded to float16: half the size."""
-    classes = Classes.of(cache)
     half = jax.tree.map(lambda leaf: leaf.astype(jnp.float16), params)
     cats, head = ({"cats": list(classes.cats)}, ((),)) if classes.cats else ({}, ())
     return Classifier(
@@ -136,6 +145,7 @@ def _classifier(config: PhotoConfig, cache: Cache, params: Any, name: str) -> Cl
             "blocks": list(config.blocks),
             "classes": len(classes.names),
             **cats,
+            "geometry": list(GEOMETRY),
             "test_time_augmentation": list(TEST_TIME_AUGMENTATION),
         },
         params=(*half, *head),
