@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         raise UserError("--cache and several DATA are for --held-out only")
     classifier = load_model(options.model)
     (data,) = options.data
-    first, test = load_data(data, all_classes=len(classifier.classes) > 2)
+    first, test = load_data(data, len(classifier.classes) > 2, classifier.geometry)
     part = first if test is None else test
     aliases = dict(options.aliases)
     for note in match(classifier.classes, part.classes, aliases).notes:
@@ -105,7 +105,7 @@ def _run_held_out(options: argparse.Namespace) -> int:
     classifier = load_model(options.model)
     all_classes = len(classifier.classes) > 2
     place = options.cache or make_cache_folder()
-    cache = caches.build(options.data, place, all_classes=all_classes)
+    cache = caches.build(options.data, place, all_classes=all_classes, geometry=classifier.geometry)
     log(f"model: {classifier.name}, {classifier.about}; the images held out of each DATA")
     for note in cache.notes:
         log(note)

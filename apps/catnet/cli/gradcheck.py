@@ -30,21 +30,24 @@ def run(options: argparse.Namespace) -> int:
 
     import jaxnn
     from catnet.evaluation.evaluate import match_labels
+    from catnet.images.geometry import WHOLE
     from catnet.models import registry
     from catnet.models.targets import choose_loss, make_targets
 
-    part, _, source = load_parts(options.data)
+    lecture = options.model in DEFAULT_HIDDEN
+    classifier = None if lecture else load_model(options.model)
+    geometry = WHOLE if classifier is None else classifier.geometry
+    part, _, source = load_parts(options.data, geometry=geometry)
     step = max(1, len(part.labels) // options.examples)
     indices = list(range(0, len(part.labels), step))[: options.examples]
     x = part.images[indices] / 255
     labels, classes = part.labels[indices], len(part.classes)
-    if options.model in DEFAULT_HIDDEN:
+    if classifier is None:
         how = (options.model, options.hidden, options.activation, classes)
         described = registry.architecture(*how)
         net = registry.build(described)
         params = net.init(jax.random.key(options.seed), jax.ShapeDtypeStruct(x.shape, "float32"))
     else:
-        classifier = load_model(options.model)
         net, params = registry.build(classifier.architecture), classifier.params
         labels, classes = match_labels(classifier, part)[indices], len(classifier.classes)
     log(f"{net} on {len(indices)} images, {source}")

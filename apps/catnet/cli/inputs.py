@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from catnet.images.geometry import WHOLE, Geometry
 from catnet.terminal import log, one_line
 
 if TYPE_CHECKING:
@@ -26,23 +27,34 @@ def find_model(name: str) -> Path:
     return SHIPPED if name == "shipped" and not Path(name).exists() else Path(name)
 
 
-def load_data(source: str, all_classes: bool = False) -> tuple[Dataset, Dataset | None]:
+def load_data(
+    source: str, all_classes: bool = False, geometry: Geometry = WHOLE
+) -> tuple[Dataset, Dataset | None]:
     """Load the training and the test part of DATA; problems and notes go to stderr, one a line."""
     from catnet.data import dataset
 
     def report_problem(line: str) -> None:
         log(one_line(f"left out: {line}"))
 
-    return dataset.load(source, report_problem, lambda line: log(one_line(line)), all_classes)
+    def report_note(line: str) -> None:
+        log(one_line(line))
+
+    return dataset.load(source, report_problem, report_note, all_classes, geometry)
 
 
-def load_parts(source: str | None, all_classes: bool = False) -> tuple[Dataset, Dataset, str]:
+def load_parts(
+    source: str | None, all_classes: bool = False, geometry: Geometry = WHOLE
+) -> tuple[Dataset, Dataset, str]:
     """Load the training part, the test part, and their source in words; None: drawn sample."""
     from catnet.data import dataset, sample
+    from catnet.images.decode import enlarge
 
     if source is None:
-        return *sample.load(), "drawn by a program, not photographed"
-    train_part, test_part = load_data(source, all_classes)
+        train_part, test_part = (
+            part._replace(images=enlarge(part.images, geometry)) for part in sample.load()
+        )
+        return train_part, test_part, "drawn by a program, not photographed"
+    train_part, test_part = load_data(source, all_classes, geometry)
     if test_part is None:
         train_part, test_part = dataset.split(train_part)
         log(

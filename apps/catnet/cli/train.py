@@ -324,16 +324,16 @@ def _fine_tune(options: argparse.Namespace) -> int:
     settings = _options_set(options, names)
     config = finetune.FineTuning(freeze=options.freeze, **settings)
     folder = run_folder.choose_folder(options.out, "fine-tuning")
-    train_part, test_part, source = load_parts(options.data[0], options.all_classes)
-    images = len(train_part.labels)
-    log(f"from {model.name}, training on {images} images, {source}")
+    parts = load_parts(options.data[0], options.all_classes, model.geometry)
+    images = len(parts[0].labels)
+    log(f"from {model.name}, training on {images} images, {parts[2]}")
     if (options.batch_size or 0) > images:
         raise UserError(f"--batch-size {config.batch_size}: there are {images} images only")
 
     def phase(title: str) -> Callable[[int, float], None]:
         return make_progress_reporter(config.steps, title=f"{title}  ")
 
-    parts, parent = (train_part, test_part, source), find_model(options.from_model)
+    parent = find_model(options.from_model)
     result = finetune.run(folder, config, model, *parts, phase, parent)
     log(f"the run is in {folder}")
     print(result)

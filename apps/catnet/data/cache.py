@@ -204,7 +204,9 @@ def _compute_key(path: Path, all_classes: bool, geometry: Geometry) -> str:
             state = [("/".join(entry.place), *_read_if_file(Path(entry.name))) for entry in entries]
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from None
-    text = json.dumps([FORMAT, str(path.resolve()), state, _hash_decoder(geometry), all_classes, geometry])
+    text = json.dumps(
+        [FORMAT, str(path.resolve()), state, _hash_decoder(geometry), all_classes, geometry]
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -18,6 +18,7 @@ from catnet.data.entries import Listing, open_listing
 from catnet.data.hdf5 import is_h5
 from catnet.errors import UserError
 from catnet.images.decode import ImageError, read_dimensions
+from catnet.images.geometry import WHOLE
 from catnet.images.size import SIZE
 from catnet.terminal import log, one_line
 
@@ -165,7 +166,7 @@ def check(
 ) -> Check:
     """Check DATA; it is never changed.
 
-    Duplicates are detected at 64×64 pixels, the size of the input of a network.  Copies in another
+    Duplicates are detected at the size of the input of the network.  Copies in another
     size, format or quality are detected; cropped, mirrored or retouched copies are not.
 
     Args:
@@ -180,7 +181,8 @@ def check(
     left_out: list[str] = []
     notes: list[str] = []
     all_classes = all_classes or (classifier is not None and len(classifier.classes) > 2)
-    train, test = dataset.load(path, left_out.append, notes.append, all_classes)
+    geometry = WHOLE if classifier is None else classifier.geometry
+    train, test = dataset.load(path, left_out.append, notes.append, all_classes, geometry)
     parts = [part for part in (train, test) if part is not None]
     with open_listing(os.fspath(path)) as listing:
         widths, heights, small = _measure(listing, parts, left_out)

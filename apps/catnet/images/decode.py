@@ -138,9 +138,7 @@ def decode(source: Source, size: int = 64, max_aspect: float | None = None) -> n
         raise ImageError(_identify(data)) from None
 
 
-def from_array(
-    pixels: np.ndarray, size: int = 64, max_aspect: float | None = None
-) -> np.ndarray:
+def from_array(pixels: np.ndarray, size: int = 64, max_aspect: float | None = None) -> np.ndarray:
     """Resize an image that is already decoded, as :func:`decode` does.
 
     Args:
@@ -176,9 +174,7 @@ def enlarge(images: np.ndarray, geometry: Geometry) -> np.ndarray:
     return np.stack([from_array(image, *geometry) for image in images])
 
 
-def from_image(
-    im: Image.Image, size: int = 64, max_aspect: float | None = None
-) -> np.ndarray:
+def from_image(im: Image.Image, size: int = 64, max_aspect: float | None = None) -> np.ndarray:
     """Resize a Pillow image, as :func:`decode` does; the image is not changed.
 
     An image that Pillow has opened, but not loaded yet, is decoded from its file.
@@ -326,7 +322,8 @@ def _decode(data: bytes, size: int, max_aspect: float | None) -> np.ndarray:
 
 def _choose_draft(size: int) -> tuple[int, int]:
     """The least size at which a JPEG is decoded: at least one and a half that of the result."""
-    return (max(2 * SIZE, 3 * size // 2),) * 2
+    least = max(2 * SIZE, 3 * size // 2)
+    return least, least
 
 
 def _finish(im: Image.Image, crop: Crop, size: int, max_aspect: float | None) -> np.ndarray:

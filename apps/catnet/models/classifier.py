@@ -22,8 +22,8 @@ from PIL.Image import Image
 from catnet.data.class_names import Names
 from catnet.errors import UserError
 from catnet.images.decode import ImageError, decode_many, from_array, from_image
+from catnet.images.geometry import Geometry
 from catnet.images.paths import ImageFile, read
-from catnet.images.size import SIZE
 from catnet.models import registry
 from catnet.terminal import one_line
 
@@ -121,13 +121,17 @@ class Classifier:
         if file.is_dir():
             file = file / "model.safetensors"
         try:
-            fields = _read_fields(jaxnn.load_metadata(file))
+            metadata = jaxnn.load_metadata(file)
+            fields = _read_fields(metadata)
             # Only the shapes matter: zeros are faster to trace than random weights, and JAX
             # reuses the trace for the first batch of this size.
             net = registry.build(fields["architecture"], initialization="zeros")
             if registry.count_classes(fields["architecture"]) != len(fields["classes"]):
                 raise UserError("its metadata have a wrong value of classes; train it again")
-            images = jax.ShapeDtypeStruct((BATCH, SIZE, SIZE, 3), "float32")
+            size = registry.read_geometry(fields["architecture"]).size
+            if metadata.get("size", size) != size:
+                raise UserError("its metadata have a wrong value of size; train it again")
+            images = jax.ShapeDtypeStruct((BATCH, size, size, 3), "float32")
             like = jax.eval_shape(lambda: net.init(jax.random.key(0), images))
             params, _ = jaxnn.load(file, like)
         except OSError as error:
@@ -154,10 +158,15 @@ class Classifier:
             for field in dataclasses.fields(self)
             if field.name != "params"
         }
-        jaxnn.save(path, self.params, {**described, **_PREPROCESSING})
+        jaxnn.save(path, self.params, {**described, **_PREPROCESSING, "size": self.geometry.size})
+
+    @property
+    def geometry(self) -> Geometry:
+        """The geometry of the images in ``logits`` and ``probabilities``."""
+        return registry.read_geometry(self.architecture)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Compute the probabilities of images (n, 64, 64, 3) uint8: (n, classes) float64.
+        """Compute the probabilities of images (n, size, size, 3) uint8: (n, classes) float64.
 
         The probabilities are NaN where a logit is not finite, because of very large weights.
         """
@@ -174,7 +183,7 @@ class Classifier:
         return e / e.sum(axis=1, keepdims=True)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Compute the logits, before calibration, of images (n, 64, 64, 3) uint8.
+        """Compute the logits, before calibration, of images (n, size, size, 3) uint8.
 
         Returns:
             Two classes: (n,) float64, the logits of class 1; more: (n, classes).
@@ -201,7 +210,8 @@ class Classifier:
           with opacity, which is laid over white.  Arrays of JAX and other libraries work too.
 
         Many images are a sequence, an iterator or a generator of these, also of mixed kinds, or
-        one array (n, H, W, 1, 3 or 4).  Images of any height and width are resized to 64×64.
+        one array (n, H, W, 1, 3 or 4).  Images of any height and width are resized as the
+        model's ``geometry`` says.
 
         Args:
             images: one image, or many.
@@ -226,9 +236,11 @@ class Classifier:
     def stream_with_images(
         self, images: Iterable[ImageFile | Source | Image], threshold: float | None = None
     ) -> Iterator[tuple[Prediction, np.ndarray | None]]:
-        """``stream``, each answer with the input of the network (64, 64, 3), or None."""
-        ahead, items = itertools.tee(map(_path_and_source, map(_resize_in_memory, images)))
-        decoded = decode_many(item for _, item in ahead if not isinstance(item, _DECODED))
+        """``stream``, each answer with the input of the network (size, size, 3), or None."""
+        resized = (_resize_in_memory(image, self.geometry) for image in images)
+        ahead, items = itertools.tee(map(_path_and_source, resized))
+        waiting = (item for _, item in ahead if not isinstance(item, _DECODED))
+        decoded = decode_many(waiting, *self.geometry)
         batch: list[tuple[str | None, np.ndarray | ImageError]] = []
         for path, item in items:
             batch.append((path, item if isinstance(item, _DECODED) else next(decoded)[1]))
@@ -288,7 +300,7 @@ def shift_band(band: tuple[float, float], before: float, after: float) -> tuple[
 def in_batches(
     compute: Callable[[np.ndarray], Any], images: np.ndarray, size: int = BATCH
 ) -> np.ndarray:
-    """Compute something of images (n, 64, 64, 3), n ≥ 1, in batches of one size, zero-padded."""
+    """Compute something of images (n, size, size, 3), n ≥ 1, in equal batches, zero-padded."""
     rows = []
     for start in range(0, len(images), size):
         part = images[start : start + size]
@@ -296,10 +308,6 @@ def in_batches(
         batch[: len(part)] = part
         rows.append(np.asarray(compute(batch))[: len(part)])
     return np.concatenate(rows)
-
-
-# The preprocessing of images that the network expects; part of a model file.
-_PREPROCESSING = {"size": SIZE, "pixels": "divided by 255"}
 
 
 @functools.cache
@@ -310,6 +318,9 @@ def _compile_logits(architecture: str) -> Callable[[Any, np.ndarray], Any]:
     net = registry.build(json.loads(architecture))
     return jax.jit(lambda params, images: net.apply(params, images.astype("float32") / 255))
 
+
+# How pixels become numbers; part of a model file.
+_PREPROCESSING = {"pixels": "divided by 255"}
 
 # The source of an image: a path or the bytes of a file, a decoded image, or why there is none.
 Source: TypeAlias = str | bytes | np.ndarray | ImageError
@@ -382,13 +393,13 @@ def _read_content(file: Any) -> bytes | ImageError:
     return content if isinstance(content, bytes) else text
 
 
-def _resize_in_memory(image: ImageFile | Source | Image) -> ImageFile | Source:
+def _resize_in_memory(image: ImageFile | Source | Image, geometry: Geometry) -> ImageFile | Source:
     """Resize an image in memory, in this thread: Pillow images are not thread-safe."""
     try:
         if isinstance(image, np.ndarray):
-            return from_array(image, SIZE)
+            return from_array(image, *geometry)
         if isinstance(image, Image):
-            return from_image(image, SIZE)
+            return from_image(image, *geometry)
     except ImageError as error:
         return error
     return image
@@ -445,7 +456,7 @@ def _read_fields(metadata: dict[str, Any]) -> dict[str, Any]:
         if metadata.get(key) != value:
             other = reprlib.repr(metadata.get(key))
             raise UserError(f"expects images with {key} {other}, not {value!r}")
-    if unknown := sorted(set(metadata) - set(_CHECKS) - set(_PREPROCESSING)):
+    if unknown := sorted({*metadata} - {*_CHECKS} - {*_PREPROCESSING} - {"size"}):
         raise UserError(f"has {reprlib.repr(unknown[0])}, which this catnet does not know; update")
     defaults = {field.name: field.default for field in dataclasses.fields(Classifier)}
     fields = {name: metadata.get(name, defaults[name]) for name in _CHECKS}

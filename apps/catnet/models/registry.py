@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from catnet.errors import UserError
+from catnet.images.geometry import Geometry
 from catnet.images.size import SIZE
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ LEARNING_RATES = {"logistic": 0.002, "shallow": 0.0075, "deep": 0.0075}
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "identity", "gelu", "silu", "softplus")
 INITIALIZATIONS = ("lecun", "he", "xavier", "large", "zeros")
 OPTIMIZERS = ("gd", "momentum", "adam", "adamw", "rmsprop")
-UNITS, LAYERS = 100_000, 100  # upper bounds: more is a typing error, or a malicious file
+# Upper bounds: more is a typing error, or a malicious file.
+UNITS, LAYERS, LARGEST = 100_000, 100, 512
 
 
 def architecture(
@@ -79,6 +81,16 @@ def count_classes(described: dict[str, Any]) -> int:
         (2, 3)
     """
     return 2 if "cats" in described else described.get("classes", 2)
+
+
+def read_geometry(described: dict[str, Any]) -> Geometry:
+    """The geometry of the images that the network of a description gets.
+
+    Example:
+        >>> read_geometry(architecture("deep"))
+        Geometry(size=64, max_aspect=None)
+    """
+    return Geometry(*described.get("geometry", ()))
 
 
 def with_classes(described: dict[str, Any], classes: int) -> dict[str, Any]:
@@ -141,7 +153,8 @@ def network(described: dict[str, Any], initialization: str = "lecun") -> Network
 def build(described: dict[str, Any], initialization: str = "lecun") -> Layer:
     """Build the network of a description: images (..., 64, 64, 3) in [0, 1] → logits (..., 1).
 
-    With more than two classes the logits are (..., classes).
+    The images may have another size; see ``read_geometry``.  With more than two classes the logits
+    are (..., classes).
 
     Args:
         described: what ``architecture`` returns, or the description of a photo network.
@@ -161,7 +174,7 @@ def build(described: dict[str, Any], initialization: str = "lecun") -> Layer:
         return net
     from catnet.models.test_time_augmentation import test_time_augmentation
 
-    return test_time_augmentation(net, tuple(sides))
+    return test_time_augmentation(net, tuple(sides), read_geometry(described).size)
 
 
 def _initializer(initialization: str) -> Initializer:
@@ -178,10 +191,14 @@ def _initializer(initialization: str) -> Initializer:
 
 def _is_photo(described: dict[str, Any]) -> bool:
     """Whether this describes a photo network, with numbers in a sensible range."""
-    needed, extra = ("classes", "widths", "blocks"), ("cats", "model", "test_time_augmentation")
+    needed = ("classes", "widths", "blocks")
+    extra = ("cats", "model", "geometry", "test_time_augmentation")
     if not set(needed) <= set(described) <= {*needed, *extra}:
         return False
-    if not _are_whole(described.get("test_time_augmentation", []), 1, SIZE):
+    sides, geometry = described.get("test_time_augmentation", []), described.get("geometry", [SIZE])
+    if not isinstance(geometry, (list, tuple)) or not _is_geometry(*geometry):
+        return False
+    if not _are_whole(sides, 1, geometry[0]) or (geometry[0] != SIZE and not sides):
         return False
     classes, widths, blocks = (described[name] for name in needed)
     cats = described.get("cats", [0])
@@ -194,6 +211,12 @@ def _is_photo(described: dict[str, Any]) -> bool:
         and 0 < len(widths) == len(blocks)
         and len(widths) + sum(blocks) <= LAYERS
     )
+
+
+def _is_geometry(size: Any = None, max_aspect: Any = None, *more: Any) -> bool:
+    whole = _are_whole([size], SIZE, LARGEST) and size % 16 == 0
+    aspect = max_aspect is None or (type(max_aspect) in (int, float) and 1 <= max_aspect < 1e6)
+    return whole and aspect and not more
 
 
 def _are_whole(numbers: Any, low: int, high: int) -> bool:

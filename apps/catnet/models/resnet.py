@@ -194,9 +194,7 @@ def targets(cat: Any, fine: Any, prior: Any, classes: int, smoothing: float) -> 
     fine = jnp.asarray(fine)
     one_hot = fine.astype(jnp.float32) if fine.ndim == 2 else jax.nn.one_hot(fine, classes)
     known = jnp.max(one_hot, axis=1, keepdims=True) > 0
-    smooth = (
-        one_hot * (1 - smoothing) + known * smoothing / classes
-    )
+    smooth = one_hot * (1 - smoothing) + known * smoothing / classes
     return Targets(
         y * (1 - smoothing) + smoothing / 2, smooth, jnp.asarray(prior, jnp.float32)[:, None]
     )

@@ -14,9 +14,11 @@ from catnet.data.duplicates import hash_pixels
 from catnet.errors import UserError, describe_divergence
 from catnet.evaluation import plots
 from catnet.evaluation.report import Evaluation
+from catnet.images.size import SIZE
 from catnet.models import registry
 from catnet.models.classifier import Classifier
 from catnet.models.features import features
+from catnet.models.test_time_augmentation import views
 from catnet.training import run_folder, seen
 from catnet.training.class_weights import ClassWeights, weigh_classes
 from catnet.training.mlp import fill
@@ -114,10 +116,10 @@ def train(
 ) -> tuple[dict[str, Any], Any, np.ndarray]:
     """Give a model a new head and train it on a dataset.
 
-    First the last layer is trained, on the features of every image and of its mirror image,
-    which are computed once.  Then, unless they are frozen, all layers are trained together, at
-    a small learning rate.  All layers from the first step would distort the features, since the
-    gradients of a random head are noise (Kumar et al. 2022, arXiv:2202.10054).
+    First the last layer is trained, on the features of every image, magnified and mirrored as in
+    prediction, which are computed once.  Then, unless they are frozen, all layers are trained
+    together, at a small learning rate.  All layers from the first step would distort the features,
+    since the gradients of a random head are noise (Kumar et al. 2022, arXiv:2202.10054).
 
     Args:
         config: the settings.
@@ -143,8 +145,9 @@ def train(
     weights = weigh_classes(config.class_weights, data.classes, data.labels)
     described = replace_head(model.architecture, classes)
     net, head, _ = registry.network(described)
-    x = np.concatenate([data.images, data.images[:, :, ::-1]])  # and mirrored
-    y = jnp.asarray(make_targets(np.tile(data.labels, 2), classes, weights))
+    x = views(data.images, tuple(described.get("test_time_augmentation", (SIZE,))))
+    x = np.concatenate([x, x[:, :, ::-1]])  # and mirrored
+    y = jnp.asarray(make_targets(np.resize(data.labels, len(x)), classes, weights))
     inputs = features(net[:head], model.params[:head], x)
     zeros = jax.tree.map(jnp.zeros_like, net[head:].init(jax.random.key(0), inputs))
     loss, costs = choose_loss(classes, weights is not None), []

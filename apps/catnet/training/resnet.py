@@ -132,7 +132,9 @@ class Classes(NamedTuple):
 
     names: tuple[str, ...]
     cats: tuple[int, ...]
-    fine: np.ndarray  # (n,) fine class of every image, −1 where unknown; or (n, classes) soft labels
+    fine: (
+        np.ndarray
+    )  # (n,) fine class of every image, −1 where unknown; or (n, classes) soft labels
 
     @staticmethod
     def of(cache: Cache, soft: SoftLabels | None = None) -> Classes:

@@ -29,6 +29,7 @@ from catnet.images.geometry import Geometry
 from catnet.models import registry
 from catnet.models.classifier import Classifier
 from catnet.models.features import features
+from catnet.models.test_time_augmentation import views
 from catnet.training import run_folder, seen, soft_labels
 from catnet.training.resnet import Classes, PhotoConfig, divide, initialize, train
 from catnet.training.run_folder import Checkpoint, write_json
@@ -243,9 +244,10 @@ def checks(classifier: Classifier, cache: Cache) -> dict[str, Any]:
     results: dict[str, Any] = {"false_positives": false_positives}
     if len(largest) == 2 and min(len(others[name]) for name in largest) >= MIN_PROBED:
         count = min(len(others[name]) for name in largest)
+        sides = (classifier.geometry.size,)  # whole images
         indices = np.concatenate([others[name][:count] for name in largest])
         net, head, _ = registry.network(classifier.architecture)
-        x = features(net[:head], classifier.params[:head], cache.take(indices))
+        x = features(net[:head], classifier.params[:head], views(cache.take(indices), sides))
         results["source_auc"] = source_auc(x, np.repeat([0, 1], count))
     return results
 

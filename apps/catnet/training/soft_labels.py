@@ -72,7 +72,7 @@ def load(file: str | os.PathLike[str]) -> SoftLabels:
         and probabilities.dtype == np.float16
         and probabilities.shape == (len(content), len(names))
         and len(content) > 0
-        and bool((np.diff(content) > 0).all() if len(content) > 1 else True)
+        and bool((content[1:] > content[:-1]).all())
         and 0 < len(cats) < len(names)
         and all(0 <= cat < len(names) for cat in cats)
         and bool(np.isfinite(probabilities).all())

@@ -16,6 +16,8 @@ from catnet.data import cache, reading
 from catnet.data.split import TEST, split
 from catnet.errors import UserError
 from catnet.images.decode import decode
+from catnet.images.decode import from_image as decode_image
+from catnet.images.geometry import Geometry
 
 WNIDS = ["n02123045", "n02085620", "n02129165", "n01443537"]  # cat, dog, lion, goldfish
 
@@ -235,10 +237,29 @@ NOWHERE = "1 that cannot be read (No such file or directory)"
 def test_another_decoder_means_another_cache(tmp_path, monkeypatch):
     path = dogs_vs_cats(tmp_path)
     cache.build([path], tmp_path / "cache")
-    monkeypatch.setattr(cache, "decode", lambda data, size: decode(data, size) // 2)
+    monkeypatch.setattr(cache, "decode", lambda data, *how: decode(data, *how) // 2)
     monkeypatch.setattr(reading, "decode_many", no_decoding)
     with pytest.raises(AssertionError, match="decodes again"):
         cache.build([path], tmp_path / "cache")
+
+
+def test_the_geometry_changes_the_pixels_but_not_the_part_of_an_image(tmp_path):
+    folder = tmp_path / "animals"
+    for kind in ("cat", "non-cat"):
+        (folder / kind).mkdir(parents=True)
+        for i in range(3):
+            image = Image.open(io.BytesIO(jpeg(10 * i + len(kind), 90)))
+            image.resize((160, 90)).save(folder / kind / f"{i}.png")
+    square = Geometry(96, 1.0)
+    plain = cache.build([folder], tmp_path / "cache")
+    other = cache.build([folder], tmp_path / "cache", geometry=square)
+    assert other.images[0].shape == (6, 96, 96, 3)
+    for name, image in zip(other.table.names, other.images[0], strict=True):
+        middle = Image.open(name).crop((35, 0, 125, 90))
+        difference = np.abs(image.astype(int) - decode_image(middle, 96))
+        assert difference[2:-2, 2:-2].max() <= 1  # the filter reaches a pixel beyond the edge
+    np.testing.assert_array_equal(plain.table.content, other.table.content)
+    np.testing.assert_array_equal(split(plain.table), split(other.table))
 
 
 def test_an_interrupted_build_leaves_what_was_done_and_nothing_half_done(tmp_path, monkeypatch):

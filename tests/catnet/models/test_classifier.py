@@ -280,7 +280,7 @@ def rewritten(path: Path, **changes) -> None:
         ({"architecture": {"model": "deep", "hidden": [6, 4], "activation": "relu", "classes": 3}},
          "its metadata have a wrong value of classes; train it again"),
         ({"threshold": "high"}, "its metadata have a wrong value of threshold; train it again"),
-        ({"size": 32}, "expects images with size 32, not 64"),
+        ({"size": 32}, "its metadata have a wrong value of size; train it again"),
         ({"temperature": 2.0}, "has 'temperature', which this catnet does not know; update"),
     ],
 )  # fmt: skip
@@ -308,6 +308,9 @@ ABSURD = [
         {"cats": [-1]}, {"widths": []}, {"widths": [], "blocks": []}, {"widths": [4, -6]},
         {"widths": [4, 10**9]}, {"widths": [4, "6"]}, {"blocks": [1, 10**9]}, {"blocks": "10"},
         {"widths": [4] * 10**4, "blocks": [0] * 10**4}, {"sharpened": True},
+        {"geometry": [96, 1.15]}, {"geometry": 96}, {"geometry": [70]}, {"geometry": [64, 0.5]},
+        {"geometry": [64, None, 1]}, {"geometry": [10**9]}, {"geometry": [64, "1"]},
+        {"geometry": []},
     )),
     *({"architecture": architecture} for architecture in (
         {}, [], "deep", {"model": ["deep"]}, {"model": "deep", "hidden": [6, 4], "activation": {}},

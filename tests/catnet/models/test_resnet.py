@@ -71,7 +71,10 @@ def test_every_rule_of_the_network_is_right() -> None:
 def test_the_rule_of_test_time_augmentation_is_right() -> None:
     net = jaxnn.serial(jaxnn.flatten, jaxnn.dense(1), jaxnn.tanh)
     x = jax.random.uniform(jax.random.key(0), (2, 64, 64, 1))
-    check = check_at_random_params(tta.test_time_augmentation(net, (64, 40)), x)
+    check = check_at_random_params(tta.test_time_augmentation(net, (64, 40), 64), x)
+    assert check.ok, str(check)
+    x = jax.random.uniform(jax.random.key(0), (2, 80, 80, 1))
+    check = check_at_random_params(tta.test_time_augmentation(net, (80, 50), 80), x)
     assert check.ok, str(check)
 
 
@@ -93,17 +96,26 @@ def test_an_answer_is_the_mean_over_the_copies_that_pillow_makes() -> None:
     both = build({**TINY, "test_time_augmentation": [64, 48]})
     np.testing.assert_allclose(both.apply(params, x), mean, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(both.apply(params, x[:, :, ::-1]), mean, rtol=1e-4, atol=1e-5)
+    large = np.random.default_rng(0).random((3, 96, 96, 3), np.float32)
+    seen = [view for side in (96, 66) for view in [np.stack([middle(x, side) for x in large])]]
+    mean = sum(net.apply(params, v) + net.apply(params, v[:, :, ::-1]) for v in seen) / 4
+    both = build({**TINY, "geometry": [96, 1.15], "test_time_augmentation": [96, 66]})
+    np.testing.assert_allclose(both.apply(params, large), mean, rtol=1e-4, atol=1e-5)
+    images = (large * 255).round().astype(np.uint8)
+    close = np.concatenate([[middle(x / 255, side) for x in images] for side in (96, 66)])
+    assert np.abs(tta.views(images, (96, 66)) / 255 - close).max() < 0.51 / 255
     mirrored = build({**TINY, "test_time_augmentation": [64]})
     once = (net.apply(params, x) + net.apply(params, x[:, :, ::-1])) / 2
     np.testing.assert_allclose(mirrored.apply(params, x), once, rtol=1e-5, atol=1e-6)
 
 
 def middle(image: np.ndarray, part: int) -> np.ndarray:
-    """The middle of an image, magnified by Pillow."""
-    edge = (64 - part) // 2
-    box, bilinear = (edge, edge, 64 - edge, 64 - edge), Image.Resampling.BILINEAR
+    """The middle of an image at 64×64, resized by Pillow."""
+    edge, end = (len(image) - part) // 2, (len(image) + part) // 2
+    box, bilinear = (edge, edge, end, end), Image.Resampling.BILINEAR
     channels = [
-        Image.fromarray(image[..., c]).resize((64, 64), bilinear, box=box) for c in range(3)
+        Image.fromarray(image[..., c].astype(np.float32)).resize((64, 64), bilinear, box=box)
+        for c in range(3)
     ]
     return np.stack([np.asarray(channel) for channel in channels], axis=-1)
 
@@ -116,6 +128,7 @@ def middle(image: np.ndarray, part: int) -> np.ndarray:
         {"classes": "many"},
         {"test_time_augmentation": [65]},
         {"views": [64]},
+        {"geometry": [96, None]},
     ],
 )
 def test_descriptions_that_are_none_are_refused(change: dict) -> None:

@@ -18,6 +18,7 @@ from catnet.training.jpeg import GREY, TABLES, recompress
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 NOTHING = Strength(
     area=(1.0, 1.0),
+    shrink=0.0,
     aspect=(1.0, 1.0),
     softness=(1.0, 1.0),
     sharpen=0.0,
@@ -193,6 +194,25 @@ def test_erased_is_one_rectangle_of_one_colour():
         assert mask.sum() == len(rows) * len(columns)
         assert 0.08 < mask.mean() < 0.34
         assert len(np.unique(image[mask], axis=0)) == 1
+
+
+def test_a_shrunk_image_lies_in_a_frame_of_one_colour_and_keeps_its_own():
+    strength = dataclasses.replace(NOTHING, shrink=0.5, frame=(4.0, 4.0))
+    grey = np.full((200, 96, 96, 3), 51, np.uint8)
+    y = np.asarray(augment(jax.random.key(0), grey, strength))
+    photo = np.abs(y - 0.2).max(axis=-1) < 1e-5
+    framed = ~photo.all(axis=(1, 2))
+    assert 0.4 < framed.mean() < 0.6
+    # A frame of four times the area: the image has half of the sides, 32 of 64 pixels.
+    assert set(photo[framed].sum(axis=(1, 2)).tolist()) == {32 * 32}
+    places = {tuple(np.argwhere(mask)[0].tolist()) for mask in photo[framed]}
+    assert len(places) > 20
+    colours = [
+        np.unique(image[~mask], axis=0)
+        for image, mask in zip(y[framed], photo[framed], strict=True)
+    ]
+    assert all(len(colour) == 1 for colour in colours)
+    assert len({tuple(colour[0].tolist()) for colour in colours}) == len(colours)
 
 
 @pytest.mark.parametrize("size", [64, 80])
