@@ -29,7 +29,7 @@ HELP = "train a network; without DATA, on drawn images"
 # The options that are settings of a run: of every network, of the lecture's, of the photo network.
 SETTINGS = ("model", "learning_rate", "steps", "batch_size", "seed", "class_weights")
 LECTURE_SETTINGS = ("hidden", "activation", "optimizer", "gradient")
-PHOTO_SETTINGS = ("sampling_weights", "soft_labels", "textures", "precision")
+PHOTO_SETTINGS = ("sampling_weights", "soft_labels", "leave_out", "textures", "precision")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,6 +109,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--soft-labels",
         metavar="FILE",
         help="learn also from the probabilities that a larger network gives to the images",
+    )
+    photo.add_argument(
+        "--leave-out",
+        action="append",
+        metavar="SOURCE",
+        help="a source of DATA, by its name: all of its images are test images",
     )
     photo.add_argument(
         "--textures",
@@ -287,7 +293,8 @@ def _train_photo(
     from catnet.training.resnet_run import EVERY, run
 
     photo = {name: value for name, value in settings.items() if name != "model"}
-    photo["sampling_weights"] = tuple(photo.get("sampling_weights", ()))
+    for name in ("sampling_weights", "leave_out"):
+        photo[name] = tuple(photo.get(name, ()))
 
     def configure(images: int) -> PhotoConfig:
         if config:

@@ -41,7 +41,9 @@ def muon(learning_rate: optax.Schedule, weight_decay: float) -> optax.GradientTr
     def choose(params: Any) -> Any:
         return jax.tree.map(lambda leaf: "muon" if leaf.ndim > 1 else "adam", params)
 
-    return optax.partition({"muon": matrices, "adam": optax.adam(learning_rate, nesterov=True)}, choose)
+    return optax.partition(
+        {"muon": matrices, "adam": optax.adam(learning_rate, nesterov=True)}, choose
+    )
 
 
 def _orthogonalize_leaf(G: Array) -> Array:

@@ -68,6 +68,7 @@ class PhotoConfig:
         precision: dtype of the network's computation, "float32" or "bfloat16"; parameters,
             gradients and the cost are float32.
         soft_labels: a file of soft labels; see :mod:`catnet.training.soft_labels`; "" for none.
+        leave_out: the sources of which nothing is trained on: all their images are test images.
         textures: how many drawn textures are added, as non-cats.
         sampling_weights: the fraction of every batch from a stratum, by name; see
             ``sampling.compute_sampling_weights``.
@@ -93,6 +94,7 @@ class PhotoConfig:
     from_model: str = ""
     precision: str = "float32"
     soft_labels: str = ""
+    leave_out: tuple[str, ...] = ()
     textures: int = 0
     sampling_weights: tuple[tuple[str, float], ...] = ()
     class_weights: ClassWeights = ()

@@ -81,7 +81,7 @@ def run(
     place = Path(cache_in or make_cache_folder()).absolute()
     cache = caches.build(sources, place, _log_tenths(log), all_classes, GEOMETRY)
     config = configure(len(cache))
-    cache = add_textures(cache, config.textures)
+    cache = leave_out(add_textures(cache, config.textures), config.leave_out)
     for line in cache.skipped:
         log(f"left out: {line}")
     for line in cache.notes:
@@ -127,6 +127,20 @@ def run(
         write_json(folder / "evaluation.json", {**described, **checks(classifier, cache)})
         run_folder.finish(folder)
     return results
+
+
+def leave_out(cache: Cache, names: Sequence[str]) -> Cache:
+    """The cache with all images of some sources in the test part.
+
+    Raises:
+        UserError: there is no such source.
+    """
+    for name in names:
+        if name not in cache.sources:
+            raise UserError(f"--leave-out {name}: the sources are {', '.join(cache.sources)}")
+    left = np.isin(cache.table.sources, [cache.sources.index(name) for name in names])
+    table = dataclasses.replace(cache.table, held_out=cache.table.held_out | left)
+    return dataclasses.replace(cache, table=table)
 
 
 # The columns that a training depends on; ``content`` is a hash of every image's pixels.

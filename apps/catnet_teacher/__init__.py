@@ -1,0 +1,1 @@
+"""Soft labels for ``catnet train --soft-labels``, from a pretrained network in PyTorch."""
