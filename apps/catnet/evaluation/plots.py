@@ -1,4 +1,4 @@
-"""The plots of a run, as PNG files: cost curve, confusion matrix, the worst mistakes."""
+"""The plots of a run, as PNG files: curves, confusion matrix, the worst mistakes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ from catnet.terminal import format_exactly, one_line
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from catnet.training.curves import Curves, Measure
 
+
+# Of Okabe and Ito: colour-blind people tell them apart, and they differ in brightness in print.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 DOTS_PER_INCH = 120
 SHOWN = 24  # mistakes in one image
 COLUMNS = 6
@@ -29,34 +33,101 @@ CAPTION = 24  # characters of an image's name
 MISSING = "plots need matplotlib: pip install 'jaxnn[apps]'"
 
 
-def cost_curve(path: str | os.PathLike[str], costs: ArrayLike, title: str) -> None:
-    """Draw the cost before every step; on a logarithmic scale when it falls by ten times or more.
+def learning_curves(
+    path: str | os.PathLike[str], curves: Curves, title: str, kept: Measure | None = None
+) -> None:
+    """Draw the costs of a training, and below them the accuracies.
+
+    The cost is on a logarithmic scale where it falls by ten times or more.
 
     Args:
         path: the PNG file.
-        costs: (steps,), at least one; NaN and infinite costs are left out.
-        title: above the curve.
+        curves: with at least one cost; NaN and infinite costs are left out.
+        title: above the curves.
+        kept: the measure whose weights became the model; None for the last weights.
 
     Raises:
         UserError: matplotlib is not installed; all functions of this module raise it.
     """
-    costs = np.asarray(costs, float)
-    finite = costs[np.isfinite(costs)]
-    figure = _figure(7, 4.2)
-    axes = figure.add_subplot()
-    axes.plot(np.where(np.isfinite(costs), costs, np.nan), marker="." if len(costs) < 3 else "")
-    if len(finite) and finite.min() > 0 and finite.max() >= 10 * finite.min():
-        axes.set_yscale("log")
-        axes.locator_params(axis="y", subs=(1, 2, 5))
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter("")
-    axes.locator_params(axis="x", integer=True)
-    axes.set_xlabel("step")
-    axes.set_ylabel("cost")
-    axes.set_title(one_line(title), parse_math=False)
-    axes.grid(which="both", alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
+    compare_curves(path, {"": curves}, title, kept)
+
+
+def compare_curves(
+    path: str | os.PathLike[str],
+    runs: Mapping[str, Curves],
+    title: str,
+    kept: Measure | None = None,
+) -> None:
+    """Draw the curves of several runs in one figure, a colour for each run.
+
+    Args:
+        path: the PNG file.
+        runs: the curves by the name of the run; of more than 8 runs, colours repeat.
+        title: above the curves.
+        kept: a step that is marked.
+    """
+    figure = _figure(7, 6.4)
+    above, below = figure.subplots(2, 1, sharex=True)
+    lowest, highest = np.inf, 0.0
+    for i, (name, curves) in enumerate(runs.items()):
+        # One run: a colour for each curve; several: a colour for each run.  Dashes tell curves
+        # apart in black and white, and for everyone.
+        colors = [COLORS[i % len(COLORS)]] * 3 if len(runs) > 1 else COLORS
+        name = f"{_short(name)}, " if name else ""
+        costs = np.asarray(curves.costs, float)
+        finite = costs[np.isfinite(costs)]
+        if len(finite):
+            lowest, highest = min(lowest, finite.min()), max(highest, finite.max())
+        costs = np.where(np.isfinite(costs), costs, np.nan)
+        noisy = len(runs) == 1 and _is_noisy(costs)
+        marker = "." if len(costs) < 3 else ""
+        label = f"{name}training, each step" if noisy else f"{name}training"
+        width, alpha = (0.6, 0.35) if noisy else (1.5, 1.0)
+        above.plot(costs, color=colors[0], lw=width, alpha=alpha, marker=marker, label=label)
+        if noisy:
+            steps, means = _running_mean(costs)
+            above.plot(steps, means, color=colors[0], lw=1.5, label="training, running mean")
+        steps = [measure.step for measure in curves.measures]
+        dots = {"marker": "o", "markersize": 3} if len(steps) < 20 else {}
+        dashed = {"color": colors[1], "linestyle": "--", **dots}
+        above.plot(steps, [m.cost for m in curves.measures], label=f"{name}{curves.part}", **dashed)
+        train = [100 * m.training_accuracy for m in curves.measures]
+        other = [100 * m.accuracy for m in curves.measures]
+        below.plot(steps, train, color=colors[0], label=f"{name}training", **dots)
+        below.plot(steps, other, label=f"{name}{curves.part}", **dashed)
+    if lowest > 0 and highest >= 10 * lowest:
+        above.set_yscale("log")
+        above.locator_params(axis="y", subs=(1, 2, 5))
+        above.yaxis.set_major_formatter("{x:g}")
+        above.yaxis.set_minor_formatter("")
+    if kept is not None:
+        for axes in (above, below):
+            axes.axvline(kept.step, color="black", linestyle=":", linewidth=1)
+        below.plot([], [], "k:", linewidth=1, label=f"weights kept: step {kept.step}")
+    above.set_ylabel("cost (cross-entropy)")
+    below.set_ylabel("accuracy (%)")
+    below.set_xlabel("step (updates of the weights)")
+    below.locator_params(axis="x", integer=True)
+    above.set_title(one_line(title), parse_math=False)
+    for axes in (above, below):
+        axes.grid(which="both", alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        legend = axes.legend(frameon=False, fontsize=8)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
     _write(path, figure)
+
+
+def _is_noisy(costs: np.ndarray) -> bool:
+    """Whether the costs go up and down, as those of batches do."""
+    return len(costs) >= 50 and bool(np.mean(np.diff(costs) > 0) > 0.2)
+
+
+def _running_mean(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(steps, means of the costs around them)."""
+    width = max(1, len(costs) // 50)
+    sums = np.cumsum(np.insert(costs, 0, 0.0))
+    return np.arange(len(costs) - width + 1) + width / 2, (sums[width:] - sums[:-width]) / width
 
 
 def sweep_curves(

@@ -50,7 +50,7 @@ def test_three_classes(tmp_path: Path, monkeypatch, capsys) -> None:
     assert "cats" not in described["architecture"]
     assert '"accuracy": ' in err
     result = json.loads((out / "evaluation.json").read_text())
-    assert list(result) == ["animals"]
+    assert list(result["sources"]) == ["animals"]
     model = Classifier.load(out)
     [answer] = model.predict(data / "ant" / "0.png")
     assert list(answer.probabilities or {}) == ["ant", "bee", "cat"]
@@ -58,11 +58,11 @@ def test_three_classes(tmp_path: Path, monkeypatch, capsys) -> None:
     learnt = table.content[split(table) != TEST]
     np.testing.assert_array_equal(seen.read(out), np.unique(learnt))
     printed, err = catnet(capsys, "eval", out, data, "--json")
-    assert json.loads(printed)["accuracy"] == result["animals"]["accuracy"]
+    assert json.loads(printed)["accuracy"] == result["accuracy"]
     assert f"{len(learnt)} of 600 images are left out" in err
     words = ["eval", out, data, "--held-out", "--cache", tmp_path / "cache", "--json"]
     printed, _ = catnet(capsys, *words)
-    assert json.loads(printed)["confusion"] == result["animals"]["confusion"]
+    assert json.loads(printed)["confusion"] == result["sources"]["animals"]["confusion"]
 
 
 def test_two_classes_have_no_class_weights(tmp_path: Path, monkeypatch, capsys) -> None:
