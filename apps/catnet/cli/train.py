@@ -213,10 +213,11 @@ def run(options: argparse.Namespace) -> int:
     options.class_weights = _class_weights(options.class_weights)
     settings = _settings(options, kind)
     if resumed:
-        steps = settings.pop("steps", config["steps"])
+        steps, before = settings.pop("steps", None), config
         _refuse_contradictions(resumed, config, settings, options.out)
-        config = run_folder.plan_extension(resumed, steps)
-        if run_folder.is_finished(resumed) and config == run_folder.read_config(resumed):
+        if steps:
+            config = run_folder.plan_extension(resumed, steps)
+        if run_folder.is_finished(resumed) and config == before:
             log(f"{resumed} is finished already; nothing was changed; --steps N extends it")
             return 0
     folder = resumed or run_folder.choose_folder(
