@@ -29,7 +29,7 @@ from catnet.evaluation.metrics import auc, balanced_accuracy, cross_entropy
 from catnet.models import registry
 from catnet.models.classifier import Classifier
 from catnet.models.regularized import dropped
-from catnet.models.resnet import Targets, fine_loss, log_odds, photo_loss, targets, trunk
+from catnet.models.resnet import Targets, fine_loss, log_odds, photo_loss, targets, trunk, weigh
 from catnet.terminal import measure_pace
 from catnet.training.augment import FULL, LIGHT, augment, mix, prepare
 from catnet.training.augmentations import FUNCTIONS
@@ -83,7 +83,7 @@ class PhotoConfig:
         textures: how many drawn textures are added, as non-cats.
         sampling_weights: the fraction of every batch from a stratum, by name; see
             ``sampling.compute_sampling_weights``.
-        class_weights: of the cost of more than two classes; see ``weigh_classes``.
+        class_weights: of the cost; see ``weigh_classes``.  Two classes are sampled equally often.
         seed: of all randomness.
         init: of the weights that do not start at zero, one of ``registry.INITIALIZATIONS``; None
             for "he", and "lecun" in the last layer.
@@ -259,7 +259,7 @@ def compile_steps(
     Args:
         config: the settings.
         classes: the classes of the network.
-        weights: of the classes in the cost of more than two, (classes,).
+        weights: of the labels in the cost, (classes,); None for equal weights.
     """
     count = len(classes.names)
     net = network(config, count)
@@ -282,7 +282,8 @@ def compile_steps(
         images, cat, fine, prior = batch
         y = targets(cat, fine, prior, count, config.smoothing)
         if weights is not None:
-            y = y._replace(fine=y.fine * jnp.asarray(weights, jnp.float32)[fine][:, None])
+            of_class = jnp.asarray(weights, jnp.float32)
+            y = weigh(y, of_class[cat if classes.cats else fine], bool(classes.cats))
         is_light = (state.step < light_until) | (state.step >= settle_from)
         key_of_step = jax.random.fold_in(key, state.step)
         if config.augment == "full":
@@ -441,13 +442,10 @@ def divide(config: PhotoConfig, cache: Cache) -> Division:
     parts = split(cache.table)
     for part in (TRAIN, VALIDATION, TEST):
         _check_part(cache, parts, part)
-    if config.class_weights and len(cache.classes) == 2:
-        raise UserError(
-            "--class-weights: a photo training of two classes samples both equally often; to change"
-            " that, use --sampling-weight"
-        )
     labels = cache.table.labels[parts == TRAIN]
-    class_weights = weigh_classes(config.class_weights, cache.classes, labels)
+    # Two classes are sampled equally often, and so balanced without weights.
+    drawn = np.arange(2) if len(cache.classes) == 2 else labels
+    class_weights = weigh_classes(config.class_weights, cache.classes, drawn)
     if config.batch_size > len(labels):
         raise UserError(f"--batch-size {config.batch_size}: there are {len(labels)} images only")
     weights = dict(config.sampling_weights)

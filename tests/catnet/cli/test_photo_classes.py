@@ -65,13 +65,27 @@ def test_three_classes(tmp_path: Path, monkeypatch, capsys) -> None:
     assert json.loads(printed)["confusion"] == result["sources"]["animals"]["confusion"]
 
 
-def test_two_classes_have_no_class_weights(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_two_classes_have_weights_and_every_other_option(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
     monkeypatch.setattr(resnet, "PhotoConfig", Small)
     data = colours.write(tmp_path / "data", (90, 90))
-    how = ["--model", "photo", "--cache", tmp_path / "cache", "--class-weights", "bee=2"]
-    _, err = catnet(capsys, "train", data, "--out", tmp_path / "run", *how, code=2)
-    assert "--class-weights: a photo training of two classes samples both equally" in err
-    assert not (tmp_path / "run").exists()
+    how = ["--model", "photo", "--cache", tmp_path / "cache", "--steps", "8", "--batch-size", "8"]
+    how += ["--init", "xavier", "--dropout", "0.5", "--weight-decay", "0.2", "--augment", "mirror"]
+    out, twice = tmp_path / "run", ["--class-weights", "bee=2"]
+    catnet(capsys, "train", data, "--out", out, *how, *twice, "--patience", "8")
+    config = json.loads((out / "config.json").read_text())
+    assert (config["init"], config["dropout"], config["weight_decay"]) == ("xavier", 0.5, 0.2)
+    assert (config["augment"], config["patience"]) == ("mirror", 8)
+    assert config["class_weights"] == [["bee", 2.0]]
+    none = tmp_path / "none"
+    for more, line in [
+        (["--class-weights", "dog=2"], "--class-weights dog=2: no such class; there are ant and"),
+        (["--validation", "0.5"], "--validation is not for --model photo, which always holds out"),
+    ]:
+        _, err = catnet(capsys, "train", data, "--out", none, *how, *more, code=2)
+        assert line in err
+        assert not none.exists()
 
 
 def test_the_loss_of_fine_classes_is_their_cross_entropy() -> None:

@@ -17,10 +17,12 @@ import redblue
 
 from catnet import Classifier
 from catnet.cli import main
+from catnet.cli import train as train_command
 from catnet.data import dataset
 from catnet.errors import UserError
 from catnet.models import registry
-from catnet.training import finetune
+from catnet.training import finetune, run_folder
+from catnet.training.curves import Curves
 from catnet.training.finetune import FineTuning
 
 PHOTO = {
@@ -161,3 +163,42 @@ def test_one_layer_has_nothing_to_hand_on() -> None:
 def test_freeze_alone_is_refused(data: Path, capsys) -> None:
     assert main.main(["train", str(data), "--freeze"]) == 2
     assert "--freeze is for --from MODEL without --model photo" in capsys.readouterr().err
+
+
+class Killed(BaseException):
+    """Ends a training as ``kill -9`` does."""
+
+
+@pytest.mark.usefixtures("compiled_quickly")
+@pytest.mark.parametrize("reports", [1, 4], ids=["in the last layer", "in all layers"])
+def test_killed_and_resumed_it_ends_to_the_last_bit_like_one_that_was_not(
+    reports: int, data: Path, tmp_path: Path, monkeypatch
+) -> None:
+    model(registry.architecture("shallow", (5,))).save(tmp_path / "old.safetensors")
+    arguments = ["train", str(data), "--from", f"{tmp_path}/old.safetensors", "--steps", "20"]
+    arguments += ["--batch-size", "8", "--save-every", "1e-9", "--validation", "0.25", "--out"]
+    monkeypatch.setattr(finetune, "CHUNK", 7)
+    whole, cut = tmp_path / "whole" / "run", tmp_path / "cut" / "run"
+    assert main.main([*arguments, str(whole)]) == 0
+    left = [reports]
+
+    def report(done: int, cost: float) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_command, "make_progress_reporter", lambda *_, **__: report)
+        with pytest.raises(Killed):
+            main.main([*arguments, str(cut)])
+    assert run_folder.read_progress(cut)["phase"] == reports // 3
+    assert main.main(["train", "--resume", str(cut)]) == 0
+    assert redblue.contents(cut) == redblue.contents(whole)
+    # An extension goes on with all layers.
+    assert main.main(["train", "--resume", str(cut), "--steps", "30"]) == 0
+    longer, before = Curves.read(cut), Curves.read(whole)
+    assert len(longer.costs) == 50
+    assert longer.costs[:40] == before.costs
+    (tmp_path / "old.safetensors").unlink()
+    assert main.main(["train", "--resume", str(cut), "--steps", "40"]) == 2
+    assert len(Curves.read(cut).costs) == 50
