@@ -8,7 +8,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Of Okabe and Ito: colour-blind people tell them apart, and they differ in brightness in print.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+MARKERS = "os^Dv<>P"  # of runs, for print without colours
 DOTS_PER_INCH = 120
 SHOWN = 24  # mistakes in one image
 COLUMNS = 6
@@ -66,6 +67,9 @@ def compare_curves(
         title: above the curves.
         kept: a step that is marked.
     """
+    short = {name: _short(name) for name in runs}
+    if len({*short.values()}) < len(runs):  # of the same name, in different folders
+        short = {name: _cut(one_line(name)) for name in runs}
     figure = _figure(7, 6.4)
     above, below = figure.subplots(2, 1, sharex=True)
     lowest, highest = np.inf, 0.0
@@ -73,22 +77,21 @@ def compare_curves(
         # One run: a colour for each curve; several: a colour for each run.  Dashes tell curves
         # apart in black and white, and for everyone.
         colors = [COLORS[i % len(COLORS)]] * 3 if len(runs) > 1 else COLORS
-        name = f"{_short(name)}, " if name else ""
+        name = f"{short[name]}, " if name else ""
         costs = np.asarray(curves.costs, float)
         finite = costs[np.isfinite(costs)]
         if len(finite):
             lowest, highest = min(lowest, finite.min()), max(highest, finite.max())
         costs = np.where(np.isfinite(costs), costs, np.nan)
-        noisy = len(runs) == 1 and _is_noisy(costs)
-        marker = "." if len(costs) < 3 else ""
-        label = f"{name}training, each step" if noisy else f"{name}training"
-        width, alpha = (0.6, 0.35) if noisy else (1.5, 1.0)
-        above.plot(costs, color=colors[0], lw=width, alpha=alpha, marker=marker, label=label)
-        if noisy:
-            steps, means = _running_mean(costs)
-            above.plot(steps, means, color=colors[0], lw=1.5, label="training, running mean")
+        xy, label = (np.arange(len(costs)), costs), f"{name}training"
+        if _is_noisy(costs):
+            faint = {"color": colors[0], "linewidth": 0.5, "alpha": 0.3}
+            above.plot(costs, label=f"{label}, each step" if len(runs) == 1 else "_", **faint)
+            xy, label = _running_mean(costs), f"{label}, running mean"
+        above.plot(*xy, color=colors[0], marker="." if len(costs) < 3 else "", label=label)
         steps = [measure.step for measure in curves.measures]
-        dots = {"marker": "o", "markersize": 3} if len(steps) < 20 else {}
+        dots: dict[str, Any] = {"marker": MARKERS[i % len(MARKERS)], "markersize": 4}
+        dots["markevery"] = max(1, len(steps) // 15)
         dashed = {"color": colors[1], "linestyle": "--", **dots}
         above.plot(steps, [m.cost for m in curves.measures], label=f"{name}{curves.part}", **dashed)
         train = [100 * m.training_accuracy for m in curves.measures]
@@ -271,5 +274,8 @@ def _write(path: str | os.PathLike[str], figure: Figure) -> None:
 
 def _short(name: str) -> str:
     """The last part of a path, on one line, short enough for a caption."""
-    name = one_line(PurePath(name).name or name)
+    return _cut(one_line(PurePath(name).name or name))
+
+
+def _cut(name: str) -> str:
     return name if len(name) <= CAPTION else f"…{name[1 - CAPTION :]}"

@@ -132,16 +132,16 @@ def draw_filters(weights: np.ndarray) -> Image.Image:
     return _in_rows(list(scaled.round().astype(np.uint8)), columns, scale)
 
 
-def refuse_out(path: str) -> None:
-    """Refuse a path that ``write_filters`` would not write to.
+def refuse_out(path: str, option: str = "--out") -> None:
+    """Refuse a path for a new drawing, which ``option`` has given.
 
     Raises:
         UserError: it exists, or its name does not end in ``.png``.
     """
     if Path(path).suffix.lower() != ".png":
-        raise UserError(f"--out {path}: the drawing is a PNG; choose a name that ends in .png")
+        raise UserError(f"{option} {path}: the drawing is a PNG; choose a name that ends in .png")
     if os.path.lexists(path):
-        raise UserError(f"--out {path}: exists already; choose another name")
+        raise UserError(f"{option} {path}: exists already; choose another name")
 
 
 def write_filters(path: str, image: Image.Image) -> None:
