@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # Of Okabe and Ito: colour-blind people tell them apart, and they differ in brightness in print.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 MARKERS = "os^Dv<>P"  # of runs, for print without colours
+DASHES = ("-", "--", "-.", ":")  # of learning rates
 DOTS_PER_INCH = 120
 SHOWN = 24  # mistakes in one image
 COLUMNS = 6
@@ -100,9 +101,7 @@ def compare_curves(
         below.plot(steps, other, label=f"{name}{curves.part}", **dashed)
     if lowest > 0 and highest >= 10 * lowest:
         above.set_yscale("log")
-        above.locator_params(axis="y", subs=(1, 2, 5))
-        above.yaxis.set_major_formatter("{x:g}")
-        above.yaxis.set_minor_formatter("")
+        _plain_numbers(above)
     if kept is not None:
         for axes in (above, below):
             axes.axvline(kept.step, color="black", linestyle=":", linewidth=1)
@@ -147,29 +146,44 @@ def sweep_curves(
 
     initializations = list(dict.fromkeys(initialization for initialization, _ in curves))
     rates = sorted({rate for _, rate in curves})
-    figure = _figure(4.2 * len(initializations) + 1, 4.2)
+    seeds = max(len(costs) for costs in curves.values())
+    figure = _figure(4.2 * len(initializations) + 1, 4.6)
     panels = figure.subplots(1, len(initializations), sharey=True, squeeze=False)[0]
-    lines = {}  # one for each learning rate
+    lines, highest = {}, 0.0  # one line for each learning rate
     for panel, initialization in zip(panels, initializations, strict=True):
         for i, rate in enumerate(rates):
             if (costs := curves.get((initialization, rate))) is None:
                 continue
-            color = colormaps["viridis"](i / max(1, len(rates) - 1))
+            # The yellow end of the colour map is hard to see on white.
+            color = colormaps["viridis"](0.85 * i / max(1, len(rates) - 1))
             finite = np.where(np.isfinite(costs), costs, np.nan)
+            highest = max(highest, float(np.nanmax(finite, initial=0.0)))
             if len(finite) > 1:
                 panel.plot(finite.T, color=color, linewidth=0.5, alpha=0.4)
             middle = np.median(finite, axis=0)  # NaN from the step at which a seed diverged
-            (lines[rate],) = panel.plot(middle, color=color, linewidth=2)
+            style = DASHES[i % len(DASHES)]
+            (lines[rate],) = panel.plot(middle, color=color, linewidth=2, linestyle=style)
         panel.set_yscale("log")
-        panel.set_ylim(top=2.0)  # a coin's cost is log 2; costs far above it are cut off
-        panel.set_xlabel("step")
-        panel.set_title(initialization, parse_math=False)
+        panel.set_xlabel("step (updates of the weights)")
+        panel.set_title(f"initialization {initialization}", parse_math=False)
         panel.grid(which="both", alpha=0.3)
         panel.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel("cost")
+    # A coin's cost is log 2; costs far above it are cut off.
+    panels[0].set_ylim(top=min(2.0, 1.1 * highest) if highest > 0 else 2.0)
+    _plain_numbers(panels[0])
+    panels[0].set_ylabel("training cost (cross-entropy)")
+    thin = f"; thin lines: {seeds} seeds, thick: their median" if seeds > 1 else ""
+    figure.suptitle(f"Cost of every learning rate{thin}", fontsize=11)
     handles, labels = [lines[rate] for rate in rates], [format_exactly(rate) for rate in rates]
     panels[-1].legend(handles, labels, title="learning rate", frameon=False)
     _write(path, figure)
+
+
+def _plain_numbers(axes: Any) -> None:
+    """Label a logarithmic axis with numbers such as 0.05."""
+    axes.locator_params(axis="y", subs=(1, 2, 5))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
 
 
 def confusion_matrix(
@@ -186,9 +200,16 @@ def confusion_matrix(
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     names, k = [_short(name) for name in classes], len(classes)
     side = 2.4 if k == 2 else min(1.2 + 0.85 * k, 10)
-    figure = _figure(side + 2.2 if k == 2 else side + 1, side + 1.8 if k == 2 else side)
+    figure = _figure(side + (2.2 if k == 2 else 1), side + (2.4 if k == 2 else 0.6))
     axes = figure.add_subplot()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    right = f"{np.trace(counts)} of {counts.sum()} images right"
+    if k <= WITH_COUNTS:
+        figure.suptitle(f"{right}\ncount, and share of the true class", fontsize=10)
+    else:
+        order = f"; {k} classes, in the order of evaluation.json" if k > WITH_NAMES else ""
+        figure.suptitle(f"{right}{order}", fontsize=10)
+        figure.colorbar(shown, label="share of the true class (%)", format=_percent, shrink=0.7)
     if k <= WITH_COUNTS:
         for line in range(1, k):
             axes.axhline(line - 0.5, color="white", linewidth=3)
@@ -202,13 +223,15 @@ def confusion_matrix(
         axes.set_xticks(range(k), names, parse_math=False, rotation=90 if k > 3 else 0)
         upright = {"rotation": 90, "va": "center"} if k == 2 else {}
         axes.set_yticks(range(k), names, parse_math=False, minor=False, **upright)
-    else:
-        axes.set_title(f"{k} classes, in the order of evaluation.json", fontsize=9)
-    axes.set_xlabel("answer")
+    axes.set_xlabel("answer of the model")
     axes.set_ylabel("truth")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     _write(path, figure)
+
+
+def _percent(share: float, _: int) -> str:
+    return f"{100 * share:.0f}"
 
 
 def mistakes(
@@ -229,10 +252,11 @@ def mistakes(
         return _write(path, figure)
     columns = min(len(shown), COLUMNS)
     rows = -(-len(shown) // columns)
-    figure = _figure(max(1.7 * columns, 5), 2.2 * rows + 0.5)
+    figure = _figure(max(1.7 * columns, 5), 2.2 * rows + 0.7)
     count = len(result.mistakes)
     title = f"The worst {len(shown)} of {count} mistakes" if count > len(shown) else "All mistakes"
-    figure.suptitle(f"{title} in {result.examples} examples")
+    what = "name, truth, and the answer with its probability"
+    figure.suptitle(f"{title} in {result.examples} examples:\n{what}", fontsize=11)
     for place, (name, truth, answer, probability) in enumerate(shown, start=1):
         axes = figure.add_subplot(rows, columns, place)
         axes.imshow(images[name])

@@ -126,6 +126,7 @@ def test_confusion_matrix_shows_counts_and_shares(tmp_path, drawn) -> None:
         (0, 1): "2\n6%",
         (1, 1): "31\n94%",
     }
+    assert drawn[0].get_suptitle() == "40 of 50 images right\ncount, and share of the true class"
     assert [text.get_text() for text in axes.get_xticklabels()] == [*CLASSES]
     assert [text.get_text() for text in axes.get_yticklabels()] == [*CLASSES]
     image = pixels(tmp_path / "c.png").astype(int)
@@ -147,7 +148,7 @@ def test_mistakes_shows_the_worst_with_truth_and_probability(tmp_path, drawn) ->
     assert len(captions) == 24
     assert captions[0] == "0.png\nis cat\nnon-cat: 100.0%"
     assert captions[23] == "23.png\nis cat\nnon-cat: 68.3%"
-    assert drawn[0].get_suptitle() == "The worst 24 of 30 mistakes in 30 examples"
+    assert drawn[0].get_suptitle().startswith("The worst 24 of 30 mistakes in 30 examples:")
     for axes, name in zip(drawn[0].axes, images, strict=False):
         np.testing.assert_array_equal(axes.images[0].get_array(), images[name])
     colours = {tuple(colour) for colour in pixels(tmp_path / "m.png").reshape(-1, 3)}
@@ -159,7 +160,7 @@ def test_mistakes_of_any_number(tmp_path, drawn, count) -> None:
     images, result = wrong([f"{i}.png" for i in range(count)])
     plots.mistakes(tmp_path / "m.png", images, result)
     assert len(drawn[0].axes) == count
-    assert drawn[0].get_suptitle() == f"All mistakes in {count} examples"
+    assert drawn[0].get_suptitle().startswith(f"All mistakes in {count} examples:")
 
 
 def test_no_mistakes_are_said_to_be_none(tmp_path, drawn) -> None:
