@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
 
     from catnet.data import sample
     from catnet.models.classifier import Classifier
-    from catnet.training import run_folder
+    from catnet.training import descent, run_folder
     from catnet.training.mlp import Config, train_run
 
     folder = run_folder.choose_folder(options.out, "demo")
@@ -37,18 +37,19 @@ def run(options: argparse.Namespace) -> int:
     results = {}
     for model, hidden in DEFAULT_HIDDEN.items():
         log(f"{model}: hidden layers {' '.join(map(str, hidden)) or 'none'}")
-        config = Config(model, hidden, "relu", min(LEARNING_RATES[model], MAX_LEARNING_RATE), STEPS)
+        rate, every = min(LEARNING_RATES[model], MAX_LEARNING_RATE), descent.choose_every(STEPS)
+        config = Config(model, hidden, "relu", rate, STEPS, validate_every=every)
         results[model] = train_run(
             folder / model, config, train_part, test_part, source, make_progress_reporter(STEPS)
         )
     always, share = next(iter(results.values()))[1].majority
     print(f"{'network':10}  {'hidden':10}  {'cost':>7}  test accuracy (95% interval)")
     print(f"{'always ' + always:33}{share:6.1%}")
-    for model, (costs, result) in results.items():
+    for model, (curves, result) in results.items():
         low, high = result.interval
         hidden = " ".join(map(str, DEFAULT_HIDDEN[model])) or "none"
         accuracy = f"{result.accuracy:.1%} ({low:.1%}–{high:.1%})"
-        print(f"{model:10}  {hidden:10}  {costs[-1]:7.4f}  {accuracy}")
+        print(f"{model:10}  {hidden:10}  {curves.costs[-1]:7.4f}  {accuracy}")
     images = folder / "images"
     images.mkdir()
     every = len(test_part.names) // PREDICTIONS

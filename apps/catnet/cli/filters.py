@@ -28,8 +28,9 @@ def run(options: argparse.Namespace) -> int:
     saliency.refuse_out(options.out)  # before the model is loaded
     classifier = load_model(options.model)
     weights = saliency.filters(classifier)
-    saliency.write_filters(options.out, saliency.draw_filters(weights))
-    print(options.out)
     count, height, width, _ = weights.shape
-    log(f"{count} filters of {height}×{width} pixels of {classifier.name}; grey is 0")
+    title = f"{count} filters of {height} by {width} pixels of {classifier.name}"
+    saliency.write_filters(options.out, saliency.draw_filters(weights, title))
+    print(options.out)
+    log(f"{title}; grey is 0")
     return 0

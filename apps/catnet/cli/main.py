@@ -11,13 +11,25 @@ import gc
 import sys
 from collections.abc import Sequence
 
-from catnet.cli import data, demo, eval, filters, gradcheck, predict, published, sweep, train
+from catnet.cli import (
+    compare,
+    data,
+    demo,
+    eval,
+    filters,
+    gradcheck,
+    predict,
+    published,
+    sweep,
+    train,
+)
 from catnet.compile_cache import enable_compile_cache
 from catnet.process import Version, exit_fast, run_guarded
 
 COMMANDS = {
     "train": train,
     "sweep": sweep,
+    "compare": compare,
     "predict": predict,
     "eval": eval,
     "filters": filters,

@@ -15,11 +15,11 @@ DATA_HELP = (
 MODEL_HELP = "a model file, a run folder, or the word shipped"
 
 
-def add_network(command: argparse.ArgumentParser, kinds: Sequence[str]) -> None:
+def add_network(command: argparse._ActionsContainer, kinds: Sequence[str]) -> None:
     """Add ``--model``, ``--hidden`` and ``--activation``.
 
     Args:
-        command: the parser of a command.
+        command: the parser of a command, or a group of its options.
         kinds: the values of ``--model``; "FILE" stands for a model file or run folder.
     """
     command.add_argument(
@@ -87,6 +87,22 @@ def positive(text: str) -> float:
         if 0 < (number := float(text)) < float("inf"):
             return number
     raise argparse.ArgumentTypeError(f"{text[:50]!r} is not a positive number")
+
+
+def not_negative(text: str) -> float:
+    """Parse a finite number of at least 0."""
+    with contextlib.suppress(ValueError):
+        if 0 <= (number := float(text)) < float("inf"):
+            return number
+    raise argparse.ArgumentTypeError(f"{text[:50]!r} is not a number of at least 0")
+
+
+def part(text: str) -> float:
+    """Parse a number above 0 and below 1."""
+    with contextlib.suppress(ValueError):
+        if 0 < (number := float(text)) < 1:
+            return number
+    raise argparse.ArgumentTypeError(f"{text[:50]!r} is not a number between 0 and 1")
 
 
 def fraction(text: str) -> float:

@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         failed += answer.error is not None
         explanation = {}
         if explanations and image is not None:
-            explanation["explanation"] = explanations.write(answer.path, image)
+            explanation["explanation"] = explanations.write(answer, image)
         if options.json:
             print(json.dumps({**answer._asdict(), **explanation}))
         elif answer.label is not None:
@@ -83,6 +83,19 @@ def _format(answer: Prediction, width: int) -> str:
     return f"{label:{width}}  {answer.probability:6.1%}"
 
 
+def describe_answer(answer: Prediction) -> str:
+    """The answer in words, for a drawing.
+
+    Example:
+        >>> from catnet.models.classifier import Prediction
+        >>> describe_answer(Prediction(None, "cat", 0.53, None, 0.5, "m", unsure=True))
+        'unsure: cat, 53.0%'
+    """
+    if answer.label is None:
+        return "no answer"
+    return f"{'unsure: ' if answer.unsure else ''}{shorten(answer.label)}, {answer.probability:.1%}"
+
+
 class _Explanations:
     """Writes the saliency images of ``--explain``, numbered in the order of the answers."""
 
@@ -92,9 +105,9 @@ class _Explanations:
         self.saliency, self.classifier = saliency, classifier
         self.folder, self.count = saliency.new_folder(folder), 0
 
-    def write(self, name: str | None, image: Any) -> str:
+    def write(self, answer: Prediction, image: Any) -> str:
         self.count += 1
         strength = self.saliency.saliency(self.classifier, image[None])[0]
-        drawing = self.saliency.draw(image, strength)
-        path = self.saliency.write_explanation(self.folder, self.count, name or "", drawing)
+        drawing = self.saliency.draw(image, strength, describe_answer(answer))
+        path = self.saliency.write_explanation(self.folder, self.count, answer.path or "", drawing)
         return str(path)

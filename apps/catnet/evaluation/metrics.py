@@ -1,4 +1,4 @@
-"""Metrics: the interval of an accuracy, balanced and top-k accuracy, AUC, calibration error."""
+"""Metrics: cost, interval of an accuracy, balanced and top-k accuracy, AUC, calibration error."""
 
 from __future__ import annotations
 
@@ -35,6 +35,48 @@ def wilson(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
     half = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     below = 1 + z**2 / n
     return max(0.0, (centre - half) / below), min(1.0, (centre + half) / below)
+
+
+def cross_entropy(labels: ArrayLike, logits: ArrayLike) -> float:
+    """The mean of −log P(label); NaN where a logit is NaN.
+
+    Args:
+        labels: (n,) the truth, the index of a class.
+        logits: (n,), the logits of class 1 of two classes; or (n, classes).
+
+    Example:
+        >>> round(cross_entropy([0, 1], [0.0, 0.0]), 4), round(cross_entropy([2], [[0, 0, 0]]), 4)
+        (0.6931, 1.0986)
+    """
+    truth, z = np.asarray(labels, int), np.asarray(logits, float)
+    if z.ndim == 1:
+        z = np.stack([np.zeros_like(z), z], axis=1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        z = z - z.max(axis=1, keepdims=True)
+        costs = np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), truth]
+    return float(np.mean(costs))
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """The p-value of McNemar's exact test: do two classifiers have the same accuracy?
+
+    Of the images that only one of the two gets right, each is a fair coin under the hypothesis.
+
+    Args:
+        only_first: how many only the first gets right.
+        only_second: how many only the second gets right.
+
+    Source:
+        Q. McNemar, "Note on the sampling error of the difference between correlated proportions
+        or percentages", Psychometrika 12 (1947).
+
+    Example:
+        >>> mcnemar(1, 5), mcnemar(0, 0)
+        (0.21875, 1.0)
+    """
+    n = only_first + only_second
+    tail = sum(math.comb(n, k) for k in range(min(only_first, only_second) + 1))
+    return min(1.0, 2 * tail / 2**n)
 
 
 def balanced_accuracy(labels: ArrayLike, predicted: ArrayLike) -> float:

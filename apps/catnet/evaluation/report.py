@@ -196,7 +196,7 @@ def evaluate(
         )
     truth = truth.astype(int)
     two = len(classes) == 2
-    answers = (p[:, 1] >= threshold).astype(int) if two else np.argmax(p, axis=1)
+    answers = choose_answers(p, threshold)
     right = answers == truth
     of_answer = p[np.arange(len(p)), answers]
     of_class = np.bincount(truth, minlength=len(classes))
@@ -221,6 +221,13 @@ def evaluate(
             for i in worst
         ],
     )
+
+
+def choose_answers(probabilities: np.ndarray, threshold: float) -> np.ndarray:
+    """The answers (n,) of probabilities (n, classes); ``threshold`` as in ``evaluate``."""
+    if probabilities.shape[1] == 2:
+        return (probabilities[:, 1] >= threshold).astype(int)
+    return np.argmax(probabilities, axis=1)
 
 
 def _percent(share: float) -> str:

@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from catnet.errors import UserError
 from catnet.images.size import SIZE
 from catnet.models import registry
 from catnet.models.classifier import Classifier
+from catnet.terminal import one_line
 from jaxnn.files import write_atomically
 
 SCALE = 4  # pixels of a drawing for one pixel of the network's input
 GAP = 8  # between two images
+LEGEND = 68  # height of the lines below a drawing
+FILTER_LEGEND = ("grey: weight 0; brighter: positive; darker: negative", "each on its own scale")
 STEM = 40  # characters of an image's name in the name of its saliency image
 
 
@@ -63,27 +66,50 @@ def _compile_saliency(architecture: str) -> Callable[[Any, np.ndarray], Any]:
     return jax.jit(compute)
 
 
-def draw(image: np.ndarray, strength: np.ndarray) -> Image.Image:
+def draw(image: np.ndarray, strength: np.ndarray, answer: str = "") -> Image.Image:
     """Draw the input of the network, and beside it a grey copy with the salient pixels in colour.
 
     Args:
         image: (64, 64, 3) uint8.
         strength: (64, 64), from ``saliency``.
+        answer: of the model, for the line below the squares.
 
     Returns:
-        An RGB image of the two squares.
+        An RGB image of the two squares, and below them the answer and the legend of the colours.
     """
-    around = np.pad(
-        strength, 1, mode="edge"
-    )  # the gradient of single pixels is noisy: smooth over 3×3
+    # The gradient of single pixels is noisy: smooth over 3×3.
+    around = np.pad(strength, 1, mode="edge")
     n = len(strength)
     smooth = sum(around[i : i + n, j : j + n] for i in range(3) for j in range(3))
     top = np.quantile(smooth, 0.99)
     glow = np.clip(smooth / top, 0, 1)[..., None] if top > 0 else np.zeros((n, n, 1))
     grey = np.repeat(image.mean(axis=-1, keepdims=True), 3, axis=-1)
+    squares = _in_rows([image, _colour(grey, glow)], columns=2)
+    return _add_legend(squares, answer, n)
+
+
+def _colour(grey: np.ndarray, glow: np.ndarray) -> np.ndarray:
+    """Grey pixels (..., 3) that glow from orange to yellow; glow (..., 1) is from 0 to 1."""
     hot = np.array([255.0, 90.0, 0.0]) + glow * np.array([0.0, 165.0, 60.0])
-    over = (grey * 0.6 * (1 - glow) + hot * glow).round().astype(np.uint8)
-    return _in_rows([image, over], columns=2)
+    return (grey * 0.6 * (1 - glow) + hot * glow).round().astype(np.uint8)
+
+
+def _add_legend(squares: Image.Image, answer: str, side: int) -> Image.Image:
+    """The squares, and below them the answer, what each square shows, and the colours."""
+    width, height = squares.size
+    sheet = Image.new("RGB", (width, height + LEGEND), "white")
+    sheet.paste(squares)
+    write = ImageDraw.Draw(sheet).text
+    large, small = ImageFont.load_default(18), ImageFont.load_default(13)
+    right = GAP + width // 2
+    write((GAP, height), one_line(answer), "black", large)
+    write((GAP, height + 26), f"what the network sees: {side} by {side} pixels", "black", small)
+    write((right, height + 26), "the answer depends on a pixel", "black", small)
+    bar = _colour(np.full((12, 120, 3), 128.0), np.linspace(0, 1, 120)[None, :, None])
+    write((right, height + 44), "little", "black", small)
+    sheet.paste(Image.fromarray(bar), (right + 38, height + 47))
+    write((right + 164, height + 44), "most", "black", small)
+    return sheet
 
 
 def write_explanation(folder: Path, number: int, name: str, image: Image.Image) -> Path:
@@ -123,25 +149,40 @@ def filters(classifier: Classifier) -> np.ndarray:
     return W.reshape(-1, SIZE, SIZE, 3)  # a dense layer: (count, pixels · 3)
 
 
-def draw_filters(weights: np.ndarray) -> Image.Image:
-    """Draw filters side by side, each on its own scale; grey is 0, brighter is positive."""
+def draw_filters(weights: np.ndarray, title: str = "") -> Image.Image:
+    """Draw filters side by side, each on its own scale; grey is 0, brighter is positive.
+
+    Args:
+        weights: of ``filters``.
+        title: a line below the filters.
+    """
     largest = np.abs(weights).max(axis=(1, 2, 3), keepdims=True)
     scaled = 127.5 * (1 + weights / np.where(largest > 0, largest, 1))
     columns = math.ceil(math.sqrt(len(weights)))
     scale = max(1, round(SCALE * 16 / weights.shape[1]))
-    return _in_rows(list(scaled.round().astype(np.uint8)), columns, scale)
+    squares = _in_rows(list(scaled.round().astype(np.uint8)), columns, scale)
+    if not title:
+        return squares
+    font, lines = ImageFont.load_default(13), [one_line(title), *FILTER_LEGEND]
+    wide = max(int(font.getlength(line)) for line in lines) + 2 * GAP
+    size = (max(squares.width, wide), squares.height + 18 * len(lines))
+    sheet = Image.new("RGB", size, "white")
+    sheet.paste(squares)
+    for i, line in enumerate(lines):
+        ImageDraw.Draw(sheet).text((GAP, squares.height - 4 + 18 * i), line, "black", font)
+    return sheet
 
 
-def refuse_out(path: str) -> None:
-    """Refuse a path that ``write_filters`` would not write to.
+def refuse_out(path: str, option: str = "--out") -> None:
+    """Refuse a path for a new drawing, which ``option`` has given.
 
     Raises:
         UserError: it exists, or its name does not end in ``.png``.
     """
     if Path(path).suffix.lower() != ".png":
-        raise UserError(f"--out {path}: the drawing is a PNG; choose a name that ends in .png")
+        raise UserError(f"{option} {path}: the drawing is a PNG; choose a name that ends in .png")
     if os.path.lexists(path):
-        raise UserError(f"--out {path}: exists already; choose another name")
+        raise UserError(f"{option} {path}: exists already; choose another name")
 
 
 def write_filters(path: str, image: Image.Image) -> None:

@@ -22,6 +22,8 @@ LEARNING_RATES = {"logistic": 0.002, "shallow": 0.0075, "deep": 0.0075}
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "identity", "gelu", "silu", "softplus")
 INITIALIZATIONS = ("lecun", "he", "xavier", "large", "zeros")
 OPTIMIZERS = ("gd", "momentum", "adam", "adamw", "rmsprop")
+# Of training images, from none to the strongest; see ``catnet.training.augmentations``.
+AUGMENTATIONS = ("none", "mirror", "light", "full")
 # Upper bounds: more is a typing error, or a malicious file.
 UNITS, LAYERS, LARGEST = 100_000, 100, 512
 
@@ -129,7 +131,7 @@ def network(described: dict[str, Any], initialization: str = "lecun") -> Network
     """
     import jaxnn
 
-    W_init = _initializer(initialization)
+    W_init = initializer(initialization)
     error = UserError(f"its architecture is not one of this catnet: {reprlib.repr(described)}")
     if described.get("model") == "photo":
         from catnet.models.resnet import photo_network
@@ -177,7 +179,8 @@ def build(described: dict[str, Any], initialization: str = "lecun") -> Layer:
     return test_time_augmentation(net, tuple(sides), read_geometry(described).size)
 
 
-def _initializer(initialization: str) -> Initializer:
+def initializer(initialization: str) -> Initializer:
+    """The initializer of a name in ``INITIALIZATIONS``; see ``build``."""
     from jax.nn import initializers
 
     return {

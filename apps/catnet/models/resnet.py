@@ -12,6 +12,7 @@ from jax import lax
 from jax.nn.initializers import Initializer, he_normal, zeros
 
 import jaxnn
+from catnet.models.targets import weighted_binary_cross_entropy
 from jaxnn import Layer, Loss, binary_cross_entropy, dense, serial, softmax_cross_entropy
 from jaxnn.combinators.serial import Serial
 from jaxnn.layer import Array, Key, constructor, expect_input, no_params
@@ -70,7 +71,8 @@ class Targets(NamedTuple):
     """The targets of a batch of images.
 
     Attributes:
-        cat: (n, 1), 1 for a cat, 0 for anything else; in between with label smoothing.
+        cat: (n, 1), 1 for a cat, 0 for anything else; in between with label smoothing.  With class
+            weights (n, 2): [w (1 − y), w y].
         fine: (n, classes), a distribution over the fine classes; all 0 where it is unknown.
         prior: (n, 1), the prior log-odds of a cat among the sampled images of the same source.
     """
@@ -148,6 +150,9 @@ def photo_loss(cats: Sequence[int], classes: int, fine_weight: float) -> Loss:
 
     is_cat = np.isin(np.arange(classes), cats)[None]
 
+    def of_cat(y: Targets) -> Loss:
+        return binary_cross_entropy if y.cat.shape[-1] == 1 else weighted_binary_cross_entropy
+
     # The cost is computed in float32, whatever the precision of the network.
     def shifted(z: Array, y: Targets) -> Array:
         return z.astype(jnp.promote_types(z.dtype, jnp.float32)) + y.prior * is_cat
@@ -155,13 +160,13 @@ def photo_loss(cats: Sequence[int], classes: int, fine_weight: float) -> Loss:
     def value(z: Array, y: Targets) -> Array:
         z = shifted(z, y)
         s = odds.apply((), z)
-        return binary_cross_entropy(s, y.cat) + fine_weight * softmax_cross_entropy(z, y.fine)
+        return of_cat(y)(s, y.cat) + fine_weight * softmax_cross_entropy(z, y.fine)
 
     def gradient(z: Array, y: Targets) -> Array:
         dtype = z.dtype
         z = shifted(z, y)
         s, cache = odds.forward((), z)
-        _, dz = odds.backward((), cache, binary_cross_entropy.gradient(s, y.cat))
+        _, dz = odds.backward((), cache, of_cat(y).gradient(s, y.cat))
         return (dz + fine_weight * softmax_cross_entropy.gradient(z, y.fine)).astype(dtype)
 
     return Loss("photo_loss", value, gradient)
@@ -198,3 +203,16 @@ def targets(cat: Any, fine: Any, prior: Any, classes: int, smoothing: float) -> 
     return Targets(
         y * (1 - smoothing) + smoothing / 2, smooth, jnp.asarray(prior, jnp.float32)[:, None]
     )
+
+
+def weigh(y: Targets, weights: Any, cats: bool) -> Targets:
+    """The targets with a weight in the cost for each image.
+
+    Args:
+        y: of ``targets``.
+        weights: (n,).
+        cats: whether the label cat has a cost of its own; else only the fine classes have one.
+    """
+    w = jnp.asarray(weights, jnp.float32)[:, None]
+    cat = w * jnp.concatenate([1 - y.cat, y.cat], axis=1) if cats else y.cat
+    return y._replace(cat=cat, fine=w * y.fine)

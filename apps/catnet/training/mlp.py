@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from catnet.data import dataset
 from catnet.data.dataset import Dataset
 from catnet.data.duplicates import hash_pixels
-from catnet.errors import UserError, describe_divergence
-from catnet.evaluation.evaluate import evaluate_on, match_labels
+from catnet.errors import UserError
 from catnet.evaluation.report import Evaluation
-from catnet.evaluation.temperature import calibrate_on
 from catnet.models import registry
 from catnet.models.classifier import Classifier
-from catnet.terminal import format_exactly, log
-from catnet.training import run_folder, seen
+from catnet.terminal import format_exactly
+from catnet.training import curves, descent, results, run_folder, seen
 from catnet.training.class_weights import ClassWeights, weigh_classes
-from catnet.training.run_folder import Checkpoint, Stopped, write_json
-from jaxnn.files import write_atomically
+from catnet.training.curves import Curves, Rule
+from catnet.training.descent import Outcome, Report, Scores, Track
+from catnet.training.run_folder import Checkpoint
+
+if TYPE_CHECKING:
+    from jaxnn import Layer
 
 DESCENT = {"gd": 0.0, "momentum": 0.9}  # full-batch gradient descent: optimizer → momentum
-CHUNK = 100  # steps between two reports, and at least between two checkpoints
+VALIDATION = 0.2  # of the training images, where a training stops early
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,19 @@ class Config:
         steps: the number of updates.
         optimizer: one of ``catnet.models.registry.OPTIMIZERS``; "gd" is plain gradient descent.
         batch_size: examples a step; None for all of them.
-        seed: of the initialization and the order of the examples.
+        seed: of the initialization, the order of the examples, dropout and augmentation.
         gradient: "hand" or "jax".
         class_count: the number of classes.
         class_weights: of the cost; see ``weigh_classes``.
+        init: of the weights, one of ``registry.INITIALIZATIONS``.
+        dropout: the fraction of the hidden units that is dropped in a step.
+        weight_decay: λ: λ W is added to the gradient of W, not of b; with adamw, W also shrinks by
+            the factor 1 − α λ in a step.  None for 0, and for adamw 0.0001.
+        augment: one of ``registry.AUGMENTATIONS``.
+        validation: the fraction of the training images that is the validation part.
+        patience: the training ends when so many steps have not improved the validation cost.
+        validate_every: steps between two measures.
+        extended_at: the steps at which the training was extended.
     """
 
     model: str
@@ -57,41 +68,91 @@ class Config:
     gradient: str = "hand"
     class_count: int = 2
     class_weights: ClassWeights = ()
+    init: str = "lecun"
+    dropout: float = 0.0
+    weight_decay: float | None = None
+    augment: str = "none"
+    validation: float = 0.0
+    patience: int | None = None
+    validate_every: int = descent.CHUNK
+    extended_at: tuple[int, ...] = ()
 
     @property
     def architecture(self) -> dict[str, Any]:
         """The description that ``registry.build`` builds the network from."""
         return registry.architecture(self.model, self.hidden, self.activation, self.class_count)
 
+    @property
+    def descends(self) -> bool:
+        """Whether every step is on all images as they are: ``jaxnn.gradient_descent``."""
+        return (self.optimizer in DESCENT and self.batch_size is None) and self.augment == "none"
 
-class Outcome(NamedTuple):
-    """The result of a training.
 
-    Attributes:
-        params: the last parameters with a finite cost.
-        costs: the cost before every update that led to them, and their own if it is known.
-        stopped: why the training ended before its last step, if it did.
+def divide(
+    train_part: Dataset, test_part: Dataset, validation: float
+) -> tuple[Dataset, Dataset, str]:
+    """What is trained on, what is measured beside it, and the name of that part.
+
+    Args:
+        train_part: the training images.
+        test_part: the test images; they are measured where there is no validation part.
+        validation: the fraction of the training images that is the validation part.
+    """
+    if not validation:
+        return train_part, test_part, curves.TEST
+    return *dataset.split(train_part, validation), curves.VALIDATION
+
+
+def refuse_batch_size(batch_size: int | None, images: int) -> None:
+    """Refuse a batch of more images than there are."""
+    if (batch_size or 1) > images:
+        raise UserError(f"--batch-size {batch_size}: there are {images} images only")
+
+
+def make_rule(config: Any) -> Rule:
+    """The rule of a config with the attributes ``validation``, ``patience``, ``extended_at``."""
+    since = config.extended_at[-1] if config.extended_at else 0
+    return Rule(bool(config.validation), config.patience, since)
+
+
+def measure_with(
+    logits: Callable[[Any, Any], Any], train: tuple[Any, np.ndarray], other: tuple[Any, np.ndarray]
+) -> Scores:
+    """Make the function that measures params: the training accuracy, and three scores.
+
+    Args:
+        logits: (params, inputs) → logits (n, 1) of two classes, or (n, classes).
+        train: inputs and labels of the training images.
+        other: those of the part beside.
     """
 
-    params: Any
-    costs: np.ndarray
-    stopped: UserError | Stopped | None = None
+    def compute(params: Any, inputs: Any) -> np.ndarray:
+        z = np.asarray(logits(params, inputs))
+        return z[:, 0] if z.shape[1] == 1 else z
 
+    def scores(params: Any) -> tuple[float, float, float, float]:
+        accuracy = curves.compute_accuracy(train[1], compute(params, train[0]))
+        return accuracy, *curves.compute_scores(other[1], compute(params, other[0]))
 
-Report = Callable[[int, float], None]  # (steps done, last cost)
-
-
-class _Diverged(Exception):
-    """Ends a training at a step whose cost is NaN or infinite."""
-
-    def __init__(self, step: int, cost: float) -> None:
-        self.step, self.cost = step, cost
+    return scores
 
 
 def train(
-    config: Config, data: Dataset, checkpoint: Checkpoint, report: Report | None = None
+    config: Config,
+    data: Dataset,
+    checkpoint: Checkpoint,
+    report: Report | None = None,
+    measured: tuple[Dataset, str] | None = None,
 ) -> Outcome:
     """Train the network of ``config`` on a dataset, from the checkpoint if there is one.
+
+    Args:
+        config: the settings.
+        data: the images to train on.
+        checkpoint: of the run.
+        report: called after every chunk of steps.
+        measured: the images that are measured beside, and the name of their part; the default is
+            the training images, as part "test".
 
     Raises:
         UserError: the first cost is NaN or infinite, or the checkpoint cannot be used here.
@@ -103,70 +164,82 @@ def train(
     from catnet.models.targets import choose_loss, make_targets
     from jaxnn.training.gradient_descent import begin
 
-    net = registry.build(config.architecture)
+    other, part = measured or (data, curves.TEST)
+    net = registry.build(config.architecture, config.init)
+    in_training = _in_training(config)
     weights = weigh_classes(config.class_weights, data.classes, data.labels)
     loss = choose_loss(config.class_count, weights is not None)
-    x = jnp.asarray(data.images.astype(np.float32) / 255)
+    as_inputs = lambda images: jnp.asarray(images.astype(np.float32) / 255)  # noqa: E731
+    x = as_inputs(data.images) if config.augment == "none" else jnp.asarray(data.images)
     y = make_targets(data.labels, config.class_count, weights)
     key_of_init, key_of_steps = jax.random.split(jax.random.key(config.seed))
-    params = net.init(key_of_init, x)
-    descent = config.optimizer in DESCENT and config.batch_size is None
-    if descent:
-        start = begin(net, params, x, config.steps, DESCENT[config.optimizer])
+    params = in_training.init(key_of_init, x)
+    if config.descends:
+        start = begin(in_training, params, x, config.steps, DESCENT[config.optimizer])
     else:
         start = jaxnn.State(0, params, _optimizer(config).init(params))
-    states = deque([start], maxlen=2)  # any step since can be computed again from one of two
-    costs: list[float] = []
-    if saved := checkpoint.load((start.params, start.opt_state, np.zeros(0))):
-        (params, opt_state, saved_costs), about = saved
-        costs = np.asarray(saved_costs).tolist()
+    track = Track(Curves(part), start.params)
+    states = [start]
+    if saved := checkpoint.load((start.params, start.opt_state, np.zeros(0), start.params)):
+        (params, opt_state, costs, best), about = saved
+        measures = curves.from_json(about["measures"])
+        track = Track(Curves(part, np.asarray(costs).tolist(), measures), best)
         states.append(jaxnn.State(about["step"], params, opt_state))
-        if descent and not _fits(net, x, states[-1]):
+        if config.descends and not _fits(net, x, states[-1]):
             raise UserError(
                 f"{checkpoint.folder}: NumPy factorizes the examples differently on this machine; "
                 "resume on the machine where the run was started, or start a new run"
             )
 
     def advance(state: jaxnn.State, steps: int, progress: Any) -> Any:
-        how: dict[str, Any] = {"gradient": config.gradient, "chunk": CHUNK, "progress": progress}
-        how |= {"steps": steps, "state": state}
-        if descent:
+        how: dict[str, Any] = {"gradient": config.gradient, "chunk": descent.CHUNK}
+        how |= {"steps": steps, "state": state, "progress": progress}
+        if config.descends:
             how |= {"learning_rate": config.learning_rate, "momentum": DESCENT[config.optimizer]}
-            return jaxnn.gradient_descent(net, loss, state.params, x, y, **how)[0]
+            how |= {"weight_decay": config.weight_decay or 0.0}
+            how |= {"key": key_of_steps if config.dropout else None}
+            return jaxnn.gradient_descent(in_training, loss, state.params, x, y, **how)[0]
         how |= {"optimizer": _optimizer(config), "batch_size": config.batch_size or len(x)}
-        return jaxnn.fit(net, loss, state.params, x, y, key=key_of_steps, **how)[0]
+        return jaxnn.fit(in_training, loss, state.params, x, y, key=key_of_steps, **how)[0]
 
-    def progress(state: jaxnn.State, new_costs: jax.Array) -> None:
-        costs.extend(np.asarray(new_costs).tolist())
-        if len(bad := np.flatnonzero(~np.isfinite(new_costs))):
-            step = state.step - len(new_costs) + int(bad[0])
-            raise _Diverged(step, costs[step])
-        states.append(state)
-        if report:
-            report(state.step, costs[-1])
-
+    def save(state: jaxnn.State, now: bool) -> None:
         def current() -> tuple[Any, dict[str, Any]]:
-            return (state.params, state.opt_state, np.array(costs, np.float32)), {}
+            costs = np.array(track.curves.costs, np.float32)
+            tree = (state.params, state.opt_state, costs, track.best)
+            return tree, {"measures": curves.as_json(track.curves.measures)}
 
-        checkpoint.save_if_due(state.step, config.steps, current)
+        checkpoint.save_if_due(state.step, config.steps, current, now)
 
-    try:
-        params = advance(states[-1], config.steps, progress)
-        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
-            raise _Diverged(config.steps, np.nan)  # in the last update, after the last cost
-    except Stopped as stop:
-        return Outcome(states[-1].params, np.array(costs), stop)
-    except _Diverged as bad:
-        remark = f"; the parameters before it are in {checkpoint.folder}"
-        why = describe_divergence(bad.step, bad.cost, config.learning_rate, remark)
-        if bad.step == 0:
-            raise why from None
-        # The cost of a step is that of the parameters before it: the step before has good ones.
-        good = bad.step - 1
-        near = next(state for state in reversed(states) if state.step <= good)
-        params = near.params if near.step == good else advance(near, good, lambda *_: None)
-        return Outcome(params, np.array(costs[: bad.step]), why)
-    return Outcome(params, np.array(costs))
+    chosen = curves.choose_measured(len(x))
+    scores = measure_with(
+        jax.jit(net.apply),
+        (as_inputs(data.images[chosen]), data.labels[chosen]),
+        (as_inputs(other.images), other.labels),
+    )
+    rule = make_rule(config)
+    how = {"rule": rule, "every": config.validate_every, "learning_rate": config.learning_rate}
+    remark = f"; the parameters before it are in {checkpoint.folder}"
+    params, stopped = descent.descend(
+        states, advance, config.steps, track, scores, **how, save=save, report=report, remark=remark
+    )
+    if rule.selects and rule.best(track.curves.measures):
+        params = track.best
+    return Outcome(params, track.curves, stopped)
+
+
+def _in_training(config: Config) -> Layer:
+    """The network with dropout of its hidden units, and augmentation of its images."""
+    from catnet.models.regularized import augmented, dropped, replace
+
+    net = registry.network(config.architecture, config.init).layers
+    if config.dropout:
+        for index in range(3, len(net), 2):  # every dense layer but the first
+            net = replace(net, index, dropped(net[index], config.dropout))
+    if config.augment != "none":
+        from catnet.training.augmentations import FUNCTIONS
+
+        net = replace(net, 0, augmented(net[0], FUNCTIONS[config.augment], config.augment))
+    return net
 
 
 def _fits(net: Any, x: Any, state: Any) -> bool:
@@ -195,16 +268,24 @@ def _fits(net: Any, x: Any, state: Any) -> bool:
 
 
 def _optimizer(config: Config) -> Any:
+    import jax
     import optax
 
+    rate, decay = config.learning_rate, config.weight_decay
+
+    def weights(params: Any) -> Any:
+        return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+
+    if config.optimizer == "adamw":
+        return optax.adamw(rate, weight_decay=1e-4 if decay is None else decay, mask=weights)
     constructors = {
         "gd": optax.sgd,
         "momentum": lambda rate: optax.sgd(rate, momentum=0.9),
         "adam": optax.adam,
-        "adamw": optax.adamw,
         "rmsprop": optax.rmsprop,
     }
-    return constructors[config.optimizer](config.learning_rate)
+    optimizer = constructors[config.optimizer](rate)
+    return optax.chain(optax.add_decayed_weights(decay, weights), optimizer) if decay else optimizer
 
 
 def train_run(
@@ -219,8 +300,8 @@ def train_run(
     all_classes: bool = False,
     resume: bool = False,
     every: float = run_folder.EVERY,
-) -> tuple[np.ndarray, Evaluation]:
-    """Train and fill the run folder: config.json, metrics.csv, model.safetensors, plots.
+) -> tuple[Curves, Evaluation]:
+    """Train and fill the run folder; see ``catnet.training.results`` for its files.
 
     Args:
         folder: a new folder; with ``resume``, the folder of an earlier ``train_run``.
@@ -235,7 +316,7 @@ def train_run(
         every: seconds between two checkpoints.
 
     Returns:
-        The costs, and the evaluation on the test part.
+        The curves, and the evaluation on the test part.
 
     Raises:
         UserError: the data do not fit; or the training diverged, after its last good parameters
@@ -245,13 +326,12 @@ def train_run(
     from catnet.evaluation import plots
 
     plots.check()
-    if (config.batch_size or 1) > len(train_part.labels):
-        raise UserError(
-            f"--batch-size {config.batch_size}: there are {len(train_part.labels)} images only"
-        )
-    weigh_classes(config.class_weights, train_part.classes, train_part.labels)  # refuse wrong ones
     arrays = (train_part.images, train_part.labels, test_part.images, test_part.labels)
     content = run_folder.digest(*arrays, train_part.classes)
+    learnt = hash_pixels(train_part.images)
+    train_part, measured, part = divide(train_part, test_part, config.validation)
+    refuse_batch_size(config.batch_size, len(train_part.labels))
+    weigh_classes(config.class_weights, train_part.classes, train_part.labels)  # refuse wrong ones
     if resume:
         run_folder.refuse_other_data(folder, data or "the drawn sample", content)
     else:
@@ -263,50 +343,27 @@ def train_run(
             "all_classes": all_classes,
             "classes": list(train_part.classes),
             "train_examples": len(train_part.labels),
+            "validation_examples": len(measured.labels) if config.validation else 0,
             "test_examples": len(test_part.labels),
         }
         run_folder.create(folder, described)
     with run_folder.lock(folder):
+        run_folder.extend(folder, config.steps, config.extended_at)
         with Checkpoint(folder, every) as checkpoint:
-            params, costs, stopped = train(config, train_part, checkpoint, report)
+            outcome = train(config, train_part, checkpoint, report, (measured, part))
         classifier = Classifier(
             architecture=config.architecture,
-            params=params,
+            params=outcome.params,
             classes=train_part.classes,
             name=folder.resolve().name,
             about=f"trained on {len(train_part.labels)} images {source}",
         )
-        seen.write(folder, hash_pixels(train_part.images))
+        seen.write(folder, learnt)
         title = f"{config.model}, learning rate {format_exactly(config.learning_rate)}"
-        result = fill(folder, classifier, costs, test_part, title)
-        if stopped:
-            raise stopped
+        result = results.calibrate_and_write(
+            folder, classifier, outcome.curves, make_rule(config), measured, test_part, title
+        )
+        if outcome.stopped:
+            raise outcome.stopped
         run_folder.finish(folder)
-    return costs, result
-
-
-def fill(
-    folder: Path, classifier: Classifier, costs: np.ndarray, part: Dataset, title: str
-) -> Evaluation:
-    """Calibrate a trained model; write the model, its costs, its evaluation, and plots.
-
-    The temperature and the limit of sure answers are fitted on the test part, since the lecture's
-    trainings have no validation part.  They change no label.
-
-    Returns:
-        The evaluation on the test part.
-    """
-    from catnet.evaluation import plots
-
-    labels = match_labels(classifier, part)
-    classifier = calibrate_on(classifier, part.images, labels, "test part", log)
-    classifier.save(folder / "model.safetensors")
-    rows = "".join(f"{step},{cost!r}\n" for step, cost in enumerate(costs.tolist()))
-    write_atomically(folder / "metrics.csv", f"step,cost\n{rows}".encode())
-    result = evaluate_on(classifier, part)
-    write_json(folder / "evaluation.json", result.as_json())
-    if len(costs):
-        plots.cost_curve(folder / "cost.png", costs, title)
-    plots.confusion_matrix(folder / "confusion.png", result.confusion, part.classes)
-    plots.mistakes(folder / "mistakes.png", dict(zip(part.names, part.images, strict=True)), result)
-    return result
+    return outcome.curves, result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import queue
 import threading
 import time
@@ -23,17 +24,31 @@ from catnet.data.class_names import LISTED, agree, enumerate_names
 from catnet.data.sampling import Sampler, compute_priors, make_sampler
 from catnet.data.split import PARTS, TEST, TRAIN, VALIDATION, split
 from catnet.errors import UserError, describe_divergence
-from catnet.evaluation.metrics import auc, balanced_accuracy
+from catnet.evaluation.metrics import auc, balanced_accuracy, cross_entropy
 from catnet.models import registry
 from catnet.models.classifier import Classifier
-from catnet.models.resnet import Targets, fine_loss, log_odds, photo_loss, targets, trunk
+from catnet.models.regularized import dropped
+from catnet.models.resnet import Targets, fine_loss, log_odds, photo_loss, targets, trunk, weigh
 from catnet.terminal import measure_pace
 from catnet.training.augment import FULL, LIGHT, augment, mix, prepare
+from catnet.training.augmentations import FUNCTIONS
 from catnet.training.class_weights import ClassWeights, weigh_classes
+from catnet.training.curves import (
+    VALIDATION as VALIDATION_PART,
+)
+from catnet.training.curves import (
+    Curves,
+    Measure,
+    Rule,
+    as_json,
+    choose_measured,
+    compute_accuracy,
+    from_json,
+    is_due,
+)
 from catnet.training.muon import muon
 from catnet.training.run_folder import Checkpoint
 from catnet.training.soft_labels import SoftLabels
-from jaxnn.files import write_atomically
 
 CHUNK = 8  # steps in one compiled program, between which nothing waits for Python
 BATCH = 256  # images in one validation batch
@@ -72,8 +87,15 @@ class PhotoConfig:
         textures: how many drawn textures are added, as non-cats.
         sampling_weights: the fraction of every batch from a stratum, by name; see
             ``sampling.compute_sampling_weights``.
-        class_weights: of the cost of more than two classes; see ``weigh_classes``.
+        class_weights: of the cost; see ``weigh_classes``.  Two classes are sampled equally often.
         seed: of all randomness.
+        init: of the weights that do not start at zero, one of ``registry.INITIALIZATIONS``; None
+            for "he", and "lecun" in the last layer.
+        dropout: the fraction of the features that is dropped in a step.
+        augment: one of ``registry.AUGMENTATIONS``; only "full" has mixup and cutmix, and light
+            augmentation in the first and last steps.
+        patience: the training ends when so many steps have not improved the validation score.
+        extended_at: the steps at which the training was extended.
     """
 
     widths: tuple[int, ...] = (48, 96, 192)
@@ -99,6 +121,11 @@ class PhotoConfig:
     sampling_weights: tuple[tuple[str, float], ...] = ()
     class_weights: ClassWeights = ()
     seed: int = 1
+    init: str | None = None
+    dropout: float = 0.0
+    augment: str = "full"
+    patience: int | None = None
+    extended_at: tuple[int, ...] = ()
 
     @classmethod
     def for_images(cls, images: int, **settings: Any) -> Self:
@@ -163,7 +190,13 @@ class Classes(NamedTuple):
 
 def network(config: PhotoConfig, classes: int) -> jaxnn.Layer:
     """The network in training: images → logits of all classes."""
-    return jaxnn.serial(trunk(config.widths, config.blocks), jaxnn.dense(classes))
+    if config.init is None:
+        features, last = trunk(config.widths, config.blocks), jaxnn.dense(classes)
+    else:
+        W_init = registry.initializer(config.init)
+        features = trunk(config.widths, config.blocks, W_init)
+        last = jaxnn.dense(classes, W_init=W_init)
+    return jaxnn.serial(features, dropped(last, config.dropout) if config.dropout else last)
 
 
 def optimizer(config: PhotoConfig) -> optax.GradientTransformation:
@@ -238,7 +271,7 @@ def compile_steps(
     Args:
         config: the settings.
         classes: the classes of the network.
-        weights: of the classes in the cost of more than two, (classes,).
+        weights: of the labels in the cost, (classes,); None for equal weights.
     """
     count = len(classes.names)
     net = network(config, count)
@@ -262,11 +295,17 @@ def compile_steps(
         smoothing = config.smoothing if classes.fine.ndim == 1 else 0.0
         y = targets(cat, fine, prior, count, smoothing)
         if weights is not None:
-            y = y._replace(fine=y.fine * jnp.asarray(weights, jnp.float32)[fine][:, None])
+            of_class = jnp.asarray(weights, jnp.float32)
+            label = (cat > 0.5).astype(jnp.int32) if classes.cats else fine
+            y = weigh(y, of_class[label], bool(classes.cats))
         is_light = (state.step < light_until) | (state.step >= settle_from)
         key_of_step = jax.random.fold_in(key, state.step)
-        x, y = jax.lax.cond(is_light, light, full, key_of_step, images, y)
-        cost, grads = cost_and_grads(state.params, x.astype(config.precision), y)
+        if config.augment == "full":
+            x, y = jax.lax.cond(is_light, light, full, key_of_step, images, y)
+        else:
+            x = FUNCTIONS[config.augment](key_of_step, images)
+        of_dropout = jax.random.fold_in(key_of_step, 1) if config.dropout else None
+        cost, grads = cost_and_grads(state.params, x.astype(config.precision), y, of_dropout)
         updates, opt_state = descent.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         # The average moves faster at first, to forget the random initialization.
@@ -361,6 +400,13 @@ class Validation(NamedTuple):
         values = [of_source[metric] for of_source in scores.values()]
         return float(np.average(values, weights=np.sqrt(sizes)))
 
+    def measure(self, names: tuple[str, ...]) -> tuple[float, float, float]:
+        """Cost, accuracy and AUC of a ``Measure``; ``score`` is the last that there is."""
+        cost, score = cross_entropy(self.labels, self.z), self.score(names)
+        if self.z.ndim == 2:
+            return cost, score, math.nan
+        return cost, compute_accuracy(self.labels, self.z), score
+
 
 def compile_logits(
     config: PhotoConfig, classes: Classes
@@ -389,11 +435,13 @@ class Division(NamedTuple):
 
     Attributes:
         sampler: of the training part.
+        measured: the indices of the training images whose accuracy is measured.
         validation: the indices of the validation images.
         class_weights: (classes,) float64; None for equal weights.
     """
 
     sampler: Sampler
+    measured: np.ndarray
     validation: np.ndarray
     class_weights: np.ndarray | None
 
@@ -408,18 +456,38 @@ def divide(config: PhotoConfig, cache: Cache) -> Division:
     parts = split(cache.table)
     for part in (TRAIN, VALIDATION, TEST):
         _check_part(cache, parts, part)
-    if config.class_weights and len(cache.classes) == 2:
-        raise UserError(
-            "--class-weights: a photo training of two classes samples both equally often; to change"
-            " that, use --sampling-weight"
-        )
     labels = cache.table.labels[parts == TRAIN]
-    class_weights = weigh_classes(config.class_weights, cache.classes, labels)
+    # Two classes are sampled equally often, and so balanced without weights.
+    drawn = np.arange(2) if len(cache.classes) == 2 else labels
+    class_weights = weigh_classes(config.class_weights, cache.classes, drawn)
     if config.batch_size > len(labels):
         raise UserError(f"--batch-size {config.batch_size}: there are {len(labels)} images only")
     weights = dict(config.sampling_weights)
     sampler = make_sampler(cache, parts == TRAIN, config.batch_size, weights, config.seed)
-    return Division(sampler, np.flatnonzero(parts == VALIDATION), class_weights)
+    measured = np.flatnonzero(parts == TRAIN)[choose_measured(len(labels))]
+    return Division(sampler, measured, np.flatnonzero(parts == VALIDATION), class_weights)
+
+
+class Outcome(NamedTuple):
+    """The result of a photo training.
+
+    Attributes:
+        params: the averaged weights with the best validation score.
+        curves: costs and measures.
+        validations: of each validation, the step and the scores of every source.
+        stopped: why the training ended before its last step, unless by patience.
+    """
+
+    params: Any
+    curves: Curves
+    validations: list[dict[str, Any]]
+    stopped: UserError | None = None
+
+
+def make_rule(config: PhotoConfig) -> Rule:
+    """The weights of the best score are kept, and decide when the training ends."""
+    since = config.extended_at[-1] if config.extended_at else 0
+    return Rule(selects=True, patience=config.patience, since=since, by_cost=False)
 
 
 def _check_part(cache: Cache, parts: np.ndarray, part: int) -> None:
@@ -454,25 +522,24 @@ def train(
     state: TrainState,
     checkpoint: Checkpoint,
     log: Callable[[str], None],
-) -> Any:
+) -> Outcome:
     """Train from a state, or from the checkpoint if there is one.
 
-    Writes the checkpoint, ``best.safetensors`` (the averaged weights with the best validation
-    score) and ``validation.jsonl`` (the scores) into the run folder.
-
-    Returns:
-        The best weights.
+    The checkpoint has the state, the costs, the best weights and the scores.
 
     Raises:
-        UserError: the training diverged, or the checkpoint cannot be used.
+        UserError: the training diverged before the first validation, or the checkpoint cannot be
+            used.
         Stopped: Ctrl-C was pressed; the checkpoint is saved.
     """
-    sampler, validation_indices, class_weights = parts
-    best_file = checkpoint.folder / "best.safetensors"
+    rule = make_rule(config)
+    sampler, measured, validation_indices, class_weights = parts
+    curves, best = Curves(VALIDATION_PART), _copy(state.average)
     lines: list[dict[str, Any]] = []  # the scores of each validation
-    if checkpointed := checkpoint.load(state):
-        state, lines = checkpointed[0], checkpointed[1]["validations"]
-        _write_lines(checkpoint, lines)
+    if checkpointed := checkpoint.load((state, np.zeros(0), best)):
+        (state, costs, best), about = checkpointed
+        lines = about["validations"]
+        curves = Curves(VALIDATION_PART, np.asarray(costs).tolist(), from_json(about["measures"]))
     run = compile_steps(config, classes, class_weights)
     logits = compile_logits(config, classes)
 
@@ -484,45 +551,62 @@ def train(
     first, last_log, pace = int(state.step), time.monotonic(), measure_pace(config.steps)
     cats = classes.soften(cache.table.labels)
     columns = (cats, classes.fine, compute_priors(cache, sampler))
+    first = config.steps if rule.is_over(curves.measures) else first
+    remark = f"; the best weights so far are in {checkpoint.folder}"
+
+    def diverged(step: int, value: float, what: str = "the cost") -> Outcome:
+        rate = config.learning_rate
+        error = describe_divergence(step, value, rate, remark if lines else "", what)
+        if not lines:
+            raise error
+        curves.keep(step - 1)
+        return Outcome(best, curves, lines, error)
+
     with closing(batches(cache, sampler, columns, first, config.steps)) as chunks:
         for batch in chunks:
             before = int(state.step)
             state, costs = run(state, *batch)
             done = int(state.step)
             costs = np.asarray(costs)
-            remark = f"; the best weights so far are in {best_file}" if lines else ""
+            curves.costs.extend(costs.tolist())
             if len(bad := np.flatnonzero(~np.isfinite(costs))):
-                at = before + int(bad[0])
-                raise describe_divergence(at, float(costs[bad[0]]), config.learning_rate, remark)
+                return diverged(before + int(bad[0]), float(costs[bad[0]]))
             now = pace(done)
             if time.monotonic() - last_log > 10 or done == config.steps:
                 last_log = time.monotonic()
                 speed = f"  {now.speed * config.batch_size:.0f} images/s" if now else ""
                 left = f"  {now}" if now and done < config.steps else ""
                 log(f"step {done}/{config.steps}  cost {costs[-1]:.3f}{speed}{left}")
-            every = config.validate_every
-            if done // every > before // every or done == config.steps:
+            if is_due(before, done, config.validate_every, config.steps):
                 validation = validate(state.average)
                 if len(bad := np.flatnonzero(~np.isfinite(validation.z))):
                     z = float(validation.z[bad[0]])
-                    raise describe_divergence(
-                        done, z, config.learning_rate, remark, "a validation logit"
-                    )
+                    return diverged(done, z, "a validation logit")
+                z = logits(state.average, cache, measured)
+                accuracy = compute_accuracy(cache.table.labels[measured], z)
+                measure = Measure(done, accuracy, *validation.measure(cache.sources))
+                curves.measures.append(measure)
+                if rule.best(curves.measures) is measure:
+                    best = _copy(state.average)
                 score = validation.score(cache.sources)
-                if score > max((line["score"] for line in lines), default=-1.0):
-                    jaxnn.save(best_file, state.average, {"step": done, "score": score})
-                scores = validation.scores(cache.sources)
-                lines.append({"step": done, "score": score, **scores})
-                log(json.dumps(lines[-1]))
-                _write_lines(checkpoint, lines)
-            checkpoint.save_if_due(done, config.steps, partial(_checkpoint, state, lines))
-    return jaxnn.load(best_file)[0]
+                lines.append({"step": done, "score": score, **validation.scores(cache.sources)})
+                log(json.dumps({**lines[-1], "training_accuracy": accuracy}))
+            over = rule.is_over(curves.measures)
+            save = partial(_checkpoint, state, curves, best, lines)
+            checkpoint.save_if_due(done, config.steps, save, over)
+            if over:
+                log(f"stopped early: no better validation score in {config.patience} steps")
+                break
+    return Outcome(best, curves, lines)
 
 
-def _checkpoint(state: TrainState, lines: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
-    return state, {"validations": lines}
+def _copy(params: Any) -> Any:
+    """Arrays of NumPy, which a donation of the originals leaves intact."""
+    return jax.tree.map(np.array, params)
 
 
-def _write_lines(checkpoint: Checkpoint, lines: list[dict[str, Any]]) -> None:
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    write_atomically(checkpoint.folder / "validation.jsonl", text.encode())
+def _checkpoint(
+    state: TrainState, curves: Curves, best: Any, lines: list[dict[str, Any]]
+) -> tuple[Any, dict[str, Any]]:
+    about = {"validations": lines, "measures": as_json(curves.measures)}
+    return (state, np.array(curves.costs, np.float32), best), about

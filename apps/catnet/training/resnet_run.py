@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from catnet.data import cache as caches
 from catnet.data.cache import Cache
 from catnet.data.class_names import match
 from catnet.data.duplicates import hash_pixels
-from catnet.data.split import TEST, VALIDATION, split
+from catnet.data.split import PARTS, TEST, VALIDATION, split
 from catnet.data.textures import add_textures
 from catnet.errors import UserError
 from catnet.evaluation.calibration import calibrate, calibration_weights
@@ -30,9 +30,10 @@ from catnet.models import registry
 from catnet.models.classifier import Classifier
 from catnet.models.features import features
 from catnet.models.test_time_augmentation import views
-from catnet.training import run_folder, seen, soft_labels
-from catnet.training.resnet import Classes, PhotoConfig, divide, initialize, train
-from catnet.training.run_folder import Checkpoint, write_json
+from catnet.terminal import format_exactly
+from catnet.training import results, run_folder, seen, soft_labels
+from catnet.training.resnet import Classes, PhotoConfig, divide, initialize, make_rule, train
+from catnet.training.run_folder import Checkpoint
 
 Log = Callable[[str], None]
 
@@ -55,10 +56,10 @@ def run(
     every: float,
     log: Log,
 ) -> dict[str, Evaluation]:
-    """Train on sources, or resume a run; write the model and its scores into the run folder.
+    """Train on sources, or resume a run; see ``catnet.training.results`` for its files.
 
-    The run folder has config.json, validation.jsonl, state.safetensors (the checkpoint),
-    best.safetensors, and at the end model.safetensors and evaluation.json.
+    In ``evaluation.json``, ``sources`` has the evaluation of each source, and ``validation`` the
+    scores of each validation; the rest is of the test parts of all sources together.
 
     Args:
         sources: zips, folders or h5 files.
@@ -86,7 +87,7 @@ def run(
         log(f"left out: {line}")
     for line in cache.notes:
         log(line)
-    parts = divide(config, cache)
+    parts, of_part = divide(config, cache), split(cache.table)
     soft = soft_labels.load(config.soft_labels) if config.soft_labels else None
     classes = Classes.of(cache, soft)
     if soft is not None:
@@ -109,24 +110,38 @@ def run(
             "data": [str(Path(source).absolute()) for source in sources],
             "cache": str(place),
             "all_classes": all_classes,
+            "source": f"from {', '.join(cache.sources)}",
             "content": content,
-            "sources": list(cache.sources),
+            "classes": list(cache.classes),
+            **{f"{name}_examples": int(np.sum(of_part == part)) for part, name in enumerate(PARTS)},
         }
         run_folder.create(folder, described)
     log(f"{len(cache)} images from {', '.join(cache.sources)}; the run is in {folder}")
     with run_folder.lock(folder):
+        run_folder.extend(folder, config.steps, config.extended_at)
         with Checkpoint(folder, every) as checkpoint:
-            params = train(config, cache, classes, parts, state, checkpoint, log)
-        classifier = _classifier(config, cache, classes, params, folder.resolve().name)
+            outcome = train(config, cache, classes, parts, state, checkpoint, log)
+        classifier = _classifier(config, cache, classes, outcome.params, folder.resolve().name)
         classifier = calibrate_classifier(classifier, cache, log)
-        learnt = hash_pixels(cache.take(np.flatnonzero(split(cache.table) != TEST)))
+        learnt = hash_pixels(cache.take(np.flatnonzero(of_part != TEST)))
         seen.write(folder, learnt, Path(config.from_model) if config.from_model else None)
-        classifier.save(folder / "model.safetensors")
-        results = scores(Classifier.load(folder), cache, log)
-        described = {name: result.as_json() for name, result in results.items()}
-        write_json(folder / "evaluation.json", {**described, **checks(classifier, cache)})
+        classifier.save(folder / results.MODEL)
+        classifier = Classifier.load(folder)
+        answers = answer(classifier, cache, log)
+        evaluations = {name: its.evaluate(classifier) for name, its in answers.items()}
+        more = {
+            "sources": {name: result.as_json() for name, result in evaluations.items()},
+            "validation": outcome.validations,
+            **checks(classifier, cache),
+        }
+        tested = _join(answers, cache)
+        title = f"photo, learning rate {format_exactly(config.learning_rate)}"
+        rule = make_rule(config)
+        results.write(folder, classifier, outcome.curves, rule, tested, title, more)
+        if outcome.stopped:
+            raise outcome.stopped
         run_folder.finish(folder)
-    return results
+    return evaluations
 
 
 def leave_out(cache: Cache, names: Sequence[str]) -> Cache:
@@ -190,13 +205,45 @@ def calibrate_classifier(classifier: Classifier, cache: Cache, log: Log) -> Clas
     return dataclasses.replace(classifier, **calibration._asdict())
 
 
+class Answers(NamedTuple):
+    """The answers of a model for the test images of a source.
+
+    Attributes:
+        indices: (n,) of the images in the cache.
+        labels: (n,) of the model's classes.
+        probabilities: (n, classes).
+        names: of the images.
+    """
+
+    indices: np.ndarray
+    labels: np.ndarray
+    probabilities: np.ndarray
+    names: list[str]
+
+    def evaluate(self, classifier: Classifier) -> Evaluation:
+        """Their evaluation."""
+        rest = (self.names, classifier.classes, classifier.threshold)
+        return evaluate(self.labels, self.probabilities, *rest)
+
+
 def scores(
     classifier: Classifier,
     cache: Cache,
     log: Log,
     aliases: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Evaluation]:
-    """Evaluate a model on the test part of every source of a cache.
+    """Evaluate a model on the test part of every source of a cache; see ``answer``."""
+    answers = answer(classifier, cache, log, aliases)
+    return {name: its.evaluate(classifier) for name, its in answers.items()}
+
+
+def answer(
+    classifier: Classifier,
+    cache: Cache,
+    log: Log,
+    aliases: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Answers]:
+    """The answers of a model for the test part of every source of a cache.
 
     Raises:
         UserError: the classes are not the model's, or no source has images of both (of more than
@@ -206,7 +253,7 @@ def scores(
     many = len(cache.classes) > 2
     for note in fits.notes:
         log(note)
-    results, lacks, by_chance = {}, [], []
+    answers, lacks, by_chance = {}, [], []
     test = split(cache.table) == TEST
     for source, name in enumerate(cache.sources):
         here = cache.table.sources == source
@@ -225,12 +272,26 @@ def scores(
         p = classifier.probabilities(cache.take(indices))
         names = [cache.table.names[i] for i in indices]
         labels = np.array(fits.labels)[labels]
-        results[name] = evaluate(labels, p, names, classifier.classes, classifier.threshold)
-    if not results:
+        answers[name] = Answers(indices, labels, p, names)
+    if not answers:
         raise UserError(f"{'; '.join(lacks)}; add images (100 of each class are enough)")
     for lack in by_chance:
         log(lack)
-    return results
+    return answers
+
+
+def _join(answers: dict[str, Answers], cache: Cache) -> results.Tested:
+    """The answers of all sources together."""
+    indices, labels, p = (
+        np.concatenate(column) for column in list(zip(*answers.values(), strict=True))[:3]
+    )
+    return results.Tested(
+        labels,
+        p,
+        [name for its in answers.values() for name in its.names],
+        cache.table.content[indices],
+        lambda i: cache.take(indices[i : i + 1])[0],
+    )
 
 
 def checks(classifier: Classifier, cache: Cache) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """The folder of a run: created atomically, locked by one training at a time, with a checkpoint.
 
 A training is a function of its settings, its data and its state.  The settings and a hash of the
-data are in ``config.json``, written once.  The state is in ``state.safetensors``, the checkpoint,
-replaced atomically every few seconds.  All other files are computed from them: a training that
-was killed at any moment resumes from the checkpoint, to a bit-identical result.
+data are in ``config.json``, which changes only where a run is extended.  The state is in
+``state.safetensors``, the checkpoint, replaced atomically every few seconds.  All other files are
+computed from them: a training that was killed at any moment resumes from the checkpoint, to a
+bit-identical result.
 """
 
 from __future__ import annotations
@@ -256,16 +257,62 @@ def _remove_temporary_files(folder: Path) -> None:
 
 
 def read_progress(folder: Path) -> dict[str, Any]:
-    """Read what a checkpoint says of itself: at least its ``step``, and ``finished``."""
+    """Read what a checkpoint says of itself.
+
+    Returns:
+        At least ``step``, and ``finished``: the hash of the config that it is the end of, or
+        False.
+    """
     checkpoint = _read_checkpoint(folder)
     return checkpoint[1] if checkpoint else {"step": 0, "finished": False}
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether a run is at its end, with all of its files written."""
+    return read_progress(folder)["finished"] == digest(read_config(folder))
+
+
 def finish(folder: Path) -> None:
-    """Mark the checkpoint as finished: all other files are written."""
+    """Mark the checkpoint as the end of the config: all other files are written."""
     if checkpoint := _read_checkpoint(folder):
         leaves, about = checkpoint
-        jaxnn.save(folder / STATE, leaves, {**about, "finished": True})
+        about = {**about, "finished": digest(read_config(folder))}
+        jaxnn.save(folder / STATE, leaves, about)
+
+
+def plan_extension(folder: Path, steps: int) -> dict[str, Any]:
+    """The config of a run with more steps; nothing is written.
+
+    A run that is finished goes on from its last step, also where it had stopped early.  The config
+    is unchanged for the steps that a run has already, unless it has stopped before them.
+
+    Raises:
+        UserError: these are fewer steps.
+    """
+    described = read_config(folder)
+    done = read_progress(folder)["step"]
+    stopped_early = is_finished(folder) and done < steps == described["steps"]
+    if steps == described["steps"] and not stopped_early:
+        return described
+    if steps < described["steps"]:
+        raise UserError(
+            f"--steps {steps}: {folder} has {described['steps']} steps; give more to "
+            "extend it, or start a new run"
+        )
+    return {**described, "steps": steps, "extended_at": [*described["extended_at"], done]}
+
+
+def extend(folder: Path, steps: int, extended_at: tuple[int, ...]) -> None:
+    """Write the extension of ``plan_extension``, atomically, inside the lock."""
+    described = {**read_config(folder), "steps": steps, "extended_at": list(extended_at)}
+    if described != read_config(folder):
+        write_json(folder / CONFIG, {**described, "checksum": digest(described)})
+
+
+def _identify(described: dict[str, Any]) -> str:
+    """The identity of a run; an extension does not change it."""
+    others = {k: value for k, value in described.items() if k not in ("steps", "extended_at")}
+    return digest(others)
 
 
 def _read_checkpoint(folder: Path) -> tuple[list[Any], dict[str, Any]] | None:
@@ -277,7 +324,7 @@ def _read_checkpoint(folder: Path) -> tuple[list[Any], dict[str, Any]] | None:
         raise UserError(f"{folder / STATE}: cannot be read ({error.strerror or error})") from None
     except jaxnn.ModelFileError as error:
         raise UserError(f"{error}; the run cannot be resumed; start a new one") from None
-    if about.get("run") != digest(read_config(folder)):
+    if about.get("run") != _identify(read_config(folder)):
         raise UserError(f"{folder / STATE}: belongs to another run than {CONFIG}; start a new run")
     return leaves, about
 
@@ -295,7 +342,7 @@ class Checkpoint:
 
     def __init__(self, folder: Path, every: float = EVERY) -> None:
         self.folder, self.every = folder, every
-        self._run = digest(read_config(folder))
+        self._run = _identify(read_config(folder))
         self._last = time.monotonic()
         self._pressed = self._installed = False
 
@@ -328,7 +375,11 @@ class Checkpoint:
         return jax.tree.unflatten(structure, leaves), about
 
     def save_if_due(
-        self, step: int, steps: int, state: Callable[[], tuple[Any, dict[str, Any]]]
+        self,
+        step: int,
+        steps: int,
+        state: Callable[[], tuple[Any, dict[str, Any]]],
+        now: bool = False,
     ) -> None:
         """Save the checkpoint when it is time; to be called after every chunk of steps.
 
@@ -336,11 +387,13 @@ class Checkpoint:
             step: the number of steps done.
             steps: the number of steps of the training.
             state: returns a tree of arrays, and a dict for JSON.
+            now: whether it is due in any case.
 
         Raises:
             Stopped: Ctrl-C was pressed; the checkpoint is saved.
         """
-        if step == steps or self._pressed or time.monotonic() - self._last >= self.every:
+        due = now or step == steps or self._pressed
+        if due or time.monotonic() - self._last >= self.every:
             tree, about = state()
             about = {**about, "run": self._run, "step": step, "finished": False}
             jaxnn.save(self.folder / STATE, jax.tree.leaves(tree), about)

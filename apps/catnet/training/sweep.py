@@ -232,35 +232,38 @@ def write(
         The names of the files.
     """
     from catnet.evaluation import plots
-    from catnet.evaluation.temperature import calibrate_on
     from catnet.models.classifier import Classifier
-    from catnet.training import seen
+    from catnet.training import curves, seen
+    from catnet.training import results as files
     from catnet.training.run_folder import write_json
     from jaxnn.files import write_atomically
 
     write_json(folder / "sweep.json", [cell.as_json() for cell in results.cells])
-    curves = {(cell.initialization, cell.learning_rate): cell.costs for cell in results.cells}
-    costs = {f"{name} {format_exactly(rate)}": curve for (name, rate), curve in curves.items()}
+    by_cell = {(cell.initialization, cell.learning_rate): cell for cell in results.cells}
+    costs = {f"{name} {format_exactly(rate)}": of.costs for (name, rate), of in by_cell.items()}
     file = io.BytesIO()
     np.savez_compressed(file, **costs)  # type: ignore[arg-type]
     write_atomically(folder / "costs.npz", file.getvalue())
-    plots.sweep_curves(folder / "curves.png", curves)
-    names = ["sweep.json", "costs.npz", "curves.png"]
-    if results.best:
+    plots.sweep_curves(folder / "sweep.png", {at: cell.costs for at, cell in by_cell.items()})
+    names = ["sweep.json", "costs.npz", "sweep.png"]
+    if best := results.best:
         about = f"trained on {len(part.labels)} images {source}, of {results.done} networks the "
         classifier = Classifier(
             architecture=grid.architecture,
-            params=results.best.params,
+            params=best.params,
             classes=part.classes,
             name=folder.resolve().name,
-            about=f"{about}one of the lowest training cost: {results.best}",
+            about=f"{about}one of the lowest training cost: {best}",
         )
-        classifier = calibrate_on(
-            classifier, test_part.images, test_part.labels, "test part", lambda line: None
-        )
+        cell = by_cell[best.initialization, best.learning_rate]
+        scores = curves.compute_scores(test_part.labels, classifier.logits(test_part.images))
+        accuracy = float(cell.train_accuracy[best.seed])
+        last = curves.Measure(grid.steps, accuracy, *scores)
+        its = curves.Curves(curves.TEST, cell.costs[best.seed].tolist(), [last])
         seen.write(folder, hash_pixels(part.images))
-        classifier.save(folder / "model.safetensors")
-        names += [seen.FILE, "model.safetensors"]
+        how = (its, curves.Rule(), test_part, test_part, str(best))
+        files.calibrate_and_write(folder, classifier, *how)
+        names += [seen.FILE, *files.FILES]
     return names
 
 

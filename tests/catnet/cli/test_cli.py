@@ -67,11 +67,15 @@ def test_a_run_folder_has_all_it_promises(run_folder: Path, capsys) -> None:
     assert config["model"] == "deep"
     assert config["train_examples"] == 24
     rows = list(csv.DictReader(io.StringIO((run_folder / "metrics.csv").read_text())))
-    assert [int(row["step"]) for row in rows] == list(range(150))
-    assert float(rows[-1]["cost"]) < float(rows[0]["cost"])
+    assert [int(row["step"]) for row in rows] == list(range(151))
+    assert float(rows[149]["cost"]) < float(rows[0]["cost"])
+    measured = [row for row in rows if row["test_accuracy"]]
+    assert [int(row["step"]) for row in measured] == [100, 150]
+    assert measured[-1]["cost"] == ""
+    assert float(measured[-1]["training_accuracy"]) == float(measured[-1]["test_accuracy"]) == 1.0
     evaluation = json.loads((run_folder / "evaluation.json").read_text())
     assert evaluation["accuracy"] == 1.0
-    for name in ("cost.png", "confusion.png", "mistakes.png"):
+    for name in ("curves.png", "confusion.png", "mistakes.png"):
         with Image.open(run_folder / name) as image:
             assert min(image.size) > 100
 

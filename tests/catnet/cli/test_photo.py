@@ -69,8 +69,8 @@ def test_the_names_of_the_classes_are_the_users_everywhere(
     assert about["classes"] == ["dog", "horse"]
     assert (about["slope"], about["offset"], about["confidence_band"]) == (1.0, 0.0, [0.5, 0.5])
     evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text())
-    assert evaluation["animals"]["classes"] == ["dog", "horse"]
-    assert "cat" not in json.dumps({**evaluation, "animals": None})
+    assert evaluation["sources"]["animals"]["classes"] == ["dog", "horse"]
+    assert evaluation["accuracy"] == evaluation["sources"]["animals"]["accuracy"]
     for kind in ("dog", "horse"):
         assert main.main(["predict", f"{animals}/{kind}/3.png", "--model", resnet_run]) == 0
         printed = capsys.readouterr()

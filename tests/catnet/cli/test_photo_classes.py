@@ -50,7 +50,7 @@ def test_three_classes(tmp_path: Path, monkeypatch, capsys) -> None:
     assert "cats" not in described["architecture"]
     assert '"accuracy": ' in err
     result = json.loads((out / "evaluation.json").read_text())
-    assert list(result) == ["animals"]
+    assert list(result["sources"]) == ["animals"]
     model = Classifier.load(out)
     [answer] = model.predict(data / "ant" / "0.png")
     assert list(answer.probabilities or {}) == ["ant", "bee", "cat"]
@@ -58,20 +58,34 @@ def test_three_classes(tmp_path: Path, monkeypatch, capsys) -> None:
     learnt = table.content[split(table) != TEST]
     np.testing.assert_array_equal(seen.read(out), np.unique(learnt))
     printed, err = catnet(capsys, "eval", out, data, "--json")
-    assert json.loads(printed)["accuracy"] == result["animals"]["accuracy"]
+    assert json.loads(printed)["accuracy"] == result["accuracy"]
     assert f"{len(learnt)} of 600 images are left out" in err
     words = ["eval", out, data, "--held-out", "--cache", tmp_path / "cache", "--json"]
     printed, _ = catnet(capsys, *words)
-    assert json.loads(printed)["confusion"] == result["animals"]["confusion"]
+    assert json.loads(printed)["confusion"] == result["sources"]["animals"]["confusion"]
 
 
-def test_two_classes_have_no_class_weights(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_two_classes_have_weights_and_every_other_option(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
     monkeypatch.setattr(resnet, "PhotoConfig", Small)
     data = colours.write(tmp_path / "data", (90, 90))
-    how = ["--model", "photo", "--cache", tmp_path / "cache", "--class-weights", "bee=2"]
-    _, err = catnet(capsys, "train", data, "--out", tmp_path / "run", *how, code=2)
-    assert "--class-weights: a photo training of two classes samples both equally" in err
-    assert not (tmp_path / "run").exists()
+    how = ["--model", "photo", "--cache", tmp_path / "cache", "--steps", "8", "--batch-size", "8"]
+    how += ["--init", "xavier", "--dropout", "0.5", "--weight-decay", "0.2", "--augment", "mirror"]
+    out, twice = tmp_path / "run", ["--class-weights", "bee=2"]
+    catnet(capsys, "train", data, "--out", out, *how, *twice, "--patience", "8")
+    config = json.loads((out / "config.json").read_text())
+    assert (config["init"], config["dropout"], config["weight_decay"]) == ("xavier", 0.5, 0.2)
+    assert (config["augment"], config["patience"]) == ("mirror", 8)
+    assert config["class_weights"] == [["bee", 2.0]]
+    none = tmp_path / "none"
+    for more, line in [
+        (["--class-weights", "dog=2"], "--class-weights dog=2: no such class; there are ant and"),
+        (["--validation", "0.5"], "--validation is not for --model photo, which always holds out"),
+    ]:
+        _, err = catnet(capsys, "train", data, "--out", none, *how, *more, code=2)
+        assert line in err
+        assert not none.exists()
 
 
 def test_the_loss_of_fine_classes_is_their_cross_entropy() -> None:

@@ -51,14 +51,34 @@ def test_the_drawing_shows_the_image_and_where_it_glows() -> None:
     seen = drawn[gap : gap + 64 * scale : scale, gap : gap + 64 * scale : scale]
     np.testing.assert_array_equal(seen, IMAGES[0])
     over = drawn[gap : gap + 64 * scale : scale, gap * 2 + 64 * scale : -gap : scale]
-    warm = over[..., 0] - over[..., 2]
+    warm = (over[..., 0] - over[..., 2])[:64]
     assert (warm[11:15, 41:45] > 150).all()
     assert (abs(warm[30:]) == 0).all()
 
 
 def test_an_image_on_which_nothing_depends_does_not_glow() -> None:
     drawn = np.asarray(saliency.draw(IMAGES[0], np.zeros((64, 64), np.float32)))
-    assert (drawn[..., 0] == drawn[..., 2])[:, 64 * saliency.SCALE + saliency.GAP :].all()
+    square = drawn[: 64 * saliency.SCALE + saliency.GAP, 64 * saliency.SCALE + saliency.GAP :]
+    assert (square[..., 0] == square[..., 2]).all()
+
+
+def test_the_answer_and_the_legend_are_below_the_squares() -> None:
+    strength = np.zeros((64, 64), np.float32)
+    drawn, named = (
+        np.asarray(saliency.draw(IMAGES[0], strength, answer)).astype(int)
+        for answer in ("", "cat, 99.9%")
+    )
+    rows = np.flatnonzero((drawn != named).any(axis=(1, 2)))
+    below = 64 * saliency.SCALE + 2 * saliency.GAP
+    assert rows.min() >= below
+    legend = named[below:]
+    # The bar of colours: a row of it becomes more yellow from left to right.
+    warm = legend[..., 0] - legend[..., 2]
+    bar = warm[np.argmax(warm.sum(axis=1))]
+    first, last = np.flatnonzero(bar)[[0, -1]]
+    assert last - first > 100
+    assert (np.diff(bar[first : last + 1]) >= -1).all()
+    assert bar[last] > 150
 
 
 def test_filters_are_the_weights_of_the_first_layer(classifier: Classifier) -> None:

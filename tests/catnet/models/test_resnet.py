@@ -14,7 +14,7 @@ from catnet.models import registry
 from catnet.models import test_time_augmentation as tta
 from catnet.models.classifier import Classifier
 from catnet.models.registry import build
-from catnet.models.resnet import log_odds, photo_loss, targets
+from catnet.models.resnet import log_odds, photo_loss, targets, weigh
 from jaxnn import Layer, LayerError
 from jaxnn.gradients.check import GradientCheck
 
@@ -45,6 +45,21 @@ def test_the_loss_by_hand_has_the_gradient_of_jax_and_is_finite(size: float, x64
     loss = photo_loss([1, 3], 5, 0.5)
     assert np.isfinite(loss(z, y))
     np.testing.assert_allclose(loss.gradient(z, y), jax.grad(loss)(z, y), rtol=1e-9, atol=1e-12)
+
+
+def test_weights_of_images_are_those_of_their_costs(x64) -> None:
+    """An image of weight w costs w times as much; the gradient is that of JAX."""
+    z = jax.random.normal(jax.random.key(0), (2, 5))
+    cat, fine, prior = jnp.array([0, 1]), jnp.array([0, 3]), jnp.array([1.0, -2.0])
+    loss = photo_loss([1, 3], 5, 0.5)
+
+    def cost(i: int) -> jax.Array:
+        one = slice(i, i + 1)
+        return loss(z[one], targets(cat[one], fine[one], prior[one], 5, 0.1))
+
+    y = weigh(targets(cat, fine, prior, 5, 0.1), jnp.array([0.5, 3.0]), cats=True)
+    np.testing.assert_allclose(loss(z, y), (0.5 * cost(0) + 3 * cost(1)) / 2, rtol=1e-6)
+    np.testing.assert_allclose(loss.gradient(z, y), jax.grad(loss)(z, y), rtol=1e-5, atol=1e-7)
 
 
 def test_targets_are_distributions_where_the_fine_class_is_known() -> None:

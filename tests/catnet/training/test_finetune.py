@@ -17,10 +17,12 @@ import redblue
 
 from catnet import Classifier
 from catnet.cli import main
+from catnet.cli import train as train_command
 from catnet.data import dataset
 from catnet.errors import UserError
 from catnet.models import registry
-from catnet.training import finetune
+from catnet.training import finetune, run_folder
+from catnet.training.curves import Curves
 from catnet.training.finetune import FineTuning
 
 PHOTO = {
@@ -57,7 +59,8 @@ def same(a, b) -> bool:
 def test_frozen_layers_stay_and_the_last_one_learns(old: Classifier, data: Path) -> None:
     train_part, test_part = dataset.load(data)
     assert test_part
-    described, params, costs = finetune.train(FineTuning(True, 200), old, train_part)
+    described, (params, curves, _) = finetune.train(FineTuning(True, 200), old, train_part)
+    costs = curves.costs
     at = 1 if described["model"] == "photo" else 3
     assert same(params[:at], old.params[:at])
     assert costs[0] == pytest.approx(np.log(2), rel=1e-5)
@@ -71,7 +74,7 @@ def test_the_frozen_descent_is_that_of_the_features(data: Path) -> None:
     """Against NumPy: AdamW's first step is a step of the learning rate for every weight."""
     train_part, _ = dataset.load(data)
     old = model(PHOTO)
-    _, params, _ = finetune.train(FineTuning(True, 1, weight_decay=0.0), old, train_part)
+    _, (params, *_) = finetune.train(FineTuning(True, 1, weight_decay=0.0), old, train_part)
     trunk = registry.network(PHOTO).layers[0]
     x = jnp.asarray(np.concatenate([train_part.images, train_part.images[:, :, ::-1]])) / 255.0
     seen = np.asarray(trunk.apply(old.params[0], x))
@@ -84,8 +87,8 @@ def test_the_frozen_descent_is_that_of_the_features(data: Path) -> None:
 def test_without_freezing_all_layers_move(old: Classifier, data: Path) -> None:
     train_part, _ = dataset.load(data)
     before = jax.tree.map(np.array, old.params)
-    _, params, costs = finetune.train(FineTuning(False, 10), old, train_part)
-    assert len(costs) == 20
+    _, (params, curves, _) = finetune.train(FineTuning(False, 10), old, train_part)
+    assert len(curves.costs) == 20
     moved = jax.tree.map(lambda a, b: not np.array_equal(a, b), params[:1], old.params[:1])
     assert all(jax.tree.leaves(moved))
     assert same(before, old.params)
@@ -105,18 +108,18 @@ def test_the_command_makes_a_run_that_predicts(data: Path, tmp_path: Path, capsy
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     right = [f"/{line['label']}/" in line["path"] for line in lines]
     assert np.mean(right) >= 0.9
-    assert main.main(["train", "--resume", str(run)]) == 2
-    assert "a fine-tuning has no checkpoint to resume; start a new one" in capsys.readouterr().err
+    assert main.main(["train", "--resume", str(run)]) == 0
+    assert "is finished already" in capsys.readouterr().err
 
 
 def test_a_fine_tuning_that_diverges_says_where_and_what_to_try(data: Path) -> None:
     train_part, _ = dataset.load(data)
     old = model(registry.architecture("shallow", (30,), "identity"))
     config = FineTuning(False, 60, learning_rate=1e30, batch_size=8)
-    with pytest.raises(UserError) as stopped:
-        finetune.train(config, old, train_part)
+    _, (params, _, stopped) = finetune.train(config, old, train_part)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
     line = r"training diverged at step (\d+): the cost is (NaN|infinite); try a smaller "
-    found = re.fullmatch(line + r"--learning-rate than 1e\+30", str(stopped.value))
+    found = re.fullmatch(line + r"--learning-rate than 1e\+30", str(stopped))
     assert found
     assert 60 < int(found[1]) < 110  # in the first chunk of all layers, not at its end
 
@@ -160,3 +163,42 @@ def test_one_layer_has_nothing_to_hand_on() -> None:
 def test_freeze_alone_is_refused(data: Path, capsys) -> None:
     assert main.main(["train", str(data), "--freeze"]) == 2
     assert "--freeze is for --from MODEL without --model photo" in capsys.readouterr().err
+
+
+class Killed(BaseException):
+    """Ends a training as ``kill -9`` does."""
+
+
+@pytest.mark.usefixtures("compiled_quickly")
+@pytest.mark.parametrize("reports", [1, 4], ids=["in the last layer", "in all layers"])
+def test_killed_and_resumed_it_ends_to_the_last_bit_like_one_that_was_not(
+    reports: int, data: Path, tmp_path: Path, monkeypatch
+) -> None:
+    model(registry.architecture("shallow", (5,))).save(tmp_path / "old.safetensors")
+    arguments = ["train", str(data), "--from", f"{tmp_path}/old.safetensors", "--steps", "20"]
+    arguments += ["--batch-size", "8", "--save-every", "1e-9", "--validation", "0.25", "--out"]
+    monkeypatch.setattr(finetune, "CHUNK", 7)
+    whole, cut = tmp_path / "whole" / "run", tmp_path / "cut" / "run"
+    assert main.main([*arguments, str(whole)]) == 0
+    left = [reports]
+
+    def report(done: int, cost: float) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_command, "make_progress_reporter", lambda *_, **__: report)
+        with pytest.raises(Killed):
+            main.main([*arguments, str(cut)])
+    assert run_folder.read_progress(cut)["phase"] == reports // 3
+    assert main.main(["train", "--resume", str(cut)]) == 0
+    assert redblue.contents(cut) == redblue.contents(whole)
+    # An extension goes on with all layers.
+    assert main.main(["train", "--resume", str(cut), "--steps", "30"]) == 0
+    longer, before = Curves.read(cut), Curves.read(whole)
+    assert len(longer.costs) == 50
+    assert longer.costs[:40] == before.costs
+    (tmp_path / "old.safetensors").unlink()
+    assert main.main(["train", "--resume", str(cut), "--steps", "40"]) == 2
+    assert len(Curves.read(cut).costs) == 50

@@ -19,6 +19,7 @@ from catnet import Classifier
 from catnet.cli import main
 from catnet.data.cache import Cache
 from catnet.training import resnet, run_folder
+from catnet.training.curves import Curves
 from catnet.training.resnet import CHUNK, PhotoConfig, batches
 
 STEPS = 3 * CHUNK
@@ -89,8 +90,11 @@ def test_broken_off_in_every_way_it_ends_to_the_last_bit_like_one_that_was_not(
 ) -> None:
     whole, cut = tmp_path / "whole" / "run", tmp_path / "cut" / "run"
     assert begin(data, cache, whole) == 0
-    lines = [json.loads(line) for line in (whole / "validation.jsonl").read_text().splitlines()]
+    lines = json.loads((whole / "evaluation.json").read_text())["validation"]
     assert [line["step"] for line in lines] == [8, 16, 24]
+    measures = Curves.read(whole).measures
+    assert [measure.step for measure in measures] == [8, 16, 24]
+    assert [measure.auc for measure in measures] == [line["score"] for line in lines]
 
     # A cache file that cannot be read any more, after the first chunk.
     taken, take = [], Cache.take
@@ -113,7 +117,7 @@ def test_broken_off_in_every_way_it_ends_to_the_last_bit_like_one_that_was_not(
 
     # What contradicts the beginning changes nothing.
     for how, line in [
-        (["--steps", "80"], f"--steps: {cut} was started with 24"),
+        (["--steps", "20"], f"--steps 20: {cut} has 24 steps; give more to extend it"),
         (["--batch-size", "4"], f"--batch-size: {cut} was started with 8"),
         (["--sampling-weight", "data/cat=0.3"], f"--sampling-weight: {cut} was started without it"),
         (["--model", "deep"], f"--model: {cut} was started with photo"),
@@ -150,13 +154,13 @@ def test_broken_off_in_every_way_it_ends_to_the_last_bit_like_one_that_was_not(
         patch.setattr(resnet.Checkpoint, "save_if_due", killed)
         with pytest.raises(SystemExit):
             resume(cut)
-    assert contents(cut)["validation.jsonl"] == contents(whole)["validation.jsonl"]
     assert run_folder.read_progress(cut)["step"] == 16
 
     assert resume(cut) == 0
     assert contents(cut) == contents(whole)
     assert resume(cut) == 0
-    assert last_line(capsys) == f"{cut} is finished already; nothing was changed"
+    line = f"{cut} is finished already; nothing was changed; --steps N extends it"
+    assert last_line(capsys) == line
     assert Classifier.load(cut).name == "run"
     assert Classifier.load(cut).about == "trained on data"
 

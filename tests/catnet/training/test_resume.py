@@ -26,7 +26,8 @@ from catnet.cli import train as train_command
 from catnet.errors import UserError
 from catnet.evaluation import plots
 from catnet.models import registry
-from catnet.training import mlp, run_folder
+from catnet.training import descent, mlp, results, run_folder
+from catnet.training.curves import Curves
 from catnet.training.mlp import Checkpoint
 
 SMALL = ["--model", "logistic", "--steps", "42"]
@@ -36,7 +37,7 @@ networks_build = registry.build
 optimizer = functools.cache(mlp._optimizer)
 
 
-def build(described):
+def build(described, initialization="lecun"):
     return build_once(json.dumps(described))
 
 
@@ -52,10 +53,10 @@ def data(tmp_path_factory) -> Path:
 @pytest.fixture(autouse=True)
 def short(monkeypatch) -> Iterator[None]:
     """Chunks of 7 steps, nothing compiled twice or drawn, and Ctrl-C as Python has it."""
-    monkeypatch.setattr(mlp, "CHUNK", 7)
+    monkeypatch.setattr(descent, "CHUNK", 7)
     monkeypatch.setattr(registry, "build", build)
     monkeypatch.setattr(mlp, "_optimizer", optimizer)
-    for name in ("cost_curve", "confusion_matrix", "mistakes"):
+    for name in ("learning_curves", "confusion_matrix", "mistakes"):
         monkeypatch.setattr(plots, name, lambda *_: None)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
@@ -117,11 +118,8 @@ def test_killed_and_resumed_it_ends_to_the_last_bit_like_one_that_was_not(
     at_step(10, kill)
     with pytest.raises(Killed):
         begin(data, cut, *how)
-    assert run_folder.read_progress(cut) == {
-        "run": run_folder.read_progress(cut)["run"],
-        "step": 7,
-        "finished": False,
-    }
+    progress = run_folder.read_progress(cut)
+    assert (progress["step"], progress["finished"]) == (7, False)
     at_step(30, kill)
     with pytest.raises(Killed):
         resume(cut)
@@ -168,7 +166,7 @@ def test_a_training_that_diverges_does_so_again(
     step = int(first.split("at step ")[1].split(":")[0])
     assert len((whole / "metrics.csv").read_text().splitlines()) == step + 1
     assert step > 5
-    monkeypatch.setattr(mlp, "CHUNK", chunk or step)
+    monkeypatch.setattr(descent, "CHUNK", chunk or step)
     real = Checkpoint.save_if_due
 
     def saves_and_dies(*arguments) -> None:
@@ -182,8 +180,9 @@ def test_a_training_that_diverges_does_so_again(
     assert run_folder.read_progress(cut)["step"] == (chunk or step)
     assert resume(cut) == 2
     assert last_line(capsys).replace(str(cut), str(whole)) == first
-    for name in ("model.safetensors", "metrics.csv", "evaluation.json"):
+    for name in ("model.safetensors", "evaluation.json"):
         assert (cut / name).read_bytes() == (whole / name).read_bytes()
+    assert Curves.read(cut).costs == Curves.read(whole).costs
 
 
 def test_a_descent_does_not_go_on_in_other_coordinates(
@@ -224,7 +223,7 @@ def test_an_overflow_in_the_last_update_is_found(data: Path, tmp_path, monkeypat
     assert begin(data, tmp_path / "run") == 2
     assert last_line(capsys).startswith("catnet: training diverged at step 42: the cost is NaN; ")
     monkeypatch.undo()
-    monkeypatch.setattr(plots, "cost_curve", lambda *_: None)
+    monkeypatch.setattr(plots, "learning_curves", lambda *_: None)
     kept = Classifier.load(tmp_path / "run").params
     other = ["train", str(data), "--model", "logistic", "--out", str(tmp_path / "41")]
     assert main.main([*other, "--steps", "41"]) == 0
@@ -276,7 +275,7 @@ def test_ctrl_c_is_a_clean_stop(data: Path, tmp_path, at_step, capsys) -> None:
     assert main.main(arguments) == 130
     line = "stopped after 21 of 42 steps; resume with: catnet train --resume"
     assert last_line(capsys) == f"catnet: {line} '{cut}'"
-    assert len((cut / "metrics.csv").read_text().splitlines()) == 22
+    assert len(Curves.read(cut).costs) == Curves.read(cut).measures[-1].step == 21
     assert (cut / "model.safetensors").exists()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert resume(cut) == 0
@@ -298,12 +297,12 @@ def test_killed_while_it_writes_what_comes_after_the_training(
 ) -> None:
     whole, cut = tmp_path / "whole" / "run", tmp_path / "cut" / "run"
     assert begin(data, whole) == 0
-    monkeypatch.setattr(mlp, "write_json", lambda *_: kill())
+    monkeypatch.setattr(results, "write_json", lambda *_: kill())
     with pytest.raises(Killed):
         begin(data, cut)
     (cut / ".model.safetensors.a1b2c3d4").write_bytes(b"half of it")
     monkeypatch.undo()
-    for name in ("cost_curve", "confusion_matrix", "mistakes"):
+    for name in ("learning_curves", "confusion_matrix", "mistakes"):
         monkeypatch.setattr(plots, name, lambda *_: None)
     assert resume(cut) == 0
     assert contents(cut) == contents(whole)
@@ -337,7 +336,7 @@ def test_a_finished_run_says_so_and_stays_as_it_is(data: Path, tmp_path, capsys)
     assert resume(tmp_path / "run") == 0
     assert capsys.readouterr() == (
         "",
-        f"{tmp_path / 'run'} is finished already; nothing was changed\n",
+        f"{tmp_path / 'run'} is finished already; nothing was changed; --steps N extends it\n",
     )
     assert before == {
         path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tmp_path.rglob("*.*")
@@ -348,7 +347,9 @@ def test_what_contradicts_the_beginning_is_refused(data: Path, tmp_path, at_step
     cut = broken_off(data, tmp_path / "run", at_step)
     before = contents(cut)
     for how, line in [
-        (["--steps", "50"], f"--steps: {cut} was started with 42"),
+        (["--steps", "41"], f"--steps 41: {cut} has 42 steps; give more to extend it, or start"),
+        (["--dropout", "0.5"], f"--dropout: {cut} was started without it"),
+        (["--patience", "7"], f"--patience: {cut} was started without it"),
         (["--model", "deep"], f"--model: {cut} was started with logistic"),
         (["--optimizer", "adam"], f"--optimizer: {cut} was started with gd"),
         (["--batch-size", "3"], f"--batch-size: {cut} was started without it"),
