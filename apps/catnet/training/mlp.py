@@ -163,6 +163,7 @@ def train(
     import jaxnn
     from catnet.models.targets import choose_loss, make_targets
     from jaxnn.training.gradient_descent import begin
+    from jaxnn.training.row_space import Projected
 
     other, part = measured or (data, curves.TEST)
     net = registry.build(config.architecture, config.init)
@@ -174,8 +175,12 @@ def train(
     y = make_targets(data.labels, config.class_count, weights)
     key_of_init, key_of_steps = jax.random.split(jax.random.key(config.seed))
     params = in_training.init(key_of_init, x)
+    # A run that was started in the row space of its examples stays there when it is extended.
+    in_row_space = run_folder.read_progress(checkpoint.folder).get("in_row_space")
     if config.descends:
-        start = begin(in_training, params, x, config.steps, DESCENT[config.optimizer])
+        momentum = DESCENT[config.optimizer]
+        start = begin(in_training, params, x, config.steps, momentum, in_row_space)
+        in_row_space = isinstance(getattr(start.opt_state, "params", None), Projected)
     else:
         start = jaxnn.State(0, params, _optimizer(config).init(params))
     track = Track(Curves(part), start.params)
@@ -206,7 +211,8 @@ def train(
         def current() -> tuple[Any, dict[str, Any]]:
             costs = np.array(track.curves.costs, np.float32)
             tree = (state.params, state.opt_state, costs, track.best)
-            return tree, {"measures": curves.as_json(track.curves.measures)}
+            measures = curves.as_json(track.curves.measures)
+            return tree, {"measures": measures, "in_row_space": in_row_space}
 
         checkpoint.save_if_due(state.step, config.steps, current, now)
 
