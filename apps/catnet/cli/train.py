@@ -126,8 +126,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--weight-decay",
         type=not_negative,
         metavar="λ",
-        help="λ W is added to the gradient of W; with adamw, photo and --from, W also shrinks by "
-        "the factor 1 − α λ (default 0; adamw 0.0001; photo 0.1; --from 0.01)",
+        help="λ W is added to the gradient of W; with adamw, photo and --from, W shrinks instead "
+        "by the factor 1 − α λ in every step (default 0; adamw 0.0001; photo 0.1; --from 0.01)",
     )
     every.add_argument(
         "--class-weights",
@@ -381,10 +381,7 @@ def _train_lecture(
         every=options.save_every or run_folder.EVERY,
     )
     costs = curves.costs
-    log(
-        f"cost {costs[0]:.4f} → {costs[-1]:.4f} in {len(costs)} steps"
-        f"{_describe_end(how, len(costs))}; the run is in {folder}"
-    )
+    log(f"cost {costs[0]:.4f} → {costs[-1]:.4f} in {len(costs)} steps; the run is in {folder}")
     print(result)
     return 0
 
@@ -397,12 +394,6 @@ def _load(options: argparse.Namespace, config: dict[str, Any]) -> tuple[Any, boo
     all_classes = options.all_classes or config.get("all_classes", False)
     train_part, test_part, source = load_parts(data, all_classes)
     return data, all_classes, (train_part, test_part, config.get("source", source))
-
-
-def _describe_end(how: Any, steps: int) -> str:
-    if steps == how.steps or not how.patience:
-        return ""
-    return f" (stopped early: no lower validation cost in {how.patience} steps)"
 
 
 def _default_learning_rate(model: str, optimizer: str) -> float:

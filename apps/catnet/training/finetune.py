@@ -21,7 +21,7 @@ from catnet.training import curves, descent, results, run_folder, seen
 from catnet.training.class_weights import ClassWeights, weigh_classes
 from catnet.training.curves import Curves
 from catnet.training.descent import Outcome, Report, Track
-from catnet.training.mlp import divide, make_rule, measure_with
+from catnet.training.mlp import divide, find_weights, make_rule, measure_with
 from catnet.training.run_folder import Checkpoint
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def run(
             make_rule(config),
             measured,
             test_part,
-            f"fine-tuning of {model.name}",
+            f"fine-tuning of {model.name}: last layer{'' if config.freeze else ', then all layers'}",
         )
         if outcome.stopped:
             raise outcome.stopped
@@ -258,7 +258,7 @@ def train(
     def descend(
         index: int, layers: Layer, start: Any, x: Any, y: Any, rate: float, **how: Any
     ) -> tuple[Any, Any]:
-        optimizer = optax.adamw(rate, weight_decay=config.weight_decay)
+        optimizer = optax.adamw(rate, weight_decay=config.weight_decay, mask=find_weights)
         states = [jaxnn.State(0, start, optimizer.init(start))]
         offset = len(track.curves.costs)
         if checkpoint and about and about.get("phase") == index:

@@ -48,8 +48,8 @@ class Config:
         class_weights: of the cost; see ``weigh_classes``.
         init: of the weights, one of ``registry.INITIALIZATIONS``.
         dropout: the fraction of the hidden units that is dropped in a step.
-        weight_decay: λ: λ W is added to the gradient of W, not of b; with adamw, W also shrinks by
-            the factor 1 − α λ in a step.  None for 0, and for adamw 0.0001.
+        weight_decay: λ: λ W is added to the gradient of W, not of b; with adamw, W shrinks instead
+            by the factor 1 − α λ in every step.  None for 0, and for adamw 0.0001.
         augment: one of ``registry.AUGMENTATIONS``.
         validation: the fraction of the training images that is the validation part.
         patience: the training ends when so many steps have not improved the validation cost.
@@ -273,17 +273,19 @@ def _fits(net: Any, x: Any, state: Any) -> bool:
     return bool(np.abs(again - saved).max() <= 1e-3 * np.abs(saved - old).max())
 
 
-def _optimizer(config: Config) -> Any:
+def find_weights(params: Any) -> Any:
+    """Which of the params are weights, not biases: those decay."""
     import jax
+
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+
+
+def _optimizer(config: Config) -> Any:
     import optax
 
     rate, decay = config.learning_rate, config.weight_decay
-
-    def weights(params: Any) -> Any:
-        return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
-
     if config.optimizer == "adamw":
-        return optax.adamw(rate, weight_decay=1e-4 if decay is None else decay, mask=weights)
+        return optax.adamw(rate, weight_decay=1e-4 if decay is None else decay, mask=find_weights)
     constructors = {
         "gd": optax.sgd,
         "momentum": lambda rate: optax.sgd(rate, momentum=0.9),
@@ -291,7 +293,11 @@ def _optimizer(config: Config) -> Any:
         "rmsprop": optax.rmsprop,
     }
     optimizer = constructors[config.optimizer](rate)
-    return optax.chain(optax.add_decayed_weights(decay, weights), optimizer) if decay else optimizer
+    return (
+        optax.chain(optax.add_decayed_weights(decay, find_weights), optimizer)
+        if decay
+        else optimizer
+    )
 
 
 def train_run(

@@ -579,7 +579,7 @@ def train(
             save = partial(_checkpoint, state, curves, best, lines)
             checkpoint.save_if_due(done, config.steps, save, over)
             if over:
-                log(f"stopped early: no better validation score in {config.patience} steps")
+                log(f"stopped early: no higher validation score in {config.patience} steps")
                 break
     return Outcome(best, curves, lines)
 
