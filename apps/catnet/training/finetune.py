@@ -21,7 +21,8 @@ from catnet.training import curves, descent, results, run_folder, seen
 from catnet.training.class_weights import ClassWeights, weigh_classes
 from catnet.training.curves import Curves
 from catnet.training.descent import Outcome, Report, Track
-from catnet.training.mlp import divide, find_weights, make_rule, measure_with
+from catnet.training.measuring import choose_measured, divide, make_rule, measure_with
+from catnet.training.mlp import find_weights
 from catnet.training.run_folder import Checkpoint
 
 if TYPE_CHECKING:
@@ -171,6 +172,7 @@ def run(
             architecture, outcome = train(
                 config, model, train_part, phase, checkpoint, (measured, part)
             )
+        layers = "last layer" if config.freeze else "last layer, then all layers"
         seen.write(folder, learnt, parent)
         classifier = Classifier(
             architecture=architecture,
@@ -186,7 +188,7 @@ def run(
             make_rule(config),
             measured,
             test_part,
-            f"fine-tuning of {model.name}: last layer{'' if config.freeze else ', then all layers'}",
+            f"fine-tuning of {model.name}: {layers}",
         )
         if outcome.stopped:
             raise outcome.stopped
@@ -307,7 +309,7 @@ def train(
     params = whole_start
     targets = lambda labels: jnp.asarray(make_targets(labels, classes, weights))  # noqa: E731
     twice = np.tile(data.labels, 2) if mirrored else data.labels
-    chosen = curves.choose_measured(len(data.labels))
+    chosen = choose_measured(len(data.labels))
     if at_phase == 0:
         as_features = lambda images: features(net[:head], below, images)  # noqa: E731
         inputs = as_features(images)

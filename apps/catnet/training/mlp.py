@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from catnet.data import dataset
 from catnet.data.dataset import Dataset
 from catnet.data.duplicates import hash_pixels
 from catnet.errors import UserError
@@ -19,8 +17,15 @@ from catnet.models.classifier import Classifier
 from catnet.terminal import format_exactly
 from catnet.training import curves, descent, results, run_folder, seen
 from catnet.training.class_weights import ClassWeights, weigh_classes
-from catnet.training.curves import Curves, Rule
-from catnet.training.descent import Outcome, Report, Scores, Track
+from catnet.training.curves import Curves
+from catnet.training.descent import Outcome, Report, Track
+from catnet.training.measuring import (
+    choose_measured,
+    divide,
+    make_rule,
+    measure_with,
+    refuse_batch_size,
+)
 from catnet.training.run_folder import Checkpoint
 
 if TYPE_CHECKING:
@@ -86,55 +91,6 @@ class Config:
     def descends(self) -> bool:
         """Whether every step is on all images as they are: ``jaxnn.gradient_descent``."""
         return (self.optimizer in DESCENT and self.batch_size is None) and self.augment == "none"
-
-
-def divide(
-    train_part: Dataset, test_part: Dataset, validation: float
-) -> tuple[Dataset, Dataset, str]:
-    """What is trained on, what is measured beside it, and the name of that part.
-
-    Args:
-        train_part: the training images.
-        test_part: the test images; they are measured where there is no validation part.
-        validation: the fraction of the training images that is the validation part.
-    """
-    if not validation:
-        return train_part, test_part, curves.TEST
-    return *dataset.split(train_part, validation), curves.VALIDATION
-
-
-def refuse_batch_size(batch_size: int | None, images: int) -> None:
-    """Refuse a batch of more images than there are."""
-    if (batch_size or 1) > images:
-        raise UserError(f"--batch-size {batch_size}: there are {images} images only")
-
-
-def make_rule(config: Any) -> Rule:
-    """The rule of a config with the attributes ``validation``, ``patience``, ``extended_at``."""
-    since = config.extended_at[-1] if config.extended_at else 0
-    return Rule(bool(config.validation), config.patience, since)
-
-
-def measure_with(
-    logits: Callable[[Any, Any], Any], train: tuple[Any, np.ndarray], other: tuple[Any, np.ndarray]
-) -> Scores:
-    """Make the function that measures params: the training accuracy, and three scores.
-
-    Args:
-        logits: (params, inputs) → logits (n, 1) of two classes, or (n, classes).
-        train: inputs and labels of the training images.
-        other: those of the part beside.
-    """
-
-    def compute(params: Any, inputs: Any) -> np.ndarray:
-        z = np.asarray(logits(params, inputs))
-        return z[:, 0] if z.shape[1] == 1 else z
-
-    def scores(params: Any) -> tuple[float, float, float, float]:
-        accuracy = curves.compute_accuracy(train[1], compute(params, train[0]))
-        return accuracy, *curves.compute_scores(other[1], compute(params, other[0]))
-
-    return scores
 
 
 def train(
@@ -216,7 +172,7 @@ def train(
 
         checkpoint.save_if_due(state.step, config.steps, current, now)
 
-    chosen = curves.choose_measured(len(x))
+    chosen = choose_measured(len(x))
     scores = measure_with(
         jax.jit(net.apply),
         (as_inputs(data.images[chosen]), data.labels[chosen]),

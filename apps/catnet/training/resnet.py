@@ -34,19 +34,9 @@ from catnet.terminal import measure_pace
 from catnet.training.augment import FULL, LIGHT, augment, mix, prepare
 from catnet.training.augmentations import FUNCTIONS
 from catnet.training.class_weights import ClassWeights, weigh_classes
-from catnet.training.curves import (
-    VALIDATION as VALIDATION_PART,
-)
-from catnet.training.curves import (
-    Curves,
-    Measure,
-    Rule,
-    as_json,
-    choose_measured,
-    compute_accuracy,
-    from_json,
-    is_due,
-)
+from catnet.training.curves import VALIDATION as VALIDATION_PART
+from catnet.training.curves import Curves, Measure, Rule, as_json, from_json, is_due
+from catnet.training.measuring import choose_measured, compute_accuracy
 from catnet.training.run_folder import Checkpoint
 
 CHUNK = 8  # steps in one compiled program, between which nothing waits for Python

@@ -18,7 +18,8 @@ from catnet.data import dataset
 from catnet.errors import UserError
 from catnet.evaluation import plots
 from catnet.training import descent, results
-from catnet.training.curves import Curves, Measure, Rule, choose_measured
+from catnet.training.curves import Curves, Measure, Rule
+from catnet.training.measuring import choose_measured
 
 NAN = math.nan
 MEASURES = [Measure(10, 0.5, 0.7, 0.6, 0.8), Measure(20, 0.6, 0.5, 0.7, 0.8)]
