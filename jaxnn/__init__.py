@@ -36,8 +36,9 @@ from jaxnn.losses import (
 )
 from jaxnn.padding import Masked, masked, padded
 from jaxnn.serialization import ModelFileError, load, load_metadata, save
-from jaxnn.training.fit import State, fit
+from jaxnn.training.fit import fit
 from jaxnn.training.gradient_descent import gradient_descent
+from jaxnn.training.state import State
 
 __all__ = [
     "Layer",

@@ -1,7 +1,8 @@
-"""Examples: an array, or a tuple or dict of arrays, with one leading axis for all."""
+"""Examples: an array, or a tuple or dict of arrays, with one leading axis for all; in batches."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 import jax
@@ -48,3 +49,44 @@ def take(examples: Examples, batch: Array) -> Examples:
     return jax.tree.map(
         lambda a: automatic(lambda a, batch: a[batch], specs_of(batch), a, batch), examples
     )
+
+
+def each_batch(batches: Iterable[Any], first: int = 0) -> Iterator[tuple[Examples, Examples]]:
+    """Yield the pairs (x, y) of an iterable from number ``first`` on, on the device.
+
+    An iterable that can be started again is repeated without end.
+
+    Raises:
+        TypeError: ``batches`` cannot be iterated, or is an array or a dict.
+        ValueError: a batch is not a pair, or its targets are not as many as its examples.
+
+    Example:
+        >>> batches = each_batch([(1 * np.ones(2), np.ones(2)), (2 * np.ones(2), np.ones(2))], 3)
+        >>> [float(next(batches)[0][0]) for _ in range(3)]
+        [2.0, 1.0, 2.0]
+    """
+    if not isinstance(batches, Iterable) or isinstance(batches, (jax.Array, np.ndarray, dict)):
+        kind = type(batches).__name__
+        raise TypeError(f"expected targets y, or an iterable of batches (x, y), got {kind} alone")
+    return _repeat(batches, first)
+
+
+def _repeat(batches: Iterable[Any], first: int) -> Iterator[tuple[Examples, Examples]]:
+    number, before = 0, -1
+    while number > before:  # an iterator that is at its end yields nothing more
+        before = number
+        for batch in batches:
+            if number >= first:
+                yield _pair(batch, number)
+            number += 1
+
+
+def _pair(batch: Any, number: int) -> tuple[Examples, Examples]:
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        what = f"{type(batch).__name__}" + (
+            f" of {len(batch)}" if hasattr(batch, "__len__") else ""
+        )
+        raise ValueError(f"expected batch {number} to be a pair (x, y), got {what}")
+    x, y = map(on_device, batch)
+    count_examples(x, y)
+    return x, y

@@ -12,7 +12,8 @@ from jax.typing import ArrayLike
 from jaxnn.layer import Array, Key, Layer, Params
 from jaxnn.losses import Loss
 from jaxnn.training.examples import Examples, on_device
-from jaxnn.training.fit import (
+from jaxnn.training.row_space import Projected, RowSpace, is_worthwhile, row_space
+from jaxnn.training.state import (
     GRADIENTS,
     Progress,
     State,
@@ -21,7 +22,6 @@ from jaxnn.training.fit import (
     concatenate,
     fold_in,
 )
-from jaxnn.training.row_space import Projected, RowSpace, is_worthwhile, row_space
 
 
 class Descent(NamedTuple):

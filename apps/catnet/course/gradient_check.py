@@ -31,7 +31,7 @@ from jax.flatten_util import ravel_pytree
 import jaxnn
 from catnet.course.record import Gradient, Number, Options, Set, Table
 from jaxnn import Layer
-from jaxnn.training.fit import GRADIENTS
+from jaxnn.training.state import GRADIENTS
 
 EPSILON = 1e-7
 

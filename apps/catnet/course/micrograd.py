@@ -26,7 +26,7 @@ import jaxnn
 from catnet.course.networks import network
 from catnet.course.record import Number, Options, Set, Table
 from catnet.course.synthetic import draw_moons
-from jaxnn.training.fit import GRADIENTS
+from jaxnn.training.state import GRADIENTS
 
 SIZES = (2, 16, 16, 1)
 STEPS = 100

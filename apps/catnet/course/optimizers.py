@@ -27,7 +27,7 @@ from catnet.course.networks import as_params, initialize, network, share_right
 from catnet.course.record import Gradient, Number, Options, Set, Table, numbers
 from catnet.course.synthetic import draw_moons
 from catnet.terminal import log
-from jaxnn.training.fit import GRADIENTS
+from jaxnn.training.state import GRADIENTS
 
 SIZES = (2, 5, 2, 1)
 EPOCHS = 10_000

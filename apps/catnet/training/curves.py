@@ -10,14 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from catnet.errors import UserError
-from catnet.evaluation.metrics import auc, cross_entropy
 from jaxnn.files import write_atomically
 
 FILE = "metrics.csv"
-MEASURED = 1000  # training images whose accuracy is measured, at most
 VALIDATION, TEST = "validation", "test"  # the parts that are measured beside the training part
 COLUMNS = ("cost", "accuracy", "auc")  # of such a part
 
@@ -27,7 +23,7 @@ class Measure(NamedTuple):
 
     Attributes:
         step: the number of updates done.
-        training_accuracy: of at most ``MEASURED`` training images, as they are in prediction.
+        training_accuracy: of at most 1,000 training images, as they are in prediction.
         cost: the mean cross-entropy of the other part, without class weights.
         accuracy: of the other part.
         auc: of the other part; NaN for more than two classes, or where a class is absent.
@@ -141,28 +137,6 @@ class Rule(NamedTuple):
 def is_due(before: int, step: int, every: int, last: int) -> bool:
     """Whether a measure is due after a chunk of steps: at every ``every`` steps, and the last."""
     return step // every > before // every or step == last
-
-
-def choose_measured(images: int) -> np.ndarray:
-    """Indices of at most ``MEASURED`` of the training images, evenly spaced.
-
-    Example:
-        >>> choose_measured(3).tolist(), len(choose_measured(2500))
-        ([0, 1, 2], 1000)
-    """
-    return np.linspace(0, images - 1, min(images, MEASURED)).astype(int)
-
-
-def compute_accuracy(labels: np.ndarray, z: np.ndarray) -> float:
-    """The accuracy of logits (n,) of class 1, or (n, classes)."""
-    answers = z > 0 if z.ndim == 1 else np.argmax(z, axis=1)
-    return float(np.mean(answers == labels))
-
-
-def compute_scores(labels: np.ndarray, z: np.ndarray) -> tuple[float, float, float]:
-    """Cost, accuracy and AUC of logits (n,) of class 1, or (n, classes)."""
-    area = auc(labels, z) if z.ndim == 1 else math.nan
-    return cross_entropy(labels, z), compute_accuracy(labels, z), area
 
 
 def as_json(measures: Sequence[Measure]) -> list[list[Any]]:

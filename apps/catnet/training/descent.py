@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from catnet.errors import UserError, describe_divergence
+from catnet.terminal import log
 from catnet.training.curves import Curves, Measure, Rule, is_due
 from catnet.training.run_folder import Stopped
 
@@ -142,11 +143,14 @@ def descend(
 
     try:
         params = states[-1].params
-        if int(states[-1].step) < steps and not rule.is_over(curves.measures):
+        if rule.is_over(curves.measures):
+            raise _Over
+        if int(states[-1].step) < steps:
             params = advance(states[-1], steps, progress)
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
             raise Diverged(steps, np.nan)  # in the last update, after the last cost
     except _Over:
+        log(f"stopped early: no lower validation cost in {rule.patience} steps")
         return states[-1].params, None
     except Stopped as stop:
         return states[-1].params, stop

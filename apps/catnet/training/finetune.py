@@ -23,7 +23,8 @@ from catnet.training import curves, descent, results, run_folder, seen
 from catnet.training.class_weights import ClassWeights, weigh_classes
 from catnet.training.curves import Curves
 from catnet.training.descent import Outcome, Report, Track
-from catnet.training.mlp import divide, make_rule, measure_with
+from catnet.training.measuring import choose_measured, divide, make_rule, measure_with
+from catnet.training.mlp import find_weights
 from catnet.training.run_folder import Checkpoint
 
 if TYPE_CHECKING:
@@ -173,6 +174,7 @@ def run(
             architecture, outcome = train(
                 config, model, train_part, phase, checkpoint, (measured, part)
             )
+        layers = "last layer" if config.freeze else "last layer, then all layers"
         seen.write(folder, learnt, parent)
         classifier = Classifier(
             architecture=architecture,
@@ -188,7 +190,7 @@ def run(
             make_rule(config),
             measured,
             test_part,
-            f"fine-tuning of {model.name}",
+            f"fine-tuning of {model.name}: {layers}",
         )
         if outcome.stopped:
             raise outcome.stopped
@@ -262,7 +264,7 @@ def train(
     def descend(
         index: int, layers: Layer, start: Any, x: Any, y: Any, rate: float, **how: Any
     ) -> tuple[Any, Any]:
-        optimizer = optax.adamw(rate, weight_decay=config.weight_decay)
+        optimizer = optax.adamw(rate, weight_decay=config.weight_decay, mask=find_weights)
         states = [jaxnn.State(0, start, optimizer.init(start))]
         offset = len(track.curves.costs)
         if checkpoint and about and about.get("phase") == index:
@@ -311,7 +313,7 @@ def train(
     params = whole_start
     targets = lambda labels: jnp.asarray(make_targets(labels, classes, weights))  # noqa: E731
     labels = np.resize(data.labels, len(images))  # of every view and mirror image
-    chosen = curves.choose_measured(len(data.labels))
+    chosen = choose_measured(len(data.labels))
     if at_phase == 0:
         as_features = lambda images: features(net[:head], below, images)  # noqa: E731
         inputs = as_features(images)

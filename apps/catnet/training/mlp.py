@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from catnet.data import dataset
 from catnet.data.dataset import Dataset
 from catnet.data.duplicates import hash_pixels
 from catnet.errors import UserError
@@ -19,8 +17,15 @@ from catnet.models.classifier import Classifier
 from catnet.terminal import format_exactly
 from catnet.training import curves, descent, results, run_folder, seen
 from catnet.training.class_weights import ClassWeights, weigh_classes
-from catnet.training.curves import Curves, Rule
-from catnet.training.descent import Outcome, Report, Scores, Track
+from catnet.training.curves import Curves
+from catnet.training.descent import Outcome, Report, Track
+from catnet.training.measuring import (
+    choose_measured,
+    divide,
+    make_rule,
+    measure_with,
+    refuse_batch_size,
+)
 from catnet.training.run_folder import Checkpoint
 
 if TYPE_CHECKING:
@@ -48,8 +53,8 @@ class Config:
         class_weights: of the cost; see ``weigh_classes``.
         init: of the weights, one of ``registry.INITIALIZATIONS``.
         dropout: the fraction of the hidden units that is dropped in a step.
-        weight_decay: λ: λ W is added to the gradient of W, not of b; with adamw, W also shrinks by
-            the factor 1 − α λ in a step.  None for 0, and for adamw 0.0001.
+        weight_decay: λ: λ W is added to the gradient of W, not of b; with adamw, W shrinks instead
+            by the factor 1 − α λ in every step.  None for 0, and for adamw 0.0001.
         augment: one of ``registry.AUGMENTATIONS``.
         validation: the fraction of the training images that is the validation part.
         patience: the training ends when so many steps have not improved the validation cost.
@@ -88,55 +93,6 @@ class Config:
         return (self.optimizer in DESCENT and self.batch_size is None) and self.augment == "none"
 
 
-def divide(
-    train_part: Dataset, test_part: Dataset, validation: float
-) -> tuple[Dataset, Dataset, str]:
-    """What is trained on, what is measured beside it, and the name of that part.
-
-    Args:
-        train_part: the training images.
-        test_part: the test images; they are measured where there is no validation part.
-        validation: the fraction of the training images that is the validation part.
-    """
-    if not validation:
-        return train_part, test_part, curves.TEST
-    return *dataset.split(train_part, validation), curves.VALIDATION
-
-
-def refuse_batch_size(batch_size: int | None, images: int) -> None:
-    """Refuse a batch of more images than there are."""
-    if (batch_size or 1) > images:
-        raise UserError(f"--batch-size {batch_size}: there are {images} images only")
-
-
-def make_rule(config: Any) -> Rule:
-    """The rule of a config with the attributes ``validation``, ``patience``, ``extended_at``."""
-    since = config.extended_at[-1] if config.extended_at else 0
-    return Rule(bool(config.validation), config.patience, since)
-
-
-def measure_with(
-    logits: Callable[[Any, Any], Any], train: tuple[Any, np.ndarray], other: tuple[Any, np.ndarray]
-) -> Scores:
-    """Make the function that measures params: the training accuracy, and three scores.
-
-    Args:
-        logits: (params, inputs) → logits (n, 1) of two classes, or (n, classes).
-        train: inputs and labels of the training images.
-        other: those of the part beside.
-    """
-
-    def compute(params: Any, inputs: Any) -> np.ndarray:
-        z = np.asarray(logits(params, inputs))
-        return z[:, 0] if z.shape[1] == 1 else z
-
-    def scores(params: Any) -> tuple[float, float, float, float]:
-        accuracy = curves.compute_accuracy(train[1], compute(params, train[0]))
-        return accuracy, *curves.compute_scores(other[1], compute(params, other[0]))
-
-    return scores
-
-
 def train(
     config: Config,
     data: Dataset,
@@ -163,6 +119,7 @@ def train(
     import jaxnn
     from catnet.models.targets import choose_loss, make_targets
     from jaxnn.training.gradient_descent import begin
+    from jaxnn.training.row_space import Projected
 
     other, part = measured or (data, curves.TEST)
     net = registry.build(config.architecture, config.init)
@@ -174,8 +131,12 @@ def train(
     y = make_targets(data.labels, config.class_count, weights)
     key_of_init, key_of_steps = jax.random.split(jax.random.key(config.seed))
     params = in_training.init(key_of_init, x)
+    # A run that was started in the row space of its examples stays there when it is extended.
+    in_row_space = run_folder.read_progress(checkpoint.folder).get("in_row_space")
     if config.descends:
-        start = begin(in_training, params, x, config.steps, DESCENT[config.optimizer])
+        momentum = DESCENT[config.optimizer]
+        start = begin(in_training, params, x, config.steps, momentum, in_row_space)
+        in_row_space = isinstance(getattr(start.opt_state, "params", None), Projected)
     else:
         start = jaxnn.State(0, params, _optimizer(config).init(params))
     track = Track(Curves(part), start.params)
@@ -206,11 +167,12 @@ def train(
         def current() -> tuple[Any, dict[str, Any]]:
             costs = np.array(track.curves.costs, np.float32)
             tree = (state.params, state.opt_state, costs, track.best)
-            return tree, {"measures": curves.as_json(track.curves.measures)}
+            measures = curves.as_json(track.curves.measures)
+            return tree, {"measures": measures, "in_row_space": in_row_space}
 
         checkpoint.save_if_due(state.step, config.steps, current, now)
 
-    chosen = curves.choose_measured(len(x))
+    chosen = choose_measured(len(x))
     scores = measure_with(
         jax.jit(net.apply),
         (as_inputs(data.images[chosen]), data.labels[chosen]),
@@ -267,17 +229,19 @@ def _fits(net: Any, x: Any, state: Any) -> bool:
     return bool(np.abs(again - saved).max() <= 1e-3 * np.abs(saved - old).max())
 
 
-def _optimizer(config: Config) -> Any:
+def find_weights(params: Any) -> Any:
+    """Which of the params are weights, not biases: those decay."""
     import jax
+
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+
+
+def _optimizer(config: Config) -> Any:
     import optax
 
     rate, decay = config.learning_rate, config.weight_decay
-
-    def weights(params: Any) -> Any:
-        return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
-
     if config.optimizer == "adamw":
-        return optax.adamw(rate, weight_decay=1e-4 if decay is None else decay, mask=weights)
+        return optax.adamw(rate, weight_decay=1e-4 if decay is None else decay, mask=find_weights)
     constructors = {
         "gd": optax.sgd,
         "momentum": lambda rate: optax.sgd(rate, momentum=0.9),
@@ -285,7 +249,11 @@ def _optimizer(config: Config) -> Any:
         "rmsprop": optax.rmsprop,
     }
     optimizer = constructors[config.optimizer](rate)
-    return optax.chain(optax.add_decayed_weights(decay, weights), optimizer) if decay else optimizer
+    return (
+        optax.chain(optax.add_decayed_weights(decay, find_weights), optimizer)
+        if decay
+        else optimizer
+    )
 
 
 def train_run(

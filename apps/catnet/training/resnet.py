@@ -33,19 +33,9 @@ from catnet.terminal import measure_pace
 from catnet.training.augment import FULL, LIGHT, augment, mix, prepare
 from catnet.training.augmentations import FUNCTIONS
 from catnet.training.class_weights import ClassWeights, weigh_classes
-from catnet.training.curves import (
-    VALIDATION as VALIDATION_PART,
-)
-from catnet.training.curves import (
-    Curves,
-    Measure,
-    Rule,
-    as_json,
-    choose_measured,
-    compute_accuracy,
-    from_json,
-    is_due,
-)
+from catnet.training.curves import VALIDATION as VALIDATION_PART
+from catnet.training.curves import Curves, Measure, Rule, as_json, from_json, is_due
+from catnet.training.measuring import choose_measured, compute_accuracy
 from catnet.training.muon import muon
 from catnet.training.run_folder import Checkpoint
 from catnet.training.soft_labels import SoftLabels
@@ -595,7 +585,7 @@ def train(
             save = partial(_checkpoint, state, curves, best, lines)
             checkpoint.save_if_due(done, config.steps, save, over)
             if over:
-                log(f"stopped early: no better validation score in {config.patience} steps")
+                log(f"stopped early: no higher validation score in {config.patience} steps")
                 break
     return Outcome(best, curves, lines)
 

@@ -233,7 +233,7 @@ def write(
     """
     from catnet.evaluation import plots
     from catnet.models.classifier import Classifier
-    from catnet.training import curves, seen
+    from catnet.training import curves, measuring, seen
     from catnet.training import results as files
     from catnet.training.run_folder import write_json
     from jaxnn.files import write_atomically
@@ -256,7 +256,7 @@ def write(
             about=f"{about}one of the lowest training cost: {best}",
         )
         cell = by_cell[best.initialization, best.learning_rate]
-        scores = curves.compute_scores(test_part.labels, classifier.logits(test_part.images))
+        scores = measuring.compute_scores(test_part.labels, classifier.logits(test_part.images))
         accuracy = float(cell.train_accuracy[best.seed])
         last = curves.Measure(grid.steps, accuracy, *scores)
         its = curves.Curves(curves.TEST, cell.costs[best.seed].tolist(), [last])

@@ -49,17 +49,15 @@ def run_folder(images: Path, tmp_path: Path) -> Path:
 def test_help_of_every_command_answers_without_jax() -> None:
     code = (
         "import sys; from catnet.cli import main\n"
-        "try: main.main(sys.argv[1:])\n"
-        "except SystemExit as stop: assert stop.code == 0\n"
-        "assert 'jax' not in sys.modules and 'numpy' not in sys.modules"
+        "for command in sys.argv[1:]:\n"
+        "    try: main.main([*command.split(), '--help'])\n"
+        "    except SystemExit as stop: assert stop.code == 0\n"
+        "    assert 'jax' not in sys.modules and 'numpy' not in sys.modules"
     )
-    commands = ["train", "predict", "eval", "filters", "gradcheck", "published", "demo"]
-    for command in [[], *([name] for name in commands)]:
-        done = subprocess.run(
-            [sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        assert "usage: catnet" in done.stdout
+    commands = ["", *main.COMMANDS]
+    done = subprocess.run([sys.executable, "-c", code, *commands], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("usage: catnet") == len(commands)
 
 
 def test_a_run_folder_has_all_it_promises(run_folder: Path, capsys) -> None:

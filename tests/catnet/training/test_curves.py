@@ -18,7 +18,8 @@ from catnet.data import dataset
 from catnet.errors import UserError
 from catnet.evaluation import plots
 from catnet.training import descent, results
-from catnet.training.curves import Curves, Measure, Rule, choose_measured
+from catnet.training.curves import Curves, Measure, Rule
+from catnet.training.measuring import choose_measured
 
 NAN = math.nan
 MEASURES = [Measure(10, 0.5, 0.7, 0.6, 0.8), Measure(20, 0.6, 0.5, 0.7, 0.8)]
@@ -209,3 +210,12 @@ def test_without_a_validation_part_the_test_part_decides_nothing(data: Path, tmp
     a, b = (Classifier.load(tmp_path / name).params for name in ("run", "longer"))
     assert not jax.tree.all(jax.tree.map(np.array_equal, a, b))
     assert len(Curves.read(tmp_path / "longer").costs) == 21
+
+
+def test_a_run_of_few_steps_is_extended_to_many(data: Path, tmp_path: Path) -> None:
+    """With as many steps as examples, a new run would descend in the row space of the examples."""
+    whole, two = tmp_path / "whole", tmp_path / "two"
+    assert train(data, whole, "--steps", "70") == 0
+    assert train(data, two, "--steps", "7") == 0
+    assert resume(two, "--steps", "70") == 0
+    np.testing.assert_allclose(Curves.read(two).costs, Curves.read(whole).costs, rtol=1e-3)

@@ -11,7 +11,7 @@ import optax
 import pytest
 
 import jaxnn
-from jaxnn.training.fit import _batches
+from jaxnn.training.minibatches import _batches
 
 NET = jaxnn.serial(jaxnn.dense(8), jaxnn.dropout(0.2), jaxnn.tanh, jaxnn.dense(1))
 RNG = np.random.default_rng(0)

@@ -14,7 +14,7 @@ import pytest
 from optax import contrib
 
 import jaxnn
-from jaxnn.training import fit
+from jaxnn.training import minibatches
 
 pytestmark = [
     pytest.mark.usefixtures("compiled_quickly"),
@@ -151,7 +151,7 @@ def test_every_optimizer_steps_through_fit(name: str) -> None:
         state = optimizer.init(params)
         for start in (0, 3):
             with jax.numpy_rank_promotion("allow"):  # some need it
-                after, state, costs = fit._fit.eval_shape(
+                after, state, costs = minibatches._fit.eval_shape(
                     NET,
                     LOSS,
                     "hand",
