@@ -1,0 +1,228 @@
+"""The command line: which chapters, with which numbers, into which file.
+
+The path of the page and a line for each chapter go to stdout, everything else to stderr.  Exit
+codes: 0 success; 2 wrong usage or data; 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from catnet.compile_cache import enable_compile_cache
+from catnet.errors import UserError
+from catnet.process import Version, exit_fast, run_guarded
+from catnet.terminal import format_exactly, log
+from jaxnn_lecture.chapters import CHAPTERS, Setting
+
+if TYPE_CHECKING:
+    from jaxnn_lecture.chapter import Chapter, Images
+
+HEAD = 4096  # bytes of a file in which a page says what made it
+
+
+def console() -> None:
+    """Run ``main`` as the process ``jaxnn-lecture``."""
+    enable_compile_cache()
+    exit_fast(main())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the page; return the exit code."""
+    return run_guarded("jaxnn-lecture", lambda: run(parser().parse_args(arguments)))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    top = argparse.ArgumentParser(
+        prog="jaxnn-lecture",
+        description="Measure the claims of the classic deep learning lecture, and write them with "
+        "their figures into one HTML file that opens without a network.",
+        epilog=_describe_chapters(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action=Version, nargs=0, help="print the version")
+    top.add_argument(
+        "--out",
+        default="lecture.html",
+        metavar="FILE",
+        help="the page to write (default lecture.html); only an earlier page is overwritten",
+    )
+    top.add_argument(
+        "--only",
+        action="append",
+        choices=CHAPTERS,
+        metavar="NAME",
+        help="this chapter only; repeat it for more",
+    )
+    top.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change numbers of the chapters, such as learning_rate=0.1",
+    )
+    top.add_argument(
+        "--data",
+        metavar="DATA",
+        help="pictures of cats and others instead of the drawn sample: an image folder, a zip of "
+        "one, an .h5 file of the course, or the folder of its two .h5 files",
+    )
+    top.add_argument(
+        "--no-cache", action="store_true", help="compute all chapters anew, and keep none"
+    )
+    return top
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compute the chapters, or take them from the cache; write the page."""
+    names = list(dict.fromkeys(options.only or CHAPTERS))
+    numbers = read_settings(names, options.set)
+    out = Path(options.out)
+    refuse_out(out)
+
+    from jaxnn.files import write_atomically
+    from jaxnn_lecture.page import render
+
+    load_images, hash_images = _images(options.data)
+    chapters = [
+        _compute(name, numbers[name], load_images, hash_images, not options.no_cache)
+        for name in names
+    ]
+    page = render(chapters).encode()
+    refuse_out(out)
+    write_atomically(out, page)
+    print(options.out)
+    width = max(map(len, names))
+    for chapter in chapters:
+        count = len(chapter.claims)
+        print(f"{chapter.name:{width}}  {chapter.holding} of {count} claims hold")
+    return 0
+
+
+def read_settings(names: Sequence[str], words: Sequence[str]) -> dict[str, dict[str, float]]:
+    """The settings of some chapters: their defaults, and the changes ``NAME=VALUE``.
+
+    Raises:
+        UserError: no chapter has a setting of this name, or its value is out of range.
+
+    Example:
+        >>> read_settings(["logistic"], ["steps=5"])["logistic"]["steps"]
+        5
+    """
+    numbers = {
+        name: {key: setting.default for key, setting in CHAPTERS[name].settings.items()}
+        for name in names
+    }
+    for word in words:
+        key, equals, value = word.partition("=")
+        having = [name for name in names if key in CHAPTERS[name].settings]
+        if not equals:
+            raise UserError(f"--set {word}: expected NAME=VALUE, such as steps=100")
+        if not having:
+            known = sorted({key for name in names for key in CHAPTERS[name].settings})
+            raise UserError(f"--set {word}: no chapter has {key!r}; they have {', '.join(known)}")
+        for name in having:
+            numbers[name][key] = _read_number(word, value, CHAPTERS[name].settings[key])
+    return numbers
+
+
+def refuse_out(out: Path) -> None:
+    """Refuse a path where the page cannot be written without harm.
+
+    Raises:
+        UserError: there is something else than a page of this command, or no folder for it.
+    """
+    from jaxnn_lecture.page import is_page
+
+    if not out.parent.is_dir():
+        raise UserError(f"--out {out}: there is no folder {out.parent}; create it first")
+    if not out.exists() and not out.is_symlink():
+        return
+    if not out.is_file() or out.is_symlink():
+        raise UserError(f"--out {out}: exists and is not a file; choose another name")
+    with out.open("rb") as file:
+        if not is_page(file.read(HEAD)):
+            raise UserError(
+                f"--out {out}: exists and is not a page of jaxnn-lecture; choose another name"
+            )
+
+
+def _read_number(word: str, text: str, setting: Setting) -> float:
+    kind = int if isinstance(setting.default, int) else float
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not setting.low <= value <= setting.high:
+        what = "a whole number" if kind is int else "a number"
+        low, high = format_exactly(setting.low), format_exactly(setting.high)
+        raise UserError(f"--set {word}: expected {what} from {low} to {high}")
+    return value
+
+
+def _images(source: str | None) -> tuple[Images, Callable[[], str]]:
+    """How to load the pictures, and how to hash them; both wait until a chapter needs them."""
+    import functools
+    import hashlib
+
+    @functools.cache
+    def load() -> Any:
+        from catnet.cli.inputs import load_parts
+
+        train, test, words = load_parts(source)
+        if len(train.classes) != 2:
+            raise UserError(
+                f"{source}: has {len(train.classes)} classes; the lecture needs two, such as cat "
+                "and non-cat"
+            )
+        return train, test, words
+
+    def compute_hash() -> str:
+        if source is None:
+            return "drawn sample"  # a function of the code alone
+        digest = hashlib.sha256()
+        *parts, words = load()
+        for part in parts:
+            digest.update(repr((part.names, part.classes, words)).encode())
+            digest.update(part.images.tobytes() + part.labels.tobytes())
+        return digest.hexdigest()
+
+    return load, compute_hash
+
+
+def _compute(
+    name: str,
+    numbers: dict[str, float],
+    load_images: Images,
+    hash_images: Callable[[], str],
+    use_cache: bool,
+) -> Chapter:
+    from jaxnn_lecture import cache, chapters
+    from jaxnn_lecture.chapter import Settings
+
+    key = cache.make_key(name, numbers, hash_images() if CHAPTERS[name].uses_images else "")
+    chapter = cache.load(key) if use_cache else None
+    if chapter:
+        log(f"{name}: from an earlier run")
+        return chapter
+    start = time.monotonic()
+    chapter = chapters.run(name, Settings(numbers, load_images))
+    log(f"{name}: {time.monotonic() - start:.1f} s")
+    if use_cache:
+        cache.store(key, chapter)
+    return chapter
+
+
+def _describe_chapters() -> str:
+    lines = ["chapters and their numbers for --set:"]
+    for name, entry in CHAPTERS.items():
+        numbers = " ".join(
+            f"{key}={format_exactly(setting.default)}" for key, setting in entry.settings.items()
+        )
+        lines += [f"  {name:15} {entry.title}", f"  {'':15} {numbers}"]
+    return "\n".join(lines)
