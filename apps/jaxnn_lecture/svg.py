@@ -143,13 +143,14 @@ class Frame(NamedTuple):
         parts = []
         bottom, right = self.top + self.height, self.left + self.width
         last = -math.inf
-        for value in self.x.ticks(max(2, int(self.width / 60))):
+        for value in self.x.ticks(max(2, int(self.width / 45))):
             x, words = float(self.across(value)), number(value)
             parts.append(element("line", x1=x, x2=x, y1=self.top, y2=bottom, class_="grid"))
             half = len(words) * LETTER / 2
-            if x - half > last:
-                parts.append(text(x, bottom + 20, words, "middle"))
-                last = x + half
+            middle = min(x, right + 14 - half)
+            if middle - half > last:
+                parts.append(text(middle, bottom + 20, words, "middle"))
+                last = middle + half
         for value in self.y.ticks(max(2, int(self.height / 40))):
             y = float(self.down(value))
             parts.append(element("line", x1=self.left, x2=right, y1=y, y2=y, class_="grid"))

@@ -73,6 +73,35 @@ CHAPTERS = {
             "seed": SEED,
         },
     ),
+    "initialization": Entry(
+        "Initialization",
+        {
+            "learning_rate": Setting(1.0, 1e-9, 1e3),
+            "steps": Setting(1000, 1, 100_000),
+            "layers": Setting(10, 2, 100),
+            "seed": SEED,
+        },
+    ),
+    "depth": Entry(
+        "Depth and width",
+        {
+            "learning_rate": Setting(1.2, 1e-9, 1e3),
+            "steps": Setting(5000, 1, 100_000),
+            "units": Setting(5, 1, 100),
+            "seed": SEED,
+        },
+    ),
+    "cats": Entry(
+        "The cat classifier",
+        {
+            "learning_rate": Setting(0.002, 1e-9, 1e3),
+            "steps": Setting(3000, 1, 100_000),
+            "sweep_steps": Setting(500, 1, 100_000),
+            "units": Setting(4, 1, 48),
+            "seed": SEED,
+        },
+        uses_images=True,
+    ),
 }
 
 
