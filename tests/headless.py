@@ -7,10 +7,11 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -31,8 +32,8 @@ OPTIONS = (
 class Page:
     """An open page: ``evaluate`` runs JavaScript; ``problems`` are console errors, exceptions."""
 
-    def __init__(self, sending: int, receiving: int) -> None:
-        self._out, self._in = os.fdopen(sending, "wb", 0), os.fdopen(receiving, "rb", 0)
+    def __init__(self, sending: IO[bytes], receiving: IO[bytes]) -> None:
+        self._out, self._in = sending, receiving
         self._rest, self._number, self._session = b"", 0, ""
         self.problems: list[str] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
@@ -126,22 +127,22 @@ def chromium(profile: Path) -> Iterator[Page]:
         pytest.skip(f"needs a browser: none of {', '.join(NAMES)} is installed")
     to_browser, from_us = os.pipe()
     to_us, from_browser = os.pipe()
-
-    def connect() -> None:  # the browser reads its descriptor 3 and writes 4
-        read, write = os.dup(to_browser), os.dup(from_browser)
-        os.dup2(read, 3)
-        os.dup2(write, 4)
-
+    connect = (  # the browser reads its descriptor 3 and writes 4
+        "import fcntl, os, sys;"
+        "read, write = (fcntl.fcntl(int(fd), fcntl.F_DUPFD, 10) for fd in sys.argv[1:3]);"
+        "os.dup2(read, 3); os.dup2(write, 4); os.execv(sys.argv[3], sys.argv[3:])"
+    )
+    command = [program, *OPTIONS, f"--user-data-dir={profile}"]
     with subprocess.Popen(
-        [program, *OPTIONS, f"--user-data-dir={profile}"],
-        preexec_fn=connect,
-        pass_fds=(3, 4),
+        [sys.executable, "-c", connect, str(to_browser), str(from_browser), *command],
+        pass_fds=(to_browser, from_browser),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
         os.close(to_browser)
         os.close(from_browser)
-        try:
-            yield Page(from_us, to_us)
-        finally:
-            process.terminate()
+        with os.fdopen(from_us, "wb", 0) as sending, os.fdopen(to_us, "rb", 0) as receiving:
+            try:
+                yield Page(sending, receiving)
+            finally:
+                process.terminate()

@@ -9,11 +9,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from catnet.data.dataset import Dataset
+if TYPE_CHECKING:
+    from catnet.data.dataset import Dataset
 
-Images = Callable[[], tuple[Dataset, Dataset, str]]  # training part, test part, source in words
+# Loads the training part, the test part, and their source in words.
+Images: TypeAlias = "Callable[[], tuple[Dataset, Dataset, str]]"
 
 
 @dataclass(frozen=True)

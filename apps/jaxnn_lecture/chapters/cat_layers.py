@@ -70,11 +70,10 @@ def measure_layers(train_part: Dataset, test_part: Dataset, shown: int) -> Claim
         return results
 
     params = classifier.params[0]
-    colours, accuracies, panels = [], [], []
+    panels = []
     found = [_collect(responses, params, part.images) for part in (train_part, test_part)]
-    for part in (train_part, test_part):
-        colours.append(part.images.mean(axis=(1, 2)) / 255)
-    accuracies.append(_probe(*colours, train_part.labels, test_part.labels))
+    colours, colours_test = (p.images.mean(axis=(1, 2)) / 255 for p in (train_part, test_part))
+    accuracies = [_probe(colours, colours_test, train_part.labels, test_part.labels)]
     for k, stage in enumerate(stages):
         own, test = ([means, top] for means, top, _ in (part[3 * k : 3 * k + 3] for part in found))
         accuracies.append(

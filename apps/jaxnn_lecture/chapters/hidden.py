@@ -74,6 +74,17 @@ def by_jaxnn(layers: Any) -> dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in columns.items()}
 
 
+def stepper_data(layers: Any, learning_rate: float) -> dict[str, Any]:
+    """The examples and the network of the drawing that the reader steps through."""
+    return {
+        "X": X.tolist(),
+        "Y": Y[:, 0].tolist(),
+        "params": [{"W": W.tolist(), "b": b.tolist()} for W, b in layers],
+        "rate": learning_rate,
+        "activation": "tanh",
+    }
+
+
 def _formulas(layers: Any, settings: Settings) -> Claim:
     ours, lecture = by_jaxnn(layers), by_formulas(layers)
     by_jax = jaxnn.value_and_grad_by_jax(NET, jaxnn.binary_cross_entropy)
@@ -92,13 +103,6 @@ def _formulas(layers: Any, settings: Settings) -> Claim:
         ["", "shape", "difference", "values"],
         rows,
     )
-    data = {
-        "X": X.tolist(),
-        "Y": Y[:, 0].tolist(),
-        "params": [{"W": W.tolist(), "b": b.tolist()} for W, b in layers],
-        "rate": settings["learning_rate"],
-        "activation": "tanh",
-    }
     return Claim(
         "Backpropagation is these formulas, from right to left; nothing else is needed.",
         f"jaxnn's layers and the lecture's formulas in NumPy differ by at most {number(worst)} in "
@@ -119,7 +123,7 @@ def _formulas(layers: Any, settings: Settings) -> Claim:
                 "The network with its numbers. On an edge is its weight, and below it, in italics, "
                 "the weight's gradient; dashed edges have negative weights. A node is darker the "
                 "larger its activation. Move the slider to go forward and backward.",
-                (widget("stepper", data),),
+                (widget("stepper", stepper_data(layers, settings["learning_rate"])),),
                 scripts=("network", "stepper"),
             ),
             Figure("The same numbers for reading.", (details("All numbers as a table", numbers),)),
