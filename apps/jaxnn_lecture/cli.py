@@ -1,7 +1,7 @@
 """The command line: which chapters, with which numbers, into which file.
 
 The path of the page and a line for each chapter go to stdout, everything else to stderr.  Exit
-codes: 0 success; 2 wrong usage or data; 130 stopped by Ctrl-C.
+codes: 0 success; 1 a checked exercise has mistakes; 2 wrong usage or data; 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from jaxnn_lecture.chapters import CHAPTERS, Setting
 if TYPE_CHECKING:
     from jaxnn_lecture.chapter import Chapter, Images
 
+EXERCISES = 5
 HEAD = 4096  # bytes of a file in which a page says what made it
 
 
@@ -47,9 +48,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action=Version, nargs=0, help="print the version")
     top.add_argument(
         "--out",
-        default="lecture.html",
         metavar="FILE",
-        help="the page to write (default lecture.html); only an earlier page is overwritten",
+        help="the page to write (default lecture.html), where only an earlier page is overwritten; "
+        "with --exercise, the exercise (default exercise-N.py)",
     )
     top.add_argument(
         "--only",
@@ -72,6 +73,19 @@ def parser() -> argparse.ArgumentParser:
         help="pictures of cats and others instead of the drawn sample: an image folder, a zip of "
         "one, an .h5 file of the course, or the folder of its two .h5 files",
     )
+    exercises = top.add_mutually_exclusive_group()
+    exercises.add_argument(
+        "--exercise",
+        type=int,
+        choices=range(1, EXERCISES + 1),
+        metavar="N",
+        help=f"write exercise N, 1 to {EXERCISES}: a Python file with planted mistakes",
+    )
+    exercises.add_argument(
+        "--check",
+        metavar="FILE",
+        help="run the mended exercise in FILE, and compare its numbers with jaxnn's",
+    )
     top.add_argument(
         "--no-cache", action="store_true", help="compute all chapters anew, and keep none"
     )
@@ -79,10 +93,23 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Write the page, or an exercise; or check an exercise."""
+    if options.check is not None or options.exercise is not None:
+        for name in ("only", "set", "data"):
+            if getattr(options, name):
+                raise UserError(f"--{name} is for the page; leave it out with an exercise")
+    if options.check is not None:
+        return check_exercise(options.check)
+    if options.exercise is not None:
+        return write_exercise(options.exercise, options.out)
+    return write_page(options)
+
+
+def write_page(options: argparse.Namespace) -> int:
     """Compute the chapters, or take them from the cache; write the page."""
     names = list(dict.fromkeys(options.only or CHAPTERS))
     numbers = read_settings(names, options.set)
-    out = Path(options.out)
+    out = Path(options.out or "lecture.html")
     refuse_out(out)
 
     from jaxnn.files import write_atomically
@@ -96,12 +123,40 @@ def run(options: argparse.Namespace) -> int:
     page = render(chapters).encode()
     refuse_out(out)
     write_atomically(out, page)
-    print(options.out)
+    print(out)
     width = max(map(len, names))
     for chapter in chapters:
         count = len(chapter.claims)
         print(f"{chapter.name:{width}}  {chapter.holding} of {count} claims hold")
     return 0
+
+
+def write_exercise(count: int, name: str | None) -> int:
+    """Write an exercise into a new file."""
+    from jaxnn.files import write_atomically
+    from jaxnn_lecture.exercises import read
+
+    out = Path(name or f"exercise-{count}.py")
+    if not out.parent.is_dir():
+        raise UserError(f"--out {out}: there is no folder {out.parent}; create it first")
+    if out.exists() or out.is_symlink():
+        raise UserError(f"{out}: exists already; choose another name with --out")
+    write_atomically(out, read(count).encode())
+    print(out)
+    return 0
+
+
+def check_exercise(path: str) -> int:
+    """Print a line for each quantity of an exercise; 1 where one is wrong."""
+    from jaxnn_lecture.exercises import check
+
+    rows = check(path)
+    width = max(len(row.name) for row in rows)
+    for row in rows:
+        print(f"{row.name:{width}}  {'right' if row.right else 'WRONG'}  {row.remark}".rstrip())
+    wrong = [row.name for row in rows if not row.right]
+    print(f"wrong: {', '.join(wrong)}" if wrong else "all right")
+    return int(bool(wrong))
 
 
 def read_settings(names: Sequence[str], words: Sequence[str]) -> dict[str, dict[str, float]]:

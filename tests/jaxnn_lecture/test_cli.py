@@ -130,6 +130,8 @@ def test_set_changes_all_chosen_chapters_that_have_the_number() -> None:
         (["--out", "no/page.html"], ["no/page.html", "no folder no"]),
         (["--out", "folder"], ["--out folder", "not a file"]),
         (["--out", "mine.html"], ["--out mine.html", "not a page of jaxnn-lecture"]),
+        (["--exercise", "1", "--set", "steps=3"], ["--set is for the page"]),
+        (["--check", "mine.html", "--only", "cats"], ["--only is for the page"]),
         (["--only", "cats", "--data", "nowhere"], ["nowhere", "No such file"]),
         (["--only", "cats", "--data", "mine.html"], ["mine.html", "not a dataset"]),
     ],

@@ -84,8 +84,8 @@ def _depths(settings: Settings) -> Claim:
     )
     return Claim(
         "Logistic regression draws a straight line; hidden layers bend it.",
-        f"Right after {settings['steps']} steps with {settings['units']} units a layer: {words} "
-        "hidden layers.",
+        f"Right answers after {settings['steps']} steps, {settings['units']} units a layer: "
+        f"{words} hidden layers.",
         rights[0] < 0.6 and rights[1] > rights[0] + 0.2 and max(rights[2:]) >= rights[1] - 0.01,
         figures=(
             Figure(

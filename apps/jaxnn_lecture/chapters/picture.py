@@ -95,8 +95,8 @@ def _matrix(images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) ->
     ]
     matrix = picture(
         f"The matrix X of {m} examples: a column for each",
-        np.uint8(np.repeat(strips, 4, axis=1) * 255),
-        f"X: {X.shape[0]:,} rows (here 96 means),\n{m} columns, an example each",
+        np.uint8(np.repeat(strips, 96 // m + 1, axis=1) * 255),
+        f"X: {X.shape[0]:,} rows (here 96 means),\n{m} columns, one an example",
         width=280,
     )
     rng = np.random.default_rng(0)
