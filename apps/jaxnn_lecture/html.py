@@ -20,7 +20,7 @@ def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]) ->
         for first, *cells in rows
     )
     return (
-        f'<div class="scroll" tabindex="0"><table><caption>{prose(caption)}</caption>'
+        f'<div class="scroll"><table><caption>{prose(caption)}</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -30,10 +30,11 @@ def details(summary: str, content: str) -> str:
     return f"<details><summary>{escape(summary, quote=False)}</summary>{content}</details>"
 
 
-def widget(name: str, data: Any, fallback: str = "") -> str:
-    """A place that a script fills, with its data as JSON; without scripts, the fallback stays."""
+def widget(name: str, data: Any) -> str:
+    """A place that a script fills, with its data as JSON."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("</", "<\\/")
     return (
-        f'<div class="widget" data-widget="{escape(name)}">{fallback}'
+        f'<div class="widget" data-widget="{escape(name)}">'
+        "<noscript><p>This figure needs JavaScript.</p></noscript>"
         f'<script type="application/json">{text}</script></div>'
     )

@@ -86,7 +86,7 @@ def _claim(claim: Claim) -> str:
     verdict, mark = ("holds", "✓") if claim.holds else ("does not hold", "✗")
     style = "yes" if claim.holds else "no"
     formulas = "".join(formula(one, display=True) for one in claim.formulas)
-    shown = f'<div class="formulas scroll" tabindex="0">{formulas}</div>' if formulas else ""
+    shown = f'<div class="formulas scroll">{formulas}</div>' if formulas else ""
     return (
         f'<article class="claim"><h3>{prose(claim.lecture)}</h3>{shown}'
         f"{''.join(map(_figure, claim.figures))}"

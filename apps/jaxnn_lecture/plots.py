@@ -75,7 +75,8 @@ def line_plot(
     x_axis = axis_of([line.x for line in lines], x, log_x)
     if not log_x:
         ends = np.concatenate([np.ravel(line.x) for line in lines])
-        x_axis = Axis(float(ends.min()), float(ends.max()), x)
+        low, high = float(ends.min()), float(ends.max())
+        x_axis = Axis(low, high if high > low else low + 1, x)
     y_axis = Axis(*y_range, y) if y_range else axis_of([line.y for line in lines], y, log_y)
     frame = make_frame(x_axis, y_axis, width, height + above, above)
     parts = [keys, frame.draw()]
@@ -179,10 +180,9 @@ def plane(
     frame = make_frame(x, y, width, height + above, above)
     parts = [keys]
     if shades is not None:
-        z = np.asarray(shades, float)
-        low, high = np.nanmin(z), np.nanmax(z)
-        grey = 1 - (z - low) / ((high - low) or 1) * 0.6
-        uri = data_uri(np.uint8(np.round(255 * np.nan_to_num(grey))[::-1]))
+        z = np.nan_to_num(np.asarray(shades, float))
+        grey = 1 - (z - z.min()) / (np.ptp(z) or 1) * 0.6
+        uri = data_uri(np.round(255 * grey)[::-1])
         place = {"x": frame.left, "y": frame.top, "width": frame.width, "height": frame.height}
         parts.append(
             element("image", "", **place, href=uri, preserveAspectRatio="none", class_="shades")

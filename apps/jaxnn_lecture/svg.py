@@ -113,7 +113,10 @@ def axis_of(values: Iterable[Any], label: str, log: bool = False) -> Axis:
         return Axis(0.0, 1.0, label)
     low, high = float(finite.min()), float(finite.max())
     if log:
-        low, high = 10 ** math.floor(math.log10(low) + 0.3), 10 ** math.ceil(math.log10(high) - 0.3)
+        low, high = (
+            10.0 ** math.floor(math.log10(low) + 0.3),
+            10.0 ** math.ceil(math.log10(high) - 0.3),
+        )
         low, high = min(low, float(finite.min())), max(high, float(finite.max()))
         return Axis(low, high if high > low * 2 else low * 10, label, True)
     margin = (high - low) * 0.04 or abs(high) * 0.1 or 1.0

@@ -93,6 +93,9 @@ POINTS = Points(X[:, None] * [0.4, 0], [0, 1, 1])
 FIGURES = {
     "lines": line_plot("T", "D", [Line(X, X, "up"), Line(X, -X, "down", 1)], "step", "cost"),
     "diverging": line_plot("T", "D", [Line(X, X + np.inf, "up")], "step", "cost", log_y=True),
+    "one point": line_plot("T", "D", [Line([3.0], [1e30], "dot", 0, True)], "x", "y", log_y=True),
+    "huge": line_plot("T", "D", [Line(X, 10.0 ** (100 * X), "up")], "step", "cost", log_y=True),
+    "empty plane": plane("T", "D", *SIDES, shades=GRID * math.nan, levels=[0.0]),
     "bars": bar_plot("T", "D", ["a", "b"], [1.0, 1000.0], "ms", log=True),
     "cells": heat_map("T", "D", [[0.0, math.nan]], ["r"], ["1", "2"], "up", "along", [["0", "?"]]),
     "plane": plane("T", "D", *SIDES, shades=GRID, levels=[0.0], points=POINTS),

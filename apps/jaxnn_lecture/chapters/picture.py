@@ -75,6 +75,11 @@ def _channels(image: np.ndarray) -> Claim:
 
 def _unrolled(image: np.ndarray) -> Claim:
     x = image.reshape(-1)
+    first = [f"{x[i]}" for i in range(6)]
+    places = [f"{name}, pixel {1 + i}" for i in range(2) for name in ("red", "green", "blue")]
+    rows = [["x", *first, "…", str(x[-1])], ["from", *places, "…", f"blue, pixel {len(x) // 3}"]]
+    header = ["number", *map(str, range(1, 7)), "…", str(len(x))]
+    column = table("The vector x, lying down", header, rows)
     return Claim(
         f"Unrolled into one column, the picture is a vector x of $n_x = 64 \\times 64 \\times 3 = "
         f"{PRINTED}$ numbers.",
@@ -82,6 +87,7 @@ def _unrolled(image: np.ndarray) -> Claim:
         f"64 · 64 · 3 = {64 * 64 * 3}.",
         len(x) == PRINTED,
         formulas=(rf"x \in \R^{{n_x}} \quad n_x = {len(x)}",),
+        figures=(Figure("Where the numbers of x come from.", (column,)),),
     )
 
 

@@ -69,7 +69,7 @@ document.querySelectorAll('[data-widget="stepper"]').forEach(place => {
     const title = name.replace(/(\d)/, "[$1]"), perExample = /^d?[ZA]/.test(name);
     const cells = rows.map(row => `<tr>${row.map((v, j) =>
       `<td${perExample && j === example ? ' class="now"' : ""}>${show(v)}</td>`).join("")}</tr>`).join("");
-    return `<div class="scroll" tabindex="0"><table><caption><b>${title}</b> (${rows.length}, ${rows[0].length})` +
+    return `<div class="scroll"><table><caption><b>${title}</b> (${rows.length}, ${rows[0].length})` +
       `${perExample ? ": a column for each example" : ""}</caption><tbody>${cells}</tbody></table></div>`;
   }
 
