@@ -96,7 +96,7 @@ CHAPTERS = {
         {
             "learning_rate": Setting(0.002, 1e-9, 1e3),
             "steps": Setting(3000, 1, 100_000),
-            "sweep_steps": Setting(500, 1, 100_000),
+            "sweep_steps": Setting(1000, 1, 100_000),
             "units": Setting(4, 1, 48),
             "seed": SEED,
         },

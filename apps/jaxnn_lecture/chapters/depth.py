@@ -132,7 +132,7 @@ def _widths(settings: Settings) -> Claim:
     )
     best = WIDTHS[int(np.argmax(new))]
     return Claim(
-        "A few hidden units are enough; about five are best, and many more do not help.",
+        "A few hidden units are enough; many more do not help.",
         f"One unit has {own[0]:.1%} right, five have {own[4]:.1%}, fifty {own[-1]:.1%}. Of 400 new "
         f"points of the same kind, {best} units have the most right, {new.max():.1%}; fifty "
         f"have {new[-1]:.1%}.",
