@@ -17,6 +17,7 @@ from catnet.models import registry
 from catnet.models.classifier import Classifier
 from jaxnn_lecture import chapters
 from jaxnn_lecture.chapter import Chapter, Settings
+from jaxnn_lecture.chapters import applications
 
 SMALL = {
     "picture": {"steps": 5},
@@ -24,6 +25,7 @@ SMALL = {
     "activations": {"steps": 300},
     "initialization": {"steps": 300},
     "depth": {"steps": 300, "units": 4},
+    "applications": {"examples": 20, "steps": 10},
     "cats": {"steps": 40, "sweep_steps": 20, "units": 2},
 }
 
@@ -65,6 +67,8 @@ def chapter(request: pytest.FixtureRequest) -> Iterator[Chapter]:
     jax.config.update("jax_disable_most_optimizations", True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Classifier, "load", small_classifier)
+        patch.setattr(applications, "TASKS", applications.TASKS[2:3])
+        patch.setattr(applications, "SIZES", (50, 100))
         yield run_chapter(request.param)
     jax.config.update("jax_disable_most_optimizations", False)
 

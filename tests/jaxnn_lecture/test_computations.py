@@ -12,6 +12,7 @@ from lecture import descend as numpy_descend
 
 import jaxnn
 from catnet.course.networks import as_params, initialize, network
+from jaxnn_lecture.chapters import applications
 from jaxnn_lecture.networks import layer_gradients
 
 
@@ -97,3 +98,42 @@ def test_the_window_of_a_unit_is_counted_layer_by_layer() -> None:
         ("stage 1", 2, 24, 4),
         ("stage 2", 5, 60, 8),
     ]
+
+
+@pytest.mark.parametrize("task", applications.TASKS, ids=lambda task: task.application)
+def test_both_networks_of_an_application_fit_its_data(task: applications.Task) -> None:
+    x, y = task.draw(5, np.random.default_rng(0))
+    for net, inputs in ((task.net, x), (task.plain, task.view(x))):
+        shapes = jax.eval_shape(lambda net=net, inputs=inputs: net.init(jax.random.key(0), inputs))
+        gradient = jax.eval_shape(jaxnn.value_and_grad(net, task.loss), shapes, inputs, y)
+        assert jax.tree.structure(gradient[1]) == jax.tree.structure(shapes)
+
+
+def test_the_drawn_data_have_the_labels_that_they_show() -> None:
+    rng = np.random.default_rng(0)
+    x, y = applications.draw_signs(200, rng, range(3))
+    corners = x[:, :-2, :-2] + x[:, :-2, 2:] + x[:, 2:, :-2] + x[:, 2:, 2:]
+    sides = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:]
+    slanting = corners[:, :, :3].max(axis=(1, 2)) > sides[:, :, :3].max(axis=(1, 2))
+    assert np.mean(slanting == (y > 0.5)) > 0.95
+    x, y = applications.draw_sounds(200, rng)
+    first = x[:, :, 1].argmax(axis=1) < x[:, :, 0].argmax(axis=1)
+    assert np.mean(first == (y[:, 0] > 0.5)) > 0.99
+    x, y = applications.draw_sentences(20, rng)
+    words = x.argmax(axis=-1)
+    assert np.array_equal(y[:, 0], words[:, 0])
+    assert np.array_equal(y[:, 1:], (words[:, 1:] + words[:, :-1]) % applications.WORDS)
+    (image, distance), y = applications.draw_cars(50, rng)
+    columns = image[:, :, :, 0].max(axis=1).argmax(axis=1)
+    assert np.array_equal(y[:, 1:], distance)
+    np.testing.assert_allclose(y[:, 0], distance[:, 0] * (columns - 5.5) / 6, atol=1e-6)
+
+
+def test_scores_are_shares() -> None:
+    x = np.array([[0.0], [1.0], [2.0], [3.0]], np.float32)
+    params = {"W": np.array([[1.0]], np.float32), "b": np.array([-1.5], np.float32)}
+    labels = np.array([[0.0], [1.0], [1.0], [1.0]])
+    assert applications.score(jaxnn.dense(1), params, x, labels) == 0.75
+    numbers = np.array([[-1.5], [-0.5], [0.5], [3.5]])
+    explained = 1 - (4 / 4) / np.mean((numbers - 0.5) ** 2)
+    assert applications.score(jaxnn.dense(1), params, x, numbers) == pytest.approx(explained)

@@ -102,6 +102,14 @@ CHAPTERS = {
         },
         uses_images=True,
     ),
+    "applications": Entry(
+        "Applications and scale",
+        {
+            "examples": Setting(500, 10, 10_000),
+            "steps": Setting(500, 1, 100_000),
+            "seed": SEED,
+        },
+    ),
 }
 
 
