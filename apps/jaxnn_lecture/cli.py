@@ -228,6 +228,7 @@ def _images(source: str | None) -> tuple[Images, Callable[[], str]]:
     @functools.cache
     def load() -> Any:
         from catnet.cli.inputs import load_parts
+        from jaxnn_lecture.mathml import plain
 
         train, test, words = load_parts(source)
         if len(train.classes) != 2:
@@ -235,7 +236,7 @@ def _images(source: str | None) -> tuple[Images, Callable[[], str]]:
                 f"{source}: has {len(train.classes)} classes; the lecture needs two, such as cat "
                 "and non-cat"
             )
-        return train, test, words
+        return train, test, plain(words)
 
     def compute_hash() -> str:
         if source is None:

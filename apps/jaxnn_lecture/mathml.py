@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from html import escape
 
+from catnet.terminal import one_line
+
 SIGNS = {
     "alpha": "α", "beta": "β", "lambda": "λ", "sigma": "σ", "partial": "∂", "infty": "∞",
     "cdot": "·", "times": "×", "circ": "∘", "le": "≤", "ge": "≥", "ne": "≠", "to": "→",
@@ -18,8 +20,9 @@ SIGNS = {
 LETTERS = ("α", "β", "λ", "σ", "∂", "∞", "ℒ", "ℝ")
 WORDS = ("log", "exp", "max", "min", "tanh")
 ACCENTS = {"hat": "^"}
-PLAIN = {"-": "−", "'": "′"}
+SIGN_CHARACTERS = {"-": "−", "'": "′"}
 
+_DOLLAR = "\ue000"  # a character for private use
 _TOKENS = re.compile(
     r"\\mathcal L|\\[A-Za-z]+|\\.|[0-9]+(?:\.[0-9]+)?|d[A-Zwbz](?![A-Za-z])|:=|[A-Za-z]|\S"
 )
@@ -83,7 +86,18 @@ def prose(text: str) -> str:
     parts = text.split("$")
     if len(parts) % 2 == 0:
         raise ValueError(f"a dollar sign without a partner in {text!r}")
-    return "".join(formula(p) if i % 2 else escape(p, quote=False) for i, p in enumerate(parts))
+    pieces = (formula(p) if i % 2 else escape(p, quote=False) for i, p in enumerate(parts))
+    return "".join(pieces).replace(_DOLLAR, "$")
+
+
+def plain(text: str) -> str:
+    """A name of the user's for ``prose``: on one line, and its dollar signs begin no formula.
+
+    Example:
+        >>> prose(f"from {plain('cats$')}")
+        'from cats$'
+    """
+    return one_line(text).replace("$", _DOLLAR)
 
 
 def _row(tokens: _Tokens) -> str:
@@ -127,7 +141,7 @@ def _atom(tokens: _Tokens) -> str:
         return f'<mi class="d">{token}</mi>'
     if token.isalpha():
         return f"<mi>{token}</mi>"
-    return f"<mo>{escape(PLAIN.get(token, token), quote=False)}</mo>"
+    return f"<mo>{escape(SIGN_CHARACTERS.get(token, token), quote=False)}</mo>"
 
 
 def _command(name: str, tokens: _Tokens) -> str:

@@ -14,6 +14,7 @@ from catnet.evaluation.saliency import filters
 from catnet.models import registry
 from catnet.models.classifier import Classifier, in_batches
 from jaxnn_lecture.chapter import Claim, Figure
+from jaxnn_lecture.mathml import plain
 from jaxnn_lecture.plots import bar_plot, picture
 from jaxnn_lecture.svg import number
 
@@ -95,7 +96,8 @@ def measure_layers(train_part: Dataset, test_part: Dataset, shown: int) -> Claim
         "The first layers find edges, later ones parts, the last ones whole figures.",
         f"The network is {classifier.name} of catnet, trained on photographs. Pixels that a unit "
         f"depends on: {windows}. A linear classifier on a layer's outputs tells "
-        f"{test_part.classes[1]} from {test_part.classes[0]} better the later the layer: "
+        f"{plain(test_part.classes[1])} from {plain(test_part.classes[0])} better the later the "
+        "layer: "
         + ", ".join(f"{name} {a:.1%}" for name, a in zip(places, accuracies, strict=True))
         + ". Whether a unit finds an ear is for the reader to see; this measures that later "
         "layers say more about the figure.",

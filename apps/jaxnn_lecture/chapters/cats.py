@@ -17,6 +17,7 @@ from jaxnn_lecture.chapter import Chapter, Claim, Figure, Settings
 from jaxnn_lecture.chapters import CHAPTERS
 from jaxnn_lecture.chapters.cat_layers import measure_layers
 from jaxnn_lecture.html import table
+from jaxnn_lecture.mathml import plain
 from jaxnn_lecture.plots import Line, heat_map, line_plot, picture
 from jaxnn_lecture.svg import number
 
@@ -50,7 +51,7 @@ def run(settings: Settings) -> Chapter:
         "cats",
         CHAPTERS["cats"].title,
         f"The lecture's networks on {len(train_part.labels):,} pictures, {source}, and "
-        f"{len(test_part.labels):,} others to test. Class 1 is {train_part.classes[1]}.",
+        f"{len(test_part.labels):,} others to test. Class 1 is {plain(train_part.classes[1])}.",
         (
             _costs(networks, train_part, test_part, settings),
             _mistakes(networks, test_part),
@@ -166,7 +167,7 @@ def _mistakes(networks: list[Trained], test_part: Dataset) -> Claim:
         figures=(
             Figure(
                 "The mistakes of the deep network of which it is most sure; ŷ is its probability "
-                f"of {test_part.classes[1]}.",
+                f"of {plain(test_part.classes[1])}.",
                 (*panels,),
                 small=True,
             ),

@@ -105,7 +105,7 @@ def _depths(settings: Settings) -> Claim:
 
 def _widths(settings: Settings) -> Claim:
     x, y = planar.draw_flower()
-    x_new, y_new = planar.draw_flower(seed=settings["seed"] + 100)
+    x_new, y_new = planar.draw_flower(seed=(settings["seed"] + 100) % 2**32)
     rows, shares = [], []
     for units in WIDTHS:
         net, params, costs = train([units], x, y, settings, scale="0.01")
