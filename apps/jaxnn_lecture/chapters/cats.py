@@ -12,6 +12,7 @@ import jaxnn
 from catnet.data.dataset import Dataset
 from catnet.evaluation.metrics import wilson
 from catnet.models import registry
+from catnet.terminal import shorten
 from catnet.training.sweep import Grid, sweep
 from jaxnn_lecture.chapter import Chapter, Claim, Figure, Settings
 from jaxnn_lecture.chapters import CHAPTERS
@@ -154,7 +155,7 @@ def _mistakes(networks: list[Trained], test_part: Dataset) -> Claim:
         picture(
             f"Test picture {i + 1}, answered wrongly",
             test_part.images[i],
-            f"{test_part.classes[test_part.labels[i]]}\nŷ = {p[i]:.3f}",
+            f"{shorten(test_part.classes[test_part.labels[i]])}\nŷ = {p[i]:.3f}",
         )
         for i in worst
     ]

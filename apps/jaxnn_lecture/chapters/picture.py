@@ -7,6 +7,7 @@ import numpy as np
 
 import jaxnn
 from catnet.errors import UserError
+from catnet.terminal import shorten
 from jaxnn_lecture.chapter import Chapter, Claim, Figure, Settings
 from jaxnn_lecture.chapters import CHAPTERS
 from jaxnn_lecture.html import details, table
@@ -96,7 +97,9 @@ def _matrix(images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) ->
     X, Y = images.reshape(m, -1).T / 255, labels[None].astype(float)
     strips = X.reshape(96, -1, m).mean(axis=1)  # 96 rows, each the mean of 128 numbers
     panels = [
-        picture(f"Example {i + 1}, {classes[label]}", image, f"y = {label}\n{classes[label]}")
+        picture(
+            f"Example {i + 1}, {classes[label]}", image, f"y = {label}\n{shorten(classes[label])}"
+        )
         for i, (image, label) in enumerate(zip(images[:8], labels[:8], strict=True))
     ]
     matrix = picture(
