@@ -229,7 +229,7 @@ def _kinds(settings: Settings) -> Claim:
 def _weights_are_shared(settings: Settings) -> Claim:
     """Train where the crosses are in the left half, test where they are in the right half."""
     rng = np.random.default_rng([settings["seed"], 100])
-    left = draw_signs(settings["examples"], rng, range(SIDE // 2 - 2))
+    left = draw_signs(4 * settings["examples"], rng, range(SIDE // 2 - 2))
     right = draw_signs(TESTS, rng, range(SIDE // 2, SIDE - 2))
     new = draw_signs(TESTS, rng, range(SIDE // 2 - 2))
     results = []

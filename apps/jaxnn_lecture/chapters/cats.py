@@ -201,7 +201,7 @@ def _weights(networks: list[Trained], train_part: Dataset) -> Claim:
     ]
     return Claim(
         "Descent adds multiples of the training pictures to the weights: "
-        r"$dW = \frac{1}{m} dZ \, X^T$.",
+        r"$dW = \frac{1}{m} dZ \, X^T$",
         f"The change of the {moved.shape[0]}×{moved.shape[1]:,} weights of the hidden layer is a "
         f"combination of the {len(X):,} pictures; what no combination explains is "
         f"{number(float(f'{rest:.1g}'))} of it, by rounding in float32.",

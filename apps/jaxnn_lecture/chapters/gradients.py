@@ -150,7 +150,7 @@ def _compare(w: np.ndarray, X: np.ndarray, Y: np.ndarray) -> tuple[Claim, Claim]
 
 
 def _growth(w: np.ndarray, X: np.ndarray, Y: np.ndarray) -> Claim:
-    sizes = [m for m in (1, 2, 4, 8, 16, 32) if m <= X.shape[1]]
+    sizes = [m for m in (2, 4, 8, 16, 32, 64) if m <= X.shape[1]] or [1]
     ways = (("loop over m", by_loop, 0), ("vectorized (NumPy)", vectorized, 1))
     lines, slopes = [], []
     for name, compute, style in ways:

@@ -118,7 +118,7 @@ def _neuron() -> Claim:
     )
     difference = max(abs(z - expected), abs(a - by_hand))
     return Claim(
-        r"The neuron computes $\hat{y} = \sigma(w^T x + b)$, a probability.",
+        r"The neuron computes a probability: $\hat{y} = \sigma(w^T x + b)$",
         f"z = {number(z)} and ŷ = {a:.4f}, as computed by hand from the formula; the difference is "
         f"{number(difference)}.",
         difference < 1e-12 and 0 < a < 1,

@@ -115,11 +115,10 @@ def _matrix(images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) ->
         in_rows = np.asarray(jaxnn.dense(1).apply({"W": W, "b": b}, X.T))
     difference = np.abs(in_columns.T - in_rows).max()
     return Claim(
-        "The examples are the columns of $X$ $(n_x, m)$, and their labels the row $Y$ $(1, m)$.",
+        "The examples are the columns of X, $(n_x, m)$; their labels are the row Y, $(1, m)$",
         f"X has the shape {X.shape[0]}×{X.shape[1]}, Y {Y.shape[0]}×{Y.shape[1]}. jaxnn, as other "
-        "libraries, has the examples in rows: $X^T$. It is the same computation: $W X + b$ in "
-        "columns and $X^T W^T + b$ in rows, of the same random $W$, differ by at most "
-        f"{number(difference)}.",
+        "libraries, has the examples in rows. It is the same computation: with random weights, "
+        f"the Z of both formulas differ by at most {number(difference)}.",
         X.shape == (64 * 64 * 3, m) and Y.shape == (1, m) and bool(difference < 1e-12),
         formulas=(r"Z = W X + b", r"Z^T = X^T W^T + b^T"),
         figures=(
