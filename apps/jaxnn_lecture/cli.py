@@ -109,7 +109,7 @@ def write_page(options: argparse.Namespace) -> int:
     """Compute the chapters, or take them from the cache; write the page."""
     names = list(dict.fromkeys(options.only or CHAPTERS))
     numbers = read_settings(names, options.set)
-    out = Path(options.out or "lecture.html")
+    out = Path("lecture.html" if options.out is None else options.out)
     refuse_out(out)
 
     from jaxnn.files import write_atomically
@@ -136,7 +136,7 @@ def write_exercise(count: int, name: str | None) -> int:
     from jaxnn.files import write_atomically
     from jaxnn_lecture.exercises import read
 
-    out = Path(name or f"exercise-{count}.py")
+    out = Path(f"exercise-{count}.py" if name is None else name)
     if not out.parent.is_dir():
         raise UserError(f"--out {out}: there is no folder {out.parent}; create it first")
     if out.exists() or out.is_symlink():

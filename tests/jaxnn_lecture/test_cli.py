@@ -128,6 +128,7 @@ def test_set_changes_all_chosen_chapters_that_have_the_number() -> None:
         (["--set", "steps=2.5"], ["--set steps=2.5", "whole number"]),
         (["--set", "learning_rate=nan"], ["--set learning_rate=nan", "number from"]),
         (["--out", "no/page.html"], ["no/page.html", "no folder no"]),
+        (["--out", ""], ["--out .", "not a file"]),
         (["--out", "folder"], ["--out folder", "not a file"]),
         (["--out", "mine.html"], ["--out mine.html", "not a page of jaxnn-lecture"]),
         (["--exercise", "1", "--set", "steps=3"], ["--set is for the page"]),
