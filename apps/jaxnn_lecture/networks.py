@@ -10,7 +10,7 @@ import numpy as np
 
 import jaxnn
 from jaxnn import Layer
-from jaxnn_lecture.plots import Points, plane
+from jaxnn_lecture.plane import Points, plane
 from jaxnn_lecture.svg import Axis
 
 CELLS = 72  # of a drawn decision boundary along each axis

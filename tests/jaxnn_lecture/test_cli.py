@@ -11,7 +11,8 @@ import pytest
 
 from jaxnn_lecture import cache, chapters
 from jaxnn_lecture.chapter import Chapter, Claim, Settings
-from jaxnn_lecture.cli import main, parser, read_settings
+from jaxnn_lecture.cli import main, parser
+from jaxnn_lecture.settings import read_settings
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from jaxnn_lecture.mathml import formula, prose
-from jaxnn_lecture.plots import Line, Points, bar_plot, heat_map, line_plot, picture, plane
+from jaxnn_lecture.pictures import picture
+from jaxnn_lecture.plane import Points, plane
+from jaxnn_lecture.plots import Line, bar_plot, heat_map, line_plot
 from jaxnn_lecture.svg import Axis, axis_of, number, path
 
 TAGS = {

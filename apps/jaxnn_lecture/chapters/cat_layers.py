@@ -15,7 +15,8 @@ from catnet.models import registry
 from catnet.models.classifier import Classifier, in_batches
 from jaxnn_lecture.chapter import Claim, Figure
 from jaxnn_lecture.mathml import plain
-from jaxnn_lecture.plots import bar_plot, picture
+from jaxnn_lecture.pictures import picture
+from jaxnn_lecture.plots import bar_plot
 from jaxnn_lecture.svg import number
 
 TOP = 5  # pictures of a unit

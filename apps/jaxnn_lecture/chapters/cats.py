@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-import jaxnn
 from catnet.data.dataset import Dataset
 from catnet.evaluation.metrics import wilson
-from catnet.models import registry
 from catnet.terminal import shorten
-from catnet.training.sweep import Grid, sweep
 from jaxnn_lecture.chapter import Chapter, Claim, Figure, Settings
 from jaxnn_lecture.chapters import CHAPTERS
+from jaxnn_lecture.chapters.cat_hyperparameters import compare_kinds, sweep_networks
 from jaxnn_lecture.chapters.cat_layers import measure_layers
+from jaxnn_lecture.chapters.cat_training import MODELS, Trained, first_weights, train
 from jaxnn_lecture.html import table
 from jaxnn_lecture.mathml import plain
-from jaxnn_lecture.plots import Line, heat_map, line_plot, picture
+from jaxnn_lecture.pictures import picture
+from jaxnn_lecture.plots import Line, line_plot
 from jaxnn_lecture.svg import number
 
-MODELS = {name: registry.DEFAULT_HIDDEN[name] for name in ("logistic", "shallow", "deep")}
-INITIALIZATIONS = ("zeros", "lecun", "he", "large")
-RATES = (0.0003, 0.001, 0.003, 0.01, 0.03)
 SHOWN = 8  # mistakes
-
-
-class Trained(NamedTuple):
-    """A trained network: its params before and after, its costs and its answers.
-
-    Attributes:
-        p, p_test: probabilities of class 1 of the training and the test pictures, (n,).
-    """
-
-    name: str
-    hidden: tuple[int, ...]
-    start: Any
-    params: Any
-    costs: np.ndarray
-    p: np.ndarray
-    p_test: np.ndarray
 
 
 def run(settings: Settings) -> Chapter:
@@ -58,33 +35,10 @@ def run(settings: Settings) -> Chapter:
             _mistakes(networks, test_part),
             _weights(networks, train_part),
             measure_layers(train_part, test_part, settings["units"]),
-            _sweep(train_part, test_part, settings),
-            _parameters(networks, train_part, test_part, settings),
+            sweep_networks(train_part, test_part, settings),
+            compare_kinds(networks, train_part, test_part, settings),
         ),
     )
-
-
-def train(
-    name: str, train_part: Dataset, test_part: Dataset, settings: Settings, rate: float = 1.0
-) -> Trained:
-    """Train one of the lecture's networks; ``rate`` multiplies its learning rate."""
-    hidden = MODELS[name]
-    net = registry.build(registry.architecture(name, hidden))
-    x, x_test = (part.images.astype(np.float32) / 255 for part in (train_part, test_part))
-    y = train_part.labels[:, None].astype(np.float32)
-    start = net.init(jax.random.key(settings["seed"]), x[:1])
-    params, costs = jaxnn.gradient_descent(
-        net,
-        jaxnn.binary_cross_entropy,
-        start,
-        x,
-        y,
-        learning_rate=rate * settings["learning_rate"],
-        steps=settings["steps"],
-    )
-    apply = jax.jit(lambda params, x: jax.nn.sigmoid(net.apply(params, x))[:, 0])
-    answers = [np.asarray(apply(params, part), float) for part in (x, x_test)]
-    return Trained(name, hidden, start, params, np.asarray(costs), *answers)
 
 
 def _right(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -176,10 +130,6 @@ def _mistakes(networks: list[Trained], test_part: Dataset) -> Claim:
     )
 
 
-def _first_weights(params: Any) -> np.ndarray:
-    return np.asarray(params[1]["W"], float)  # params[0] is that of flatten
-
-
 def as_picture(w: np.ndarray) -> np.ndarray:
     """Weights of pixels as a picture: grey is 0, brighter is positive."""
     largest = np.abs(w).max() or 1.0
@@ -188,12 +138,12 @@ def as_picture(w: np.ndarray) -> np.ndarray:
 
 def _weights(networks: list[Trained], train_part: Dataset) -> Claim:
     logistic, shallow = networks[0], networks[1]
-    moved = _first_weights(shallow.params) - _first_weights(shallow.start)
+    moved = first_weights(shallow.params) - first_weights(shallow.start)
     X = train_part.images.reshape(len(train_part.images), -1) / 255
     # The part of the change that no combination of the pictures explains.
     Q, _ = np.linalg.qr(X.T)
     rest = np.linalg.norm(moved - (moved @ Q) @ Q.T) / np.linalg.norm(moved)
-    changes = [_first_weights(logistic.params)[0] - _first_weights(logistic.start)[0], *moved]
+    changes = [first_weights(logistic.params)[0] - first_weights(logistic.start)[0], *moved]
     names = ["logistic regression", *(f"hidden unit {i + 1}" for i in range(len(moved)))]
     panels = [
         picture(f"Change of the weights, {name}", as_picture(w), name)
@@ -214,72 +164,4 @@ def _weights(networks: list[Trained], train_part: Dataset) -> Claim:
                 small=True,
             ),
         ),
-    )
-
-
-def _sweep(train_part: Dataset, test_part: Dataset, settings: Settings) -> Claim:
-    steps = settings["sweep_steps"]
-    grid = Grid(registry.architecture("shallow"), RATES, INITIALIZATIONS, steps=steps)
-    cells = sweep(grid, train_part, test_part)
-    found = {(c.initialization, c.learning_rate): float(c.test_accuracy[0]) for c in cells}
-    values = np.array([[found[name, rate] for rate in RATES] for name in INITIALIZATIONS])
-    shades = (values - values.min()) / ((values.max() - values.min()) or 1)
-    figure = heat_map(
-        "Right test answers by initialization and learning rate",
-        "; ".join(
-            f"{name}: {', '.join(f'{v:.0%}' for v in row)}"
-            for name, row in zip(INITIALIZATIONS, values, strict=True)
-        ),
-        shades,
-        INITIALIZATIONS,
-        [number(rate) for rate in RATES],
-        "initialization",
-        "learning rate α",
-        [[f"{v:.1%}" for v in row] for row in values],
-    )
-    best = np.unravel_index(int(values.argmax()), values.shape)
-    return Claim(
-        "Hyperparameters must be tried: good values differ, and bad ones spoil everything.",
-        f"{values.size} networks with one hidden layer of 7 units, {steps} steps each: from "
-        f"{values.min():.1%} to {values.max():.1%} right of the test pictures; the best with the "
-        f"initialization {INITIALIZATIONS[best[0]]} and α = {number(RATES[best[1]])}. (To choose "
-        "them, one would use pictures that are neither for training nor for the test.)",
-        bool(values.max() - values.min() > 0.05),
-        figures=(Figure("Darker is better. All networks are one program of jaxnn.", (figure,)),),
-    )
-
-
-def _parameters(
-    networks: list[Trained], train_part: Dataset, test_part: Dataset, settings: Settings
-) -> Claim:
-    shallow = networks[1]
-    again = train("shallow", train_part, test_part, settings)
-    other = train("shallow", train_part, test_part, settings, rate=0.5)
-
-    def distance(a: Trained, b: Trained) -> float:
-        return float(np.abs(_first_weights(a.params) - _first_weights(b.params)).max())
-
-    same, different = distance(shallow, again), distance(shallow, other)
-    counts = {
-        one.name: sum(int(jnp.size(leaf)) for leaf in jax.tree.leaves(one.params))
-        for one in networks
-    }
-    rows = [
-        ["$W^{[l]}$, $b^{[l]}$", "parameters", "learnt by descent"]
-        + [f"{counts[one.name]:,}" for one in networks],
-        ["α, steps, seed", "hyperparameters", "chosen"] + ["3"] * 3,
-        ["L, $n^{[l]}$, g", "hyperparameters", "chosen"]
-        + [str(2 + len(one.hidden)) for one in networks],
-    ]
-    figure = table(
-        "Numbers of each kind", ["what", "kind", "how", *(one.name for one in networks)], rows
-    )
-    return Claim(
-        "W and b are parameters; α, the number of steps, L, n and g are hyperparameters, which "
-        "determine them.",
-        "The network with one hidden layer, trained twice with the same hyperparameters: the "
-        f"weights differ by {number(same)}. With half the learning rate they differ by "
-        f"{number(different)}.",
-        same == 0 and different > 0,
-        figures=(Figure("Few numbers are chosen, many are learnt.", (figure,)),),
     )

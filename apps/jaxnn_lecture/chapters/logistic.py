@@ -11,7 +11,8 @@ import numpy as np
 import jaxnn
 from jaxnn_lecture.chapter import Chapter, Claim, Figure, Settings
 from jaxnn_lecture.chapters import CHAPTERS
-from jaxnn_lecture.plots import Line, line_plot, plane
+from jaxnn_lecture.plane import plane
+from jaxnn_lecture.plots import Line, line_plot
 from jaxnn_lecture.svg import Axis, drawing, element, number, text
 
 NEURON = jaxnn.dense(1)

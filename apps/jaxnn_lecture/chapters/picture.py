@@ -11,7 +11,7 @@ from catnet.terminal import shorten
 from jaxnn_lecture.chapter import Chapter, Claim, Figure, Settings
 from jaxnn_lecture.chapters import CHAPTERS
 from jaxnn_lecture.html import details, table
-from jaxnn_lecture.plots import picture
+from jaxnn_lecture.pictures import picture
 from jaxnn_lecture.svg import number
 
 PRINTED = 12228  # the lecture's n_x; 64 · 64 · 3 is 12288
