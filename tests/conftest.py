@@ -48,6 +48,7 @@ SLOW = (
     "catnet/training",
     "catnet_bench",
     "jaxnn/kernels",
+    "jaxnn_lecture/test_chapters.py",
     "jaxnn/layers/test_norms.py",
     "jaxnn/layers/test_windows.py",
     "jaxnn/test_every_layer.py::test_a_planted_mistake_is_found_in_every_gradient",

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from catnet.cli import main as catnet_main
+from jaxnn_lecture import cli as lecture_cli
 from seqnet.cli import main as seqnet_main
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +21,7 @@ NAMES = (
     "apps/catnet/README.md",
     "apps/catnet_bench/README.md",
     "apps/seqnet/README.md",
+    "apps/jaxnn_lecture/README.md",
     "data/README.md",
     "CHANGELOG.md",
     ".github/CONTRIBUTING.md",
@@ -36,16 +38,20 @@ def blocks(language: str) -> list[tuple[str, str]]:
     ]
 
 
-PARSERS = {"catnet": catnet_main.parser, "seqnet": seqnet_main.parser}
+PARSERS = {
+    "catnet": catnet_main.parser,
+    "seqnet": seqnet_main.parser,
+    "jaxnn-lecture": lecture_cli.parser,
+}
 
 
 def calls() -> list[tuple[str, str]]:
-    """(file, line) of every line of a bash block that calls catnet or seqnet."""
+    """(file, line) of every line of a bash block that calls one of the commands."""
     return [
         (name, line)
         for name, block in blocks("bash")
         for line in block.splitlines()
-        if re.search(r"(^|[ /])(catnet|seqnet) ", line)
+        if re.search(rf"(^|[ /])({'|'.join(PARSERS)}) ", line)
     ]
 
 

@@ -1,0 +1,65 @@
+"""Drawn stand-ins for the data of the lecture's applications."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+SIDE, STEPS_OF_TIME, BANDS, WORDS = 12, 20, 4, 6
+
+Data: TypeAlias = tuple[Any, Any]  # x and y
+
+
+def draw_prices(n: int, rng: np.random.Generator) -> Data:
+    """Size, location, age and distance of houses; the price depends on products of them."""
+    x = rng.uniform(-1, 1, (n, 4))
+    y = x[:, :1] * (1 + x[:, 1:2]) - np.maximum(0, x[:, 2:3]) * (1 + x[:, 3:])
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+def draw_clicks(n: int, rng: np.random.Generator) -> Data:
+    """Interests of a user and topics of an advertisement; a click where they fit."""
+    x = rng.normal(size=(n, 4))
+    y = (x[:, :2] * x[:, 2:]).sum(axis=1, keepdims=True) > 0
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+def draw_signs(n: int, rng: np.random.Generator, columns: Sequence[int] = range(SIDE - 2)) -> Data:
+    """Pictures with noise and an upright (0) or a slanting (1) cross that starts in ``columns``."""
+    plus = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])
+    times = np.array([[1, 0, 1], [0, 1, 0], [1, 0, 1]])
+    x, y = rng.normal(0, 0.25, (n, SIDE, SIDE, 1)), rng.integers(0, 2, (n, 1))
+    places = zip(rng.integers(0, SIDE - 2, n), rng.choice(columns, n), strict=True)
+    for image, label, (i, j) in zip(x, y[:, 0], places, strict=True):
+        image[i : i + 3, j : j + 3, 0] += times if label else plus
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+def draw_sounds(n: int, rng: np.random.Generator) -> Data:
+    """Noise in four bands, with two tones; 1 where the high one comes before the low one."""
+    x, y = rng.normal(0, 0.3, (n, STEPS_OF_TIME, BANDS)), np.zeros((n, 1))
+    for i in range(n):
+        low, high = rng.choice(STEPS_OF_TIME, 2, replace=False)
+        x[i, low, 0] += 3
+        x[i, high, 1] += 3
+        y[i] = high < low
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+def draw_sentences(n: int, rng: np.random.Generator) -> Data:
+    """Sentences of words; the translation of a word depends on the word before it."""
+    words = rng.integers(0, WORDS, (n, 8))
+    before = np.concatenate([np.zeros((n, 1), int), words[:, :-1]], axis=1)
+    return np.eye(WORDS, dtype=np.float32)[words], ((words + before) % WORDS).astype(np.int32)
+
+
+def draw_cars(n: int, rng: np.random.Generator) -> Data:
+    """A picture with a car somewhere, and its distance by radar; its place on the road."""
+    columns, distance = rng.integers(1, SIDE - 1, n), rng.uniform(0.2, 1, (n, 1))
+    image = rng.normal(0, 0.1, (n, SIDE, SIDE, 1))
+    image[np.arange(n), SIDE // 2, columns] += 2
+    angle = (columns[:, None] - (SIDE - 1) / 2) / SIDE * 2
+    y = np.concatenate([distance * angle, distance], axis=1)
+    return (image.astype(np.float32), distance.astype(np.float32)), y.astype(np.float32)

@@ -1,0 +1,245 @@
+"""The command line: which chapters, with which numbers, into which file.
+
+The path of the page and a line for each chapter go to stdout, everything else to stderr.  Exit
+codes: 0 success; 1 a checked exercise has mistakes; 2 wrong usage or data; 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from catnet.compile_cache import enable_compile_cache
+from catnet.errors import UserError
+from catnet.process import Version, exit_fast, run_guarded
+from catnet.terminal import format_exactly, log
+from jaxnn_lecture.chapters import CHAPTERS
+from jaxnn_lecture.settings import read_settings
+
+if TYPE_CHECKING:
+    from jaxnn_lecture.chapter import Chapter, Images
+
+EXERCISES = 5
+HEAD = 4096  # bytes of a file in which a page says what made it
+
+
+def console() -> None:
+    """Run ``main`` as the process ``jaxnn-lecture``."""
+    enable_compile_cache()
+    exit_fast(main())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the page; return the exit code."""
+    return run_guarded("jaxnn-lecture", lambda: run(parser().parse_args(arguments)))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    top = argparse.ArgumentParser(
+        prog="jaxnn-lecture",
+        description="Measure the claims of the classic deep learning lecture, and write them with "
+        "their figures into one HTML file that opens without a network.",
+        epilog=_describe_chapters(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action=Version, nargs=0, help="print the version")
+    top.add_argument(
+        "--out",
+        metavar="FILE",
+        help="the page to write (default lecture.html), where only an earlier page is overwritten; "
+        "with --exercise, the exercise (default exercise-N.py)",
+    )
+    top.add_argument(
+        "--only",
+        action="append",
+        choices=CHAPTERS,
+        metavar="NAME",
+        help="this chapter only; repeat it for more",
+    )
+    top.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change numbers of the chapters, such as learning_rate=0.1",
+    )
+    top.add_argument(
+        "--data",
+        metavar="DATA",
+        help="pictures of cats and others instead of the drawn sample: an image folder, a zip of "
+        "one, an .h5 file of the course, or the folder of its two .h5 files",
+    )
+    exercises = top.add_mutually_exclusive_group()
+    exercises.add_argument(
+        "--exercise",
+        type=int,
+        choices=range(1, EXERCISES + 1),
+        metavar="N",
+        help=f"write exercise N, 1 to {EXERCISES}: a Python file with planted mistakes",
+    )
+    exercises.add_argument(
+        "--check",
+        metavar="FILE",
+        help="run the mended exercise in FILE, and compare its numbers with jaxnn's",
+    )
+    top.add_argument(
+        "--no-cache", action="store_true", help="compute all chapters anew, and keep none"
+    )
+    return top
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the page, or an exercise; or check an exercise."""
+    if options.check is not None or options.exercise is not None:
+        for name in ("only", "set", "data"):
+            if getattr(options, name):
+                raise UserError(f"--{name} is for the page; leave it out with an exercise")
+    if options.check is not None:
+        return check_exercise(options.check)
+    if options.exercise is not None:
+        return write_exercise(options.exercise, options.out)
+    return write_page(options)
+
+
+def write_page(options: argparse.Namespace) -> int:
+    """Compute the chapters, or take them from the cache; write the page."""
+    names = list(dict.fromkeys(options.only or CHAPTERS))
+    numbers = read_settings(names, options.set)
+    out = Path("lecture.html" if options.out is None else options.out)
+    refuse_out(out)
+
+    from jaxnn.files import write_atomically
+    from jaxnn_lecture.page import render
+
+    load_images, hash_images = _images(options.data)
+    chapters = [
+        _compute(name, numbers[name], load_images, hash_images, not options.no_cache)
+        for name in names
+    ]
+    page = render(chapters).encode()
+    refuse_out(out)
+    write_atomically(out, page)
+    print(out)
+    width = max(map(len, names))
+    for chapter in chapters:
+        count = len(chapter.claims)
+        print(f"{chapter.name:{width}}  {chapter.holding} of {count} claims hold")
+    return 0
+
+
+def write_exercise(count: int, name: str | None) -> int:
+    """Write an exercise into a new file."""
+    from jaxnn.files import write_atomically
+    from jaxnn_lecture.exercises import read
+
+    out = Path(f"exercise-{count}.py" if name is None else name)
+    if not out.parent.is_dir():
+        raise UserError(f"--out {out}: there is no folder {out.parent}; create it first")
+    if out.exists() or out.is_symlink():
+        raise UserError(f"{out}: exists already; choose another name with --out")
+    write_atomically(out, read(count).encode())
+    print(out)
+    return 0
+
+
+def check_exercise(path: str) -> int:
+    """Print a line for each quantity of an exercise; 1 where one is wrong."""
+    from jaxnn_lecture.exercises import check
+
+    rows = check(path)
+    width = max(len(row.name) for row in rows)
+    for row in rows:
+        print(f"{row.name:{width}}  {'right' if row.right else 'WRONG'}  {row.remark}".rstrip())
+    wrong = [row.name for row in rows if not row.right]
+    print(f"wrong: {', '.join(wrong)}" if wrong else "all right")
+    return int(bool(wrong))
+
+
+def refuse_out(out: Path) -> None:
+    """Refuse a path where the page cannot be written without harm.
+
+    Raises:
+        UserError: there is something else than a page of this command, or no folder for it.
+    """
+    from jaxnn_lecture.page import is_page
+
+    if not out.parent.is_dir():
+        raise UserError(f"--out {out}: there is no folder {out.parent}; create it first")
+    if not out.exists() and not out.is_symlink():
+        return
+    if not out.is_file() or out.is_symlink():
+        raise UserError(f"--out {out}: exists and is not a file; choose another name")
+    with out.open("rb") as file:
+        if not is_page(file.read(HEAD)):
+            raise UserError(
+                f"--out {out}: exists and is not a page of jaxnn-lecture; choose another name"
+            )
+
+
+def _images(source: str | None) -> tuple[Images, Callable[[], str]]:
+    """How to load the pictures, and how to hash them; both wait until a chapter needs them."""
+    import functools
+    import hashlib
+
+    @functools.cache
+    def load() -> Any:
+        from catnet.cli.inputs import load_parts
+        from jaxnn_lecture.mathml import plain
+
+        train, test, words = load_parts(source)
+        if len(train.classes) != 2:
+            raise UserError(
+                f"{source}: has {len(train.classes)} classes; the lecture needs two, such as cat "
+                "and non-cat"
+            )
+        return train, test, plain(words)
+
+    def compute_hash() -> str:
+        if source is None:
+            return "drawn sample"  # a function of the code alone
+        digest = hashlib.sha256()
+        *parts, words = load()
+        for part in parts:
+            digest.update(repr((part.names, part.classes, words)).encode())
+            digest.update(part.images.tobytes() + part.labels.tobytes())
+        return digest.hexdigest()
+
+    return load, compute_hash
+
+
+def _compute(
+    name: str,
+    numbers: dict[str, float],
+    load_images: Images,
+    hash_images: Callable[[], str],
+    use_cache: bool,
+) -> Chapter:
+    from jaxnn_lecture import cache, chapters
+    from jaxnn_lecture.chapter import Settings
+
+    key = cache.make_key(name, numbers, hash_images() if CHAPTERS[name].uses_images else "")
+    chapter = cache.load(key) if use_cache else None
+    if chapter:
+        log(f"{name}: from an earlier run")
+        return chapter
+    start = time.monotonic()
+    chapter = chapters.run(name, Settings(numbers, load_images))
+    log(f"{name}: {time.monotonic() - start:.1f} s")
+    if use_cache:
+        cache.store(key, chapter)
+    return chapter
+
+
+def _describe_chapters() -> str:
+    lines = ["chapters and their numbers for --set:"]
+    for name, entry in CHAPTERS.items():
+        numbers = " ".join(
+            f"{key}={format_exactly(setting.default)}" for key, setting in entry.settings.items()
+        )
+        lines += [f"  {name:15} {entry.title}", f"  {'':15} {numbers}"]
+    return "\n".join(lines)

@@ -1,0 +1,139 @@
+"""What the chapters compute, against other computations of the same."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from lecture import descend as numpy_descend
+
+import jaxnn
+from catnet.course.networks import as_params, initialize, network
+from jaxnn_lecture.chapters import applications
+from jaxnn_lecture.networks import layer_gradients
+
+
+def test_the_loop_and_the_vectorized_formulas_are_one_step_of_descent() -> None:
+    from jaxnn_lecture.chapters.gradients import by_loop, vectorized
+
+    rng = np.random.default_rng(0)
+    X, w = rng.normal(size=(5, 7)), rng.normal(size=5)
+    Y = (rng.random((1, 7)) > 0.5).astype(float)
+    [(W, b)], costs = numpy_descend([(w[None], np.array([0.1]))], X, Y, 1.0, 1)
+    for J, dw, db in (by_loop(w, 0.1, X, Y), vectorized(w, 0.1, X, Y)):
+        np.testing.assert_allclose([J, *dw, db], [costs[0], *(w - W[0]), 0.1 - b[0]], atol=1e-12)
+
+
+@pytest.mark.usefixtures("x64", "compiled_quickly")
+def test_the_gradients_of_the_layers_are_those_of_jax() -> None:
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(6, 2)), (rng.random((6, 1)) > 0.5).astype(float)
+    sizes = (2, 3, 3, 1)
+    net: Any = network(sizes, jaxnn.tanh)
+    params = as_params(initialize(sizes, "sqrt"))
+    outputs, gradients = layer_gradients(net, params, x, y)
+    for i in range(len(sizes) - 2):
+        rest, rest_params = net[2 * i + 1 :], params[2 * i + 1 :]
+
+        def cost(a: jax.Array, rest=rest, rest_params=rest_params) -> jax.Array:
+            return jaxnn.binary_cross_entropy(rest.apply(rest_params, a), y)
+
+        np.testing.assert_allclose(gradients[2 * i], jax.grad(cost)(outputs[2 * i]), atol=1e-14)
+
+
+@pytest.mark.usefixtures("x64", "compiled_quickly")
+def test_the_minimum_of_the_cost_surface_is_flat() -> None:
+    from jaxnn_lecture.chapters.logistic import draw_examples, find_minimum
+
+    x, y = draw_examples(40, 1)
+    point, largest = find_minimum(x, y)
+    a = 1 / (1 + np.exp(-(point[0] * x + point[1])))
+    np.testing.assert_allclose([((a - y) * x).mean(), (a - y).mean()], 0, atol=1e-9)
+    r = (a * (1 - a))[:, 0]
+    h = np.array([[r @ x[:, 0] ** 2, r @ x[:, 0]], [r @ x[:, 0], r.sum()]]) / len(x)
+    np.testing.assert_allclose(largest, np.linalg.eigvalsh(h)[-1], rtol=1e-9)
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_the_parity_networks_compute_the_parity(bits: int) -> None:
+    from jaxnn_lecture.chapters.depth import parity_networks
+
+    x = np.array(list(itertools.product((0.0, 1.0), repeat=bits)))
+    expected = np.bitwise_xor.reduce(x.astype(int), axis=1)
+    for name, layers in parity_networks(bits).items():
+        a = x
+        for i, (W, b) in enumerate(layers):
+            a = a @ W.T + b
+            a = np.maximum(a, 0) if i < len(layers) - 1 else a
+        assert np.array_equal(a[:, 0], expected), name
+
+
+def test_the_sawtooth_has_twice_as_many_pieces_with_each_layer() -> None:
+    from jaxnn_lecture.chapters.depth import count_pieces, sawtooth_network
+
+    x = np.linspace(0, 1, 513)[:, None]
+    for depth in (1, 2, 5):
+        a = x
+        *hidden, (W_last, b_last) = sawtooth_network(depth)
+        for W, b in hidden:
+            a = np.maximum(0, a @ W.T + b)
+        z = (a @ W_last.T + b_last)[:, 0]
+        expected = x[:, 0]
+        for _ in range(depth):
+            expected = 1 - np.abs(1 - 2 * expected)
+        np.testing.assert_allclose(z, expected, atol=1e-12)
+        assert count_pieces(z) == 2**depth
+
+
+def test_the_window_of_a_unit_is_counted_layer_by_layer() -> None:
+    from catnet.models.resnet import trunk
+    from jaxnn_lecture.chapters.cat_layers import find_stages
+
+    stages = find_stages(trunk((2, 2), (1, 1)))
+    assert [(s.name, s.layers, s.window, s.stride) for s in stages] == [
+        ("first convolution", 1, 8, 4),
+        ("stage 1", 2, 24, 4),
+        ("stage 2", 5, 60, 8),
+    ]
+
+
+@pytest.mark.parametrize("task", applications.TASKS, ids=lambda task: task.application)
+def test_both_networks_of_an_application_fit_its_data(task: applications.Task) -> None:
+    x, y = task.draw(5, np.random.default_rng(0))
+    for net, inputs in ((task.net, x), (task.plain, task.view(x))):
+        shapes = jax.eval_shape(lambda net=net, inputs=inputs: net.init(jax.random.key(0), inputs))
+        gradient = jax.eval_shape(jaxnn.value_and_grad(net, task.loss), shapes, inputs, y)
+        assert jax.tree.structure(gradient[1]) == jax.tree.structure(shapes)
+
+
+def test_the_drawn_data_have_the_labels_that_they_show() -> None:
+    rng = np.random.default_rng(0)
+    x, y = applications.draw_signs(200, rng, range(3))
+    corners = x[:, :-2, :-2] + x[:, :-2, 2:] + x[:, 2:, :-2] + x[:, 2:, 2:]
+    sides = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:]
+    slanting = corners[:, :, :3].max(axis=(1, 2)) > sides[:, :, :3].max(axis=(1, 2))
+    assert np.mean(slanting == (y > 0.5)) > 0.95
+    x, y = applications.draw_sounds(200, rng)
+    first = x[:, :, 1].argmax(axis=1) < x[:, :, 0].argmax(axis=1)
+    assert np.mean(first == (y[:, 0] > 0.5)) > 0.99
+    x, y = applications.draw_sentences(20, rng)
+    words = x.argmax(axis=-1)
+    assert np.array_equal(y[:, 0], words[:, 0])
+    assert np.array_equal(y[:, 1:], (words[:, 1:] + words[:, :-1]) % applications.WORDS)
+    (image, distance), y = applications.draw_cars(50, rng)
+    columns = image[:, :, :, 0].max(axis=1).argmax(axis=1)
+    assert np.array_equal(y[:, 1:], distance)
+    np.testing.assert_allclose(y[:, 0], distance[:, 0] * (columns - 5.5) / 6, atol=1e-6)
+
+
+def test_scores_are_shares() -> None:
+    x = np.array([[0.0], [1.0], [2.0], [3.0]], np.float32)
+    params = {"W": np.array([[1.0]], np.float32), "b": np.array([-1.5], np.float32)}
+    labels = np.array([[0.0], [1.0], [1.0], [1.0]])
+    assert applications.score(jaxnn.dense(1), params, x, labels) == 0.75
+    numbers = np.array([[-1.5], [-0.5], [0.5], [3.5]])
+    explained = 1 - (4 / 4) / np.mean((numbers - 0.5) ** 2)
+    assert applications.score(jaxnn.dense(1), params, x, numbers) == pytest.approx(explained)
