@@ -88,10 +88,11 @@ def ours(folder: Path) -> Callable[[], list[float]]:
 
 def decode_alone(folder: Path) -> Callable[[], int]:
     """Decoding of the same photos, on all cores."""
+    from catnet import Classifier
     from catnet.images.decode import decode_many
 
-    paths = [str(path) for path in files(folder)]
-    return lambda: sum(1 for _ in decode_many(paths))
+    paths, geometry = [str(path) for path in files(folder)], Classifier.load().geometry
+    return lambda: sum(1 for _ in decode_many(paths, *geometry))
 
 
 def by_torch(folder: Path, network: Any, draft: bool) -> Callable[[], list[float]]:
@@ -108,7 +109,7 @@ def by_torch(folder: Path, network: Any, draft: bool) -> Callable[[], list[float
     net = torch_photo.network(widths, blocks, architecture["classes"])
     net = torch_photo.load(net, leaves).eval()
     loader: Any = DataLoader(
-        Photos(files(folder), draft),  # type: ignore[arg-type]
+        Photos(files(folder), model, draft),  # type: ignore[arg-type]
         batch_size=32,
         num_workers=2,
         persistent_workers=True,
@@ -122,10 +123,10 @@ def by_torch(folder: Path, network: Any, draft: bool) -> Callable[[], list[float
 
 
 class Photos:
-    """A Dataset: a photo file as (64, 64, 3) uint8."""
+    """A Dataset: a photo file as the input of the network, uint8."""
 
-    def __init__(self, paths: list[Path], draft: bool) -> None:
-        self.paths, self.draft = paths, draft
+    def __init__(self, paths: list[Path], model: dict[str, Any], draft: bool) -> None:
+        self.paths, self.model, self.draft = paths, model, draft
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -133,8 +134,9 @@ class Photos:
     def __getitem__(self, index: int) -> np.ndarray:
         from PIL import Image
 
+        from catnet_bench.peers import torch_photo
+
         with Image.open(self.paths[index]) as image:
             if self.draft:
-                image.draft("RGB", (128, 128))
-            small = image.convert("RGB").resize((64, 64), Image.Resampling.BICUBIC)
-        return np.array(small)
+                image.draft("RGB", (144, 144))
+            return torch_photo.square(image.convert("RGB"), self.model)

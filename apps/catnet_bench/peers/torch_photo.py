@@ -1,6 +1,6 @@
 """The photo network in PyTorch, written as PyTorch users write it; see ``catnet.models.resnet``.
 
-This module imports only PyTorch and NumPy, because ``torch_predict`` is timed as a process.
+This module imports only PyTorch, Pillow and NumPy, because ``torch_predict`` is timed as a process.
 """
 
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
 
@@ -98,7 +99,7 @@ def restore(file: str) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def probabilities(net: nn.Module, model: dict[str, Any], images: torch.Tensor) -> torch.Tensor:
-    """Probabilities of a cat (N,) for images (N, 64, 64, 3) uint8."""
+    """Probabilities of a cat (N,) for images (N, size, size, 3) uint8."""
     x = images.permute(0, 3, 1, 2).float() / 255  # a view of pixels in rows is channels_last
     views = torch.cat(
         [view for part in model["network"]["test_time_augmentation"] for view in _view(x, part)]
@@ -107,11 +108,24 @@ def probabilities(net: nn.Module, model: dict[str, Any], images: torch.Tensor) -
     return torch.sigmoid(model["slope"] * odds + model["offset"])
 
 
+def square(image: Image.Image, model: dict[str, Any]) -> np.ndarray:
+    """The input of the network from a photo: its middle as (size, size, 3) uint8."""
+    size, max_aspect = (*model["network"].get("geometry", (64,)), None)[:2]
+    width, height = image.size
+    limit = max_aspect or max(width, height)
+    wide, tall = min(width, height * limit), min(height, width * limit)
+    left, top = (width - wide) / 2, (height - tall) / 2
+    box = (left, top, left + wide, top + tall)
+    return np.array(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
+
+
 def _view(x: torch.Tensor, part: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The middle of images at the whole size, and mirrored."""
-    edge, size = (x.shape[-1] - part) // 2, x.shape[-2:]
+    """The middle of images at 64×64, and mirrored."""
+    edge = (x.shape[-1] - part) // 2
     middle = x[:, :, edge : edge + part, edge : edge + part]
-    middle = nn.functional.interpolate(middle, size, mode="bilinear", align_corners=False)
+    middle = nn.functional.interpolate(
+        middle, (64, 64), mode="bilinear", align_corners=False, antialias=True
+    )
     return middle, middle.flip(3)
 
 
