@@ -110,7 +110,7 @@ def probabilities(net: nn.Module, model: dict[str, Any], images: torch.Tensor) -
 
 def square(image: Image.Image, model: dict[str, Any]) -> np.ndarray:
     """The input of the network from a photo: its middle as (size, size, 3) uint8."""
-    size, max_aspect = (*model["network"].get("geometry", (64,)), None)[:2]
+    size, max_aspect = model["network"].get("geometry", (64, None))
     width, height = image.size
     limit = max_aspect or max(width, height)
     wide, tall = min(width, height * limit), min(height, width * limit)
