@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections import deque
@@ -11,9 +12,53 @@ from typing import NamedTuple
 RECENT = 20  # number of reports over which the speed is measured
 
 
+_quiet = False  # whether only results and problems are wanted
+_live = ""  # the line of progress on the terminal
+
+
+def be_quiet(quiet: bool = True) -> None:
+    """Print no messages and no progress from now on, only results and problems."""
+    global _quiet
+    _quiet = quiet
+
+
 def log(text: str) -> None:
-    """Write a message to stderr, apart from the results."""
+    """Write a message to stderr, apart from the results; nothing with ``--quiet``."""
+    if not _quiet:
+        report_problem(text)
+
+
+def report_problem(text: str) -> None:
+    """Write a line about an input that has no result to stderr, also with ``--quiet``."""
+    clear_live()
     print(text, file=sys.stderr, flush=True)
+
+
+def print_result(text: str) -> None:
+    """Write a result to stdout."""
+    if _live and sys.stdout.isatty():
+        clear_live()
+    print(text)
+
+
+def shows_live() -> bool:
+    """Whether a line of progress is shown: on a terminal, without ``--quiet``."""
+    return not _quiet and sys.stderr.isatty()
+
+
+def show_live(line: str) -> None:
+    """Show a line of progress on the terminal, in place of the line before it."""
+    global _live
+    _live = line[: shutil.get_terminal_size().columns - 1]  # a longer line would break
+    print(f"\r{_live}\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def clear_live() -> None:
+    """Remove the line of progress from the terminal."""
+    global _live
+    if _live:
+        _live = ""
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def one_line(name: str | None) -> str:

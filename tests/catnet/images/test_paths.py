@@ -8,11 +8,10 @@ import json
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
+import redblue
 from PIL import Image
 
-from catnet import Classifier
 from catnet.cli import main
 from catnet.data import dataset
 from catnet.errors import UserError
@@ -361,12 +360,7 @@ def test_a_device_is_not_even_opened(monkeypatch):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> str:
     """A model whose probability is higher the redder an image is."""
-    described = {"model": "logistic", "hidden": [], "activation": "relu"}
-    weights = np.tile(np.array([6, -3, -3], np.float32) / 4096, 64 * 64)[None]
-    params = ((), {"W": weights, "b": np.zeros(1, np.float32)})
-    path = tmp_path_factory.mktemp("model") / "model.safetensors"
-    Classifier(described, params, ("non-cat", "cat"), "red", "made for a test").save(path)
-    return str(path)
+    return redblue.save_model(tmp_path_factory.mktemp("model") / "model.safetensors")
 
 
 STRANGE = [
@@ -423,8 +417,8 @@ def test_each_of_them_is_one_line_that_a_terminal_can_show(zoo, model, capsys):
     assert main.main(["predict", "--model", model, "zoo", *more]) == 1
     out, err = (text.splitlines() for text in capsys.readouterr())
     assert len(out) == len(STRANGE)
-    assert len(err) == 1 + len(REASONS) + len(more)  # the first names the model
-    assert all(line.startswith("catnet: ") for line in err[1:])
+    assert len(err) == 2 + len(REASONS) + len(more)  # the first names the model, the last counts
+    assert all(line.startswith("catnet: ") for line in err[1:-1])
     assert all(line.isprintable() for line in out + err)
 
 
