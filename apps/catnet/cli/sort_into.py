@@ -123,6 +123,6 @@ def _is_same(image: ImageFile, target: Path, link: bool) -> bool:
 
 
 def _content(image: ImageFile) -> bytes:
-    from catnet.images.paths import read
+    from catnet.images.reading import read
 
     return image.source if isinstance(image.source, bytes) else read(image.source)

@@ -20,7 +20,7 @@ from catnet.data.structure import CATS, LAYOUT, Part, divide
 from catnet.errors import UserError
 from catnet.images.decode import decode_many
 from catnet.images.kinds import summarize_kinds
-from catnet.images.paths import ImageError
+from catnet.images.reading import ImageError
 from catnet.images.size import SIZE
 
 MAX_TOTAL_BYTES = 4 * 2**30  # of a zip, unpacked

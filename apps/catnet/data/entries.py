@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 from catnet.errors import UserError
 from catnet.images.kinds import HEAD, detect_kind, is_system_folder
-from catnet.images.paths import ImageError, OtherFile, Source, list_images
+from catnet.images.paths import OtherFile, list_images
+from catnet.images.reading import ImageError, Source
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 

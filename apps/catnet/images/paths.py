@@ -1,45 +1,37 @@
-"""Find image files from the arguments of the user, and read them.
+"""Find image files from the arguments of the user.
 
-:func:`expand` turns ``SOURCE…`` into one entry for each image, :func:`list_images` lists a folder,
-:func:`read` reads a file.  :mod:`catnet.images.decode` decodes the bytes.
+:func:`expand` turns ``SOURCE…`` into one entry for each image, :func:`list_images` lists a folder.
+:mod:`catnet.images.reading` reads the files, :mod:`catnet.images.decode` decodes the bytes.
 """
 
 # This file uses os.path, because pathlib would change the names that the user typed.
-# ruff: noqa: PTH109, PTH112, PTH114, PTH116, PTH118, PTH206, PTH208
+# ruff: noqa: PTH109, PTH112, PTH116, PTH118, PTH206, PTH208
 
 from __future__ import annotations
 
 import difflib
-import errno
 import glob
 import os
-import re
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from catnet.images.kinds import HEAD, detect_kind, is_system_folder
+from catnet.images.reading import (
+    WEB,
+    ImageError,
+    Readable,
+    describe_mode,
+    explain,
+    open_without_waiting,
+    read,
+)
 
-MAX_BYTES = 128 * 2**20
 # Limits on links: n levels of folders, each with two links to the next level, have 2ⁿ paths.
 MAX_FOLDERS_AGAIN = 10_000
 MAX_FILES_AGAIN = 1_000_000
-WEB = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-
-
-class Readable(Protocol):
-    """An open binary file, or another object that reads bytes."""
-
-    def read(self, size: int = -1, /) -> bytes: ...
-
-
-Source: TypeAlias = str | os.PathLike[str] | bytes | Readable
-
-
-class ImageError(ValueError):
-    """Why a source is not an image, in one line, without the name of the source."""
 
 
 class ImageFile(NamedTuple):
@@ -191,67 +183,9 @@ def _read_head(path: str) -> bytes:
     """Read the first bytes of a regular file; other files are not opened."""
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode):
-        raise OSError(f"{_describe_mode(mode)}, not a file")
-    with open(path, "rb", opener=_open_without_waiting) as file:
+        raise OSError(f"{describe_mode(mode)}, not a file")
+    with open(path, "rb", opener=open_without_waiting) as file:
         return file.read(HEAD)
-
-
-def read(source: str | os.PathLike[str] | Readable) -> bytes:
-    """Read a regular file, or a stream to its end.
-
-    Raises:
-        ImageError: the file does not exist, is not regular (a folder, a pipe, a device), cannot be
-            read, or is larger than :data:`MAX_BYTES`.
-    """
-    if not isinstance(source, (str, os.PathLike)):
-        return _read_stream(source)
-    try:
-        mode = os.stat(source).st_mode  # before opening, because opening a device may have effects
-        if not stat.S_ISREG(mode):
-            raise ImageError(f"{_describe_mode(mode)}, not a file")
-        with open(source, "rb", opener=_open_without_waiting) as file:
-            return _read_stream(file)
-    except OSError as error:
-        raise ImageError(_explain(os.fspath(source), error)) from None
-    except ImageError:
-        raise
-    except ValueError:  # the name has a NUL or characters that no file name can have
-        raise ImageError("not a possible file name") from None
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def _describe_mode(mode: int) -> str:
-    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
-    return kinds.get(stat.S_IFMT(mode), "a device")
-
-
-def _explain(path: str, error: OSError) -> str:
-    if error.errno == errno.ELOOP:
-        return "a link to itself"
-    if error.errno not in (errno.ENOENT, errno.ENOTDIR):
-        return f"cannot be read: {error.strerror or error}"
-    if os.path.islink(path):
-        return "a link to a missing file"
-    if WEB.match(path):
-        return "a web address; download the image and name the file"
-    return "no such file or folder"
-
-
-def _read_stream(stream: Readable) -> bytes:
-    parts: list[bytes] = []
-    budget = MAX_BYTES + 1
-    try:
-        while budget and (part := stream.read(budget)):
-            parts.append(part)
-            budget -= len(part)
-    except OSError as error:
-        raise ImageError(f"cannot be read: {error.strerror or error}") from None
-    if not budget:
-        raise ImageError(f"larger than {MAX_BYTES // 2**20} MB")
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _expand_one(
@@ -283,7 +217,7 @@ def _expand_one(
             os.lstat(source)
             yield ImageFile(source)  # it was created just now
         except OSError as error:
-            yield ImageFile(source, _explain(source, error) + _suggest(source))
+            yield ImageFile(source, explain(source, error) + _suggest(source))
 
 
 def _read_stdin(stdin: Readable | None) -> ImageFile:

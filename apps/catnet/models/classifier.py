@@ -22,7 +22,8 @@ from PIL.Image import Image
 from catnet.data.class_names import Names
 from catnet.errors import UserError
 from catnet.images.decode import ImageError, decode_many, from_array, from_image
-from catnet.images.paths import ImageFile, read
+from catnet.images.paths import ImageFile
+from catnet.images.reading import read
 from catnet.images.size import SIZE
 from catnet.models import registry
 from catnet.terminal import one_line
