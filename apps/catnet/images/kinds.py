@@ -74,10 +74,9 @@ def detect_kind(name: str, head: Callable[[], bytes]) -> Kind:
         >>> detect_kind("notes.TXT", lambda: b"GIF files are small").name
         '.txt'
     """
-    extension = os.path.splitext(name)[1].lower()  # noqa: PTH122  (pathlib refuses some names)
-    match = re.match(r"\.[a-z0-9]*", extension)
-    if match and match[0] in EXTENSIONS:
+    if has_image_extension(name):
         return Kind(is_image=True)
+    extension = os.path.splitext(name)[1].lower()  # noqa: PTH122  (pathlib refuses some names)
     try:
         start = head()
     except OSError as error:
@@ -91,6 +90,17 @@ def detect_kind(name: str, head: Callable[[], bytes]) -> Kind:
         return _make_unsupported(f"{extension}, an image format")
     plain = re.fullmatch(r"\.[\w+-]{1,12}", extension)
     return Kind(is_image=False, name=extension if plain else "without extension")
+
+
+def has_image_extension(name: str) -> bool:
+    """Whether a name has the extension of a known format.
+
+    Example:
+        >>> has_image_extension("a.JPG?size=200"), has_image_extension("a.zip")
+        (True, False)
+    """
+    match = re.match(r"\.[a-z0-9]*", os.path.splitext(name)[1].lower())  # noqa: PTH122
+    return match is not None and match[0] in EXTENSIONS
 
 
 def _make_unsupported(what: str) -> Kind:

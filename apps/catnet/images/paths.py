@@ -5,26 +5,30 @@
 """
 
 # This file uses os.path, because pathlib would change the names that the user typed.
-# ruff: noqa: PTH109, PTH112, PTH116, PTH118, PTH206, PTH208
+# ruff: noqa: PTH109, PTH112, PTH113, PTH116, PTH118, PTH123, PTH206, PTH208
 
 from __future__ import annotations
 
 import difflib
 import glob
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from catnet.images.kinds import HEAD, detect_kind, is_system_folder
+from catnet.images import archives
+from catnet.images.kinds import HEAD, detect_kind, has_image_extension, is_system_folder
 from catnet.images.reading import (
     WEB,
     ImageError,
     Readable,
+    Started,
     describe_mode,
     explain,
+    is_pipe,
     open_without_waiting,
     read,
 )
@@ -32,6 +36,7 @@ from catnet.images.reading import (
 # Limits on links: n levels of folders, each with two links to the next level, have 2ⁿ paths.
 MAX_FOLDERS_AGAIN = 10_000
 MAX_FILES_AGAIN = 1_000_000
+STREAM = re.compile(r"/dev/stdin|/(dev|proc/self)/fd/\d+")  # the shell's names, as for <(…)
 
 
 class ImageFile(NamedTuple):
@@ -39,10 +44,10 @@ class ImageFile(NamedTuple):
 
     path: str  # as it is printed; "-" is standard input
     error: str | None = None
-    data: bytes | None = None  # the bytes of standard input
+    data: bytes | Readable | None = None  # of a stream, or a file in an archive
 
     @property
-    def source(self) -> str | bytes:
+    def source(self) -> str | bytes | Readable:
         """The argument for the decoder."""
         return self.path if self.data is None else self.data
 
@@ -64,13 +69,13 @@ def _ignore(other: OtherFile) -> None:
 def expand(
     sources: Sequence[str], stdin: Readable | None = None, on_other: OnOtherFile = _ignore
 ) -> list[ImageFile]:
-    """Find the images of files, folders, patterns and ``-``.
+    """Find the images of files, folders, archives, patterns, pipes and ``-``.
 
-    A file is listed with any extension.  A folder is searched with :func:`list_images`.  A name
-    with ``*``, ``?``, ``[…]`` or ``**`` is a pattern, unless a file has this name.  The images are
-    in the order of ``sources``, sorted within each.  An image that occurs several times is listed
-    once, at its first place; a link is an image of its own.  A source without images is an entry
-    with an error.
+    A file is listed with any extension; of a zip or tar, its images are.  A folder is searched with
+    :func:`list_images`.  A name with ``*``, ``?``, ``[…]`` or ``**`` is a pattern, unless a file
+    has this name.  The images are in the order of ``sources``, sorted within each.  An image that
+    occurs several times is listed once, at its first place; a link is an image of its own.  A
+    source without images is an entry with an error.
 
     Args:
         sources: the names that the user typed.
@@ -193,7 +198,7 @@ def _expand_one(
 ) -> Iterator[ImageFile]:
     if source == "-":
         if not has_stdin:  # standard input can be read only once
-            yield _read_stdin(stdin)
+            yield from _read_stdin(stdin, on_other)
     elif os.path.isdir(source):
         others: list[OtherFile] = []
         try:
@@ -203,8 +208,11 @@ def _expand_one(
         for other in others:
             on_other(other)
         yield from inside or [ImageFile(source, "a folder without images")]
+    elif STREAM.fullmatch(source) and is_pipe(source):
+        with open(source, "rb") as stream:  # waits for the other end, as a shell's <(…) needs it
+            yield from _read_stream(source, stream, on_other)
     elif os.path.lexists(source):
-        yield ImageFile(source)
+        yield from _expand_file(source, on_other)
     elif "\0" in source or not _is_encodable(source):
         yield ImageFile(source, "not a possible file name")
     elif glob.has_magic(source) and (matches := _match_pattern(source)):
@@ -220,17 +228,62 @@ def _expand_one(
             yield ImageFile(source, explain(source, error) + _suggest(source))
 
 
-def _read_stdin(stdin: Readable | None) -> ImageFile:
+def _expand_file(path: str, on_other: OnOtherFile) -> Iterator[ImageFile]:
+    """A file, or the images in an archive."""
+    if has_image_extension(path) or not os.path.isfile(path):
+        yield ImageFile(path)
+        return
+    try:
+        file = archives.Kept(path)
+        start = file.read(archives.SNIFF) or b""
+    except OSError:
+        yield ImageFile(path)  # the decoder names the reason
+        return
+    if archives.is_archive(start):
+        yield from _expand_archive(path, file, on_other)
+    else:
+        yield ImageFile(path)
+
+
+def _expand_archive(path: str, file: archives.Kept, on_other: OnOtherFile) -> Iterator[ImageFile]:
+    try:
+        members = archives.list_members(file)
+    except ImageError as error:
+        yield ImageFile(path, str(error))
+        return
+    images = [member for member in members if not member.kind]
+    for member in members:
+        if member.kind:
+            on_other(OtherFile(f"{path}/{member.name}", member.kind))
+    for member in images:
+        yield ImageFile(f"{path}/{member.name}", member.problem, member.source)
+    if not images:
+        yield ImageFile(path, "an archive without images")
+
+
+def _read_stdin(stdin: Readable | None, on_other: OnOtherFile) -> Iterator[ImageFile]:
     stream = stdin or getattr(sys.stdin, "buffer", None)
     if stream is None:
-        return ImageFile("-", "there is no standard input")
-    if getattr(stream, "isatty", bool)():
-        return ImageFile("-", "standard input is a terminal; pipe an image into it")
+        yield ImageFile("-", "there is no standard input")
+    elif getattr(stream, "isatty", bool)():
+        yield ImageFile("-", "standard input is a terminal; pipe an image into it")
+    else:
+        yield from _read_stream("-", stream, on_other)
+
+
+def _read_stream(name: str, stream: Readable, on_other: OnOtherFile) -> Iterator[ImageFile]:
+    """An image, or the images of an archive, from a stream, which can be read only once."""
+    what = "standard input" if name == "-" else "the pipe"
     try:
-        data = read(stream)
+        start = Started(stream, archives.SNIFF)
+        if archives.is_archive(start.head):
+            yield from _expand_archive(name, archives.keep(start), on_other)
+            return
+        data = read(start)
     except ImageError as error:
-        return ImageFile("-", str(error))
-    return ImageFile("-", data=data) if data else ImageFile("-", "standard input is empty")
+        yield ImageFile(name, str(error))
+    else:
+        yield ImageFile(name, data=data) if data else ImageFile(name, f"{what} is empty")
 
 
 def _match_pattern(pattern: str) -> list[str]:

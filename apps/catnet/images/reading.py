@@ -51,6 +51,39 @@ def read(source: str | os.PathLike[str] | Readable) -> bytes:
         raise ImageError("not a possible file name") from None
 
 
+class Started:
+    """A stream whose first bytes are read already; ``read`` gives them again.
+
+    Raises:
+        ImageError: the stream cannot be read.
+    """
+
+    def __init__(self, stream: Readable, size: int) -> None:
+        self.stream, self.head = stream, b""
+        try:
+            while len(self.head) < size and (part := stream.read(size - len(self.head))):
+                self.head += part
+        except OSError as error:
+            raise ImageError(f"cannot be read: {error.strerror or error}") from None
+        self._left = self.head
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read on."""
+        if not self._left:
+            return self.stream.read(size)
+        size = len(self._left) if size < 0 else size
+        part, self._left = self._left[:size], self._left[size:]
+        return part
+
+
+def is_pipe(path: str) -> bool:
+    """Whether a path is a pipe."""
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
 def is_large(path: str | os.PathLike[str]) -> bool:
     """Whether a path is a regular file larger than :data:`MAX_BYTES`."""
     try:

@@ -23,7 +23,7 @@ from catnet.data.class_names import Names
 from catnet.errors import UserError
 from catnet.images.decode import ImageError, decode_many, from_array, from_image
 from catnet.images.paths import ImageFile
-from catnet.images.reading import read
+from catnet.images.reading import Readable, read
 from catnet.images.size import SIZE
 from catnet.models import registry
 from catnet.terminal import one_line
@@ -312,8 +312,9 @@ def _compile_logits(architecture: str) -> Callable[[Any, np.ndarray], Any]:
     return jax.jit(lambda params, images: net.apply(params, images.astype("float32") / 255))
 
 
-# The source of an image: a path or the bytes of a file, a decoded image, or why there is none.
-Source: TypeAlias = str | bytes | np.ndarray | ImageError
+# The source of an image: a path, the bytes of a file or a file to read, a decoded image, or why
+# there is none.
+Source: TypeAlias = str | bytes | Readable | np.ndarray | ImageError
 _DECODED = (np.ndarray, ImageError)
 
 _IMAGES = (
