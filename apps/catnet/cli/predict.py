@@ -12,13 +12,19 @@ from catnet.cli.inputs import load_model
 from catnet.cli.options import MODEL_HELP, count, fraction
 from catnet.cli.sort_into import make_sorter
 from catnet.errors import UserError
-from catnet.terminal import log, one_line, print_result, report_problem
+from catnet.progress import track
+from catnet.terminal import log, one_line, report_problem
 
 if TYPE_CHECKING:
     from catnet.images.paths import ImageFile, OtherFile
     from catnet.models.classifier import Classifier, Prediction
 
 HELP = "classify images"
+EXAMPLES = (
+    "catnet predict photo.jpg holidays/ 'scans/*.png'",
+    "catnet predict holidays/ --csv > answers.csv",
+    "catnet predict photos.zip --min-probability 0.9 --sort-into sorted",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +81,8 @@ def run(options: argparse.Namespace) -> int:
         log(f"model: {classifier.name}, {classifier.about}")
     output = _Output(classifier, options)
     stream = classifier.stream_with_images(images, options.threshold)
-    for image, (answer, pixels) in zip(images, stream, strict=True):
+    answered = track(zip(images, stream, strict=True), len(images), "images")
+    for image, (answer, pixels) in answered:
         output.write(image, answer, pixels)
     output.finish(len(images))
     if others:
@@ -95,7 +102,7 @@ class _Output:
         if options.sort_into:
             self.sort = make_sorter(options.sort_into, classifier.classes, options.link)
         if options.csv:
-            print_result(answers.format_csv_header(options.top or 1))
+            print(answers.format_csv_header(options.top or 1))
 
     def write(self, image: ImageFile, answer: Prediction, pixels: Any) -> None:
         """Print one answer, and copy its image."""
@@ -122,11 +129,11 @@ class _Output:
 
     def _print(self, answer: Prediction, more: dict[str, str]) -> None:
         if self.options.json:
-            print_result(answers.format_json(answer, self.options.top, **more))
+            print(answers.format_json(answer, self.options.top, **more))
         elif self.options.csv:
-            print_result(answers.format_csv(answer, self.options.top or 1))
+            print(answers.format_csv(answer, self.options.top or 1))
         else:
-            print_result(answers.format_text(answer, self.width, self.options.top or 1))
+            print(answers.format_text(answer, self.width, self.options.top or 1))
 
     def _print_failure(self, answer: Prediction) -> None:
         if self.options.json or self.options.csv:

@@ -22,9 +22,15 @@ from catnet.cli.options import (
 )
 from catnet.errors import UserError
 from catnet.models.registry import DEFAULT_HIDDEN, LEARNING_RATES, OPTIMIZERS
-from catnet.terminal import log, make_progress_reporter
+from catnet.progress import make_progress_reporter
+from catnet.terminal import log
 
 HELP = "train a network; without DATA, on drawn images"
+EXAMPLES = (
+    "catnet train my-images --out runs/mine",
+    "catnet train my-images --from shipped --freeze --out runs/fine-tuned",
+    "catnet train --resume runs/mine",
+)
 
 # The options that are settings of a run: of every network, of the lecture's, of the photo network.
 SETTINGS = ("model", "learning_rate", "steps", "batch_size", "seed", "class_weights")

@@ -22,6 +22,7 @@ from catnet.images.decode import decode_many
 from catnet.images.kinds import summarize_kinds
 from catnet.images.reading import ImageError
 from catnet.images.size import SIZE
+from catnet.progress import track
 
 MAX_TOTAL_BYTES = 4 * 2**30  # of a zip, unpacked
 
@@ -207,7 +208,8 @@ def _load_part(part: Part, on_problem: Report, least: int) -> Dataset:
     images = np.empty((len(pairs), SIZE, SIZE, 3), np.uint8)
     labels, names = [], []
     results = decode_many((entry.source for entry, _ in pairs), SIZE)
-    for (entry, label), (_, image) in zip(pairs, results, strict=True):
+    decoded = track(zip(pairs, results, strict=True), len(pairs), "images", "decoding  ")
+    for (entry, label), (_, image) in decoded:
         if isinstance(image, ImageError):
             on_problem(f"{entry.name}: {image}")
         else:

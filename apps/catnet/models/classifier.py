@@ -26,6 +26,7 @@ from catnet.images.paths import ImageFile
 from catnet.images.reading import Readable, read
 from catnet.images.size import SIZE
 from catnet.models import registry
+from catnet.progress import track
 from catnet.terminal import one_line
 
 SHIPPED = Path(__file__).with_name("model.safetensors")
@@ -291,7 +292,8 @@ def in_batches(
 ) -> np.ndarray:
     """Compute something of images (n, 64, 64, 3), n ≥ 1, in batches of one size, zero-padded."""
     rows = []
-    for start in range(0, len(images), size):
+    starts = range(0, len(images), size)
+    for start in track(starts, len(starts), "batches", "answering  "):
         part = images[start : start + size]
         batch = np.zeros((size, *images.shape[1:]), images.dtype)
         batch[: len(part)] = part

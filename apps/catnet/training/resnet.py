@@ -28,7 +28,7 @@ from catnet.evaluation.metrics import auc, balanced_accuracy
 from catnet.models import registry
 from catnet.models.classifier import Classifier
 from catnet.models.resnet import Targets, fine_loss, log_odds, photo_loss, targets, trunk
-from catnet.terminal import measure_pace
+from catnet.progress import measure_pace
 from catnet.training.augment import FULL, LIGHT, augment, mix, prepare
 from catnet.training.class_weights import ClassWeights, weigh_classes
 from catnet.training.run_folder import Checkpoint

@@ -9,6 +9,7 @@ from catnet.terminal import log, one_line
 from seqnet.cli.train import DATA_HELP
 
 HELP = "evaluate a model on labelled data, or on names"
+EXAMPLES = ("seqnet eval runs/reviews more-reviews.csv",)
 MODEL_HELP = "a run folder of seqnet train, or a model file"
 
 

@@ -13,6 +13,10 @@ from catnet.terminal import log, one_line
 from seqnet.cli.eval import MODEL_HELP
 
 HELP = "classify texts or WAV files"
+EXAMPLES = (
+    'seqnet predict runs/reviews "A splendid film." "Dull."',
+    "seqnet predict runs/words one.wav --json",
+)
 LONGEST = 10_000  # characters of a text
 
 

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     Trained: TypeAlias = tuple[Model, dict[str, Any], str]  # with the result, also in words
 
 HELP = "train a model on texts, spoken words or names"
+EXAMPLES = (
+    "seqnet train reviews.csv --out runs/reviews",
+    "seqnet train recordings/ --out runs/words",
+    "seqnet train names.txt --out runs/names",
+)
 DATA_HELP = (
     "a CSV with the columns text and label, a folder of WAV files, a file of names, "
     "or the folder of rt-polarity or the Stanford Sentiment Treebank"

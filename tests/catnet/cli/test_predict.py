@@ -166,3 +166,24 @@ def test_a_label_cannot_lead_out_of_the_folder() -> None:
         assert name == Path(name).name
         assert not name.startswith(".")
         assert len(os.fsencode(name)) <= 255
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_quiet_prints_results_and_errors_only(photos, model, where, capsys) -> None:
+    words = ["predict", "photos", "--model", model]
+    words = ["-q", *words] if where == "before" else [*words, "--quiet"]
+    assert main.main(words) == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 4
+    [line] = err.splitlines()
+    assert line.startswith("catnet: photos/broken.png: not an image")
+    assert main.main(["predict", "photos", "--model", model]) == 1  # the next one is not quiet
+    assert len(capsys.readouterr().err.splitlines()) == 3
+
+
+def test_nothing_of_a_bar_is_written_where_no_terminal_is(
+    photos, model, capsys, monkeypatch
+) -> None:
+    monkeypatch.setattr("catnet.progress.WAIT", 0)
+    main.main(["predict", "photos", "--model", model])
+    assert "\r" not in "".join(capsys.readouterr())
