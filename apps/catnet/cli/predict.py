@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from catnet.cli import answers
+from catnet.cli.gallery import Gallery
 from catnet.cli.inputs import load_model
 from catnet.cli.options import MODEL_HELP, count, fraction
 from catnet.cli.sort_into import make_sorter
@@ -24,6 +26,7 @@ EXAMPLES = (
     "catnet predict photo.jpg holidays/ 'scans/*.png'",
     "catnet predict holidays/ --csv > answers.csv",
     "catnet predict photos.zip --min-probability 0.9 --sort-into sorted",
+    "catnet predict holidays/ --html gallery.html",
 )
 
 
@@ -61,6 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--link", action="store_true", help="with --sort-into: make symbolic links, not copies"
     )
     parser.add_argument(
+        "--html", metavar="FILE", help="write a page with a thumbnail of each image, by label"
+    )
+    parser.add_argument(
         "--explain",
         metavar="FOLDER",
         help="a new folder for saliency images: the network's input, and the pixels that count",
@@ -79,11 +85,12 @@ def run(options: argparse.Namespace) -> int:
     classifier = load_model(options.model)
     if not options.json and not options.csv:
         log(f"model: {classifier.name}, {classifier.about}")
-    output = _Output(classifier, options)
-    stream = classifier.stream_with_images(images, options.threshold)
-    answered = track(zip(images, stream, strict=True), len(images), "images")
-    for image, (answer, pixels) in answered:
-        output.write(image, answer, pixels)
+    with contextlib.ExitStack() as stack:
+        output = _Output(classifier, options, stack)
+        stream = classifier.stream_with_images(images, options.threshold)
+        answered = track(zip(images, stream, strict=True), len(images), "images")
+        for image, (answer, pixels) in answered:
+            output.write(image, answer, pixels)
     output.finish(len(images))
     if others:
         log(one_line(summarize_kinds(other.kind for other in others)))
@@ -93,7 +100,9 @@ def run(options: argparse.Namespace) -> int:
 class _Output:
     """Writes and counts the answers."""
 
-    def __init__(self, classifier: Classifier, options: argparse.Namespace) -> None:
+    def __init__(
+        self, classifier: Classifier, options: argparse.Namespace, stack: contextlib.ExitStack
+    ) -> None:
         self.options, self.width = options, answers.choose_width(classifier.classes)
         self.labels: Counter[str] = Counter()
         self.below = self.failed = self.sorted = self.unsorted = 0
@@ -101,6 +110,11 @@ class _Output:
         self.sort = None
         if options.sort_into:
             self.sort = make_sorter(options.sort_into, classifier.classes, options.link)
+        self.gallery = None
+        if options.html:
+            sources = ", ".join(options.sources[:3]) + (", …" if options.sources[3:] else "")
+            gallery = Gallery(options.html, f"{sources}: {classifier.name}")
+            self.gallery = stack.enter_context(gallery)
         if options.csv:
             print(answers.format_csv_header(options.top or 1))
 
@@ -109,6 +123,8 @@ class _Output:
         if answer.label is None:
             self.failed += 1
             self._print_failure(answer)
+            if self.gallery:
+                self.gallery.add_failure(image.path, answer.error or "")
             return
         if (answer.probability or 0) < self.options.min_probability:
             self.below += 1
@@ -119,6 +135,9 @@ class _Output:
         if self.explanations:
             more["explanation"] = self.explanations.write(answer.path, pixels)
         self._print(answer, more)
+        if self.gallery:
+            remark = answer.label if answer.unsure else ""
+            self.gallery.add(image, label, answer.probability or 0, remark)
         if self.sort:
             try:
                 self.sorted += self.sort(image, label)
@@ -149,6 +168,8 @@ class _Output:
             there = self.labels.total() - self.sorted - self.unsorted
             more = f", {there} were there already" if there else ""
             log(one_line(f"{self.sorted} {what} in {self.options.sort_into}{more}"))
+        if self.gallery:
+            log(one_line(f"gallery: {self.options.html}"))
         if total > 1:
             limit = self.options.min_probability
             log(answers.count_labels(self.labels, self.below, self.failed, limit))

@@ -141,10 +141,14 @@ def from_image(im: Image.Image, size: int = 64) -> np.ndarray:
         return _finish(im, _make_crop(im), size)
 
 
-def read_dimensions(source: Source) -> tuple[int, int]:
+def read_dimensions(source: Source, upright: bool = False) -> tuple[int, int]:
     """Read the width and the height of an image, in pixels, from its header, before EXIF rotation.
 
     Those of camera raw are of its preview.
+
+    Args:
+        source: as for :func:`decode`.
+        upright: whether the rotation by EXIF counts.
 
     Raises:
         ImageError: the source is not an image, or its header is damaged.
@@ -155,7 +159,10 @@ def read_dimensions(source: Source) -> tuple[int, int]:
     """
     try:
         with raise_pillow_warnings(), _open_source(source) as file, _open(file) as im:
-            return im.size
+            # Pillow itself turns the size of a TIFF.
+            turned = upright and im.format != "TIFF" and _read_orientation(im, file) >= 5
+            width, height = im.size
+            return (height, width) if turned else (width, height)
     except ImageError:
         raise
     except DAMAGE as error:
@@ -238,6 +245,7 @@ class _Limits:
 
     reads = 0
     budget = MAX_HEADER_BYTES
+    orientation = 1  # of the raw file that this is the preview of
 
     def release(self) -> None:
         """Lift the limits, once the header is read."""
@@ -331,7 +339,19 @@ def _open_source(source: Source) -> _Bounded | _BoundedFile:
         return _BoundedFile(source)
     data = source if isinstance(source, bytes) else read(source)
     preview = find_preview(data)
-    return _Bounded(preview.jpeg if preview else data)
+    file = _Bounded(preview.jpeg if preview else data)
+    file.orientation = preview.orientation if preview else 1
+    return file
+
+
+def _read_orientation(im: Any, file: _Limits) -> int:
+    """EXIF's orientation, or that of the raw file, without loading the pixels of a PNG."""
+    if file.orientation != 1:
+        return file.orientation
+    exif = Image.Exif()
+    exif.load(im.info.get("exif", b""))
+    value = exif.get(ExifTags.Base.Orientation, 1)
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _open(file: _Bounded | _BoundedFile) -> Image.Image:
