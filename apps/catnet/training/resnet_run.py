@@ -27,6 +27,8 @@ from catnet.evaluation.temperature import calibrate_on
 from catnet.models import registry
 from catnet.models.classifier import Classifier
 from catnet.models.features import features
+from catnet.progress import Pace, format_bar, measure_pace
+from catnet.terminal import show_live, shows_live
 from catnet.training import run_folder, seen
 from catnet.training.resnet import Classes, PhotoConfig, divide, initialize, train
 from catnet.training.run_folder import Checkpoint, write_json
@@ -241,11 +243,15 @@ def checks(classifier: Classifier, cache: Cache) -> dict[str, Any]:
 
 
 def _log_tenths(log: Log) -> Callable[[str, int, int], None]:
-    """A report of decoding that logs a line for every tenth of a source."""
+    """A report of decoding: a bar on a terminal, else a line for every tenth of a source."""
     last: dict[str, Any] = {}
+    paces: dict[str, Callable[[int], Pace | None]] = {}
 
     def progress(source: str, done: int, total: int) -> None:
-        if last.get(source) != (tenth := done * 10 // max(total, 1)):
+        pace = paces.setdefault(source, measure_pace(total))
+        if shows_live():
+            show_live(f"decoding {source}  {format_bar(done, total, 'images', pace(done))}")
+        elif last.get(source) != (tenth := done * 10 // max(total, 1)):
             last[source] = tenth
             log(f"decoding {source}: {done} of {total}")
 
