@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catnet.terminal import log, one_line
+from catnet.terminal import log, one_line, report_problem
 
 if TYPE_CHECKING:
     from catnet.data.dataset import Dataset
@@ -30,10 +30,10 @@ def load_data(source: str, all_classes: bool = False) -> tuple[Dataset, Dataset 
     """Load the training and the test part of DATA; problems and notes go to stderr, one a line."""
     from catnet.data import dataset
 
-    def report_problem(line: str) -> None:
-        log(one_line(f"left out: {line}"))
+    def leave_out(line: str) -> None:
+        report_problem(one_line(f"left out: {line}"))
 
-    return dataset.load(source, report_problem, lambda line: log(one_line(line)), all_classes)
+    return dataset.load(source, leave_out, lambda line: log(one_line(line)), all_classes)
 
 
 def load_parts(source: str | None, all_classes: bool = False) -> tuple[Dataset, Dataset, str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from catnet.cli import answers
 from catnet.cli.gallery import Gallery
 from catnet.cli.inputs import load_model
-from catnet.cli.options import MODEL_HELP, count, fraction
+from catnet.cli.options import MODEL_HELP, count, fraction, name
 from catnet.cli.sort_into import make_sorter
 from catnet.errors import UserError
 from catnet.progress import track
@@ -57,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--sort-into",
+        type=name,
         metavar="FOLDER",
         help="copy each image into FOLDER/LABEL; nothing is moved or overwritten",
     )
@@ -64,10 +65,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--link", action="store_true", help="with --sort-into: make symbolic links, not copies"
     )
     parser.add_argument(
-        "--html", metavar="FILE", help="write a page with a thumbnail of each image, by label"
+        "--html",
+        type=name,
+        metavar="FILE",
+        help="write a page with a thumbnail of each image, by label",
     )
     parser.add_argument(
         "--explain",
+        type=name,
         metavar="FOLDER",
         help="a new folder for saliency images: the network's input, and the pixels that count",
     )

@@ -107,7 +107,7 @@ def list_members(file: Kept) -> list[Member]:
         if isinstance(error, ImageError):
             raise
         text = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ImageError(f"damaged, or not a zip or tar: {text}") from None
+        raise ImageError(f"damaged, or not a zip or tar: {text}; copy it again") from None
     return sorted(members, key=lambda member: PurePosixPath(member.name).parts)
 
 

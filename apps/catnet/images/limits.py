@@ -20,6 +20,7 @@ MAX_HEIC_PIXELS = 52_000_000  # phones make 50 million
 # Where a part after the other is decoded, or a reduced image: A0 at 600 dpi has 558 million.
 MAX_LARGE_PIXELS = 600_000_000
 MAX_JPEG_WORK = 2_000_000_000  # scans × pixels
+MAX_COEFFICIENTS = 216_000_000  # of a progressive JPEG, which is in memory as a whole; 2 bytes each
 MAX_SLOW_PIXELS = 1_000_000  # where Pillow decodes in Python: plain PPM, odd depths, BMP's RLE
 
 
@@ -39,8 +40,9 @@ def refuse_too_large(im: Any, data: bytes) -> None:
     elif im.format == heic.FORMAT:
         limit = MAX_HEIC_PIXELS
     elif im.format in ("JPEG", "MPO"):
-        scans = _count_jpeg_scans(data)
-        limit = MAX_LARGE_PIXELS if scans == 1 else min(MAX_PIXELS, MAX_JPEG_WORK // scans)
+        limit = MAX_LARGE_PIXELS
+        if (scans := _count_jpeg_scans(data)) > 1:
+            limit = min(int(MAX_COEFFICIENTS / _coefficients(im)), MAX_JPEG_WORK // scans)
     elif any(tile[0] in Image.DECODERS for tile in getattr(im, "tile", ())):
         limit = MAX_SLOW_PIXELS
     refuse_pixels(im, limit)
@@ -56,6 +58,12 @@ def refuse_pixels(im: Any, limit: int) -> None:
         )
     if min(im.size) < 1:
         raise ImageError("has no pixels")
+
+
+def _coefficients(im: Any) -> float:
+    """The coefficients of a JPEG for each of its pixels: 3 of three channels in full resolution."""
+    across, down = ([layer[i] for layer in im.layer] for i in (1, 2))  # samples of a block
+    return sum(h * v for h, v in zip(across, down, strict=True)) / (max(across) * max(down))
 
 
 def _count_jpeg_scans(data: bytes) -> int:

@@ -127,5 +127,5 @@ def _read_stream(stream: Readable) -> bytes:
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror or error}") from None
     if not budget:
-        raise ImageError(f"larger than {MAX_BYTES // 2**20} MB")
+        raise ImageError(f"larger than {MAX_BYTES // 2**20} MB; save it as a file of its own")
     return parts[0] if len(parts) == 1 else b"".join(parts)

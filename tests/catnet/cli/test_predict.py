@@ -187,3 +187,11 @@ def test_nothing_of_a_bar_is_written_where_no_terminal_is(
     monkeypatch.setattr("catnet.progress.WAIT", 0)
     main.main(["predict", "photos", "--model", model])
     assert "\r" not in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("option", ["--sort-into", "--html", "--explain"])
+def test_a_name_that_is_empty_is_refused(option, capsys) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main.main(["predict", "photos", option, ""])
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.endswith(f"argument {option}: '' is no name; give that of a file or folder")
