@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catnet.images import large, reading
+from catnet.images import large, parts, reading, tiff_parts
 from catnet.images.decode import ImageError, decode
+from catnet.images.tiff_parts import make_directory
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (157, 131, 4), dtype=np.uint8)
@@ -41,7 +42,7 @@ def assert_same_in_parts(data: bytes, monkeypatch: pytest.MonkeyPatch, atol: int
     whole = decode(data)
     used = []
     monkeypatch.setattr(large, "MAX_PIXELS", 131 * 64)
-    monkeypatch.setattr(large, "PART_PIXELS", 131 * 10)
+    monkeypatch.setattr(parts, "PART_PIXELS", 131 * 10)
     monkeypatch.setattr(large.Bands, "__del__", lambda self: used.append(self._end), raising=False)
     np.testing.assert_allclose(decode(data).astype(int), whole, atol=atol)
     assert used == [157]  # the parts were decoded, and all of them
@@ -64,6 +65,17 @@ def test_strips_of_a_tiff(mode, compression, monkeypatch) -> None:
 @pytest.mark.parametrize("mode", ["1", "L", "I;16", "P", "RGB", "RGBA"])
 def test_one_strip_without_compression(mode, monkeypatch) -> None:
     assert_same_in_parts(encoded(image(mode), "TIFF", strip_size=10**9), monkeypatch)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "I;16", "P", "RGB", "RGBA", "CMYK"])
+@pytest.mark.parametrize("predictor", [1, 2])
+def test_one_strip_of_deflate(mode, predictor, monkeypatch) -> None:
+    if predictor == 2 and mode == "1":
+        pytest.skip("the predictor is for samples of whole bytes")
+    how = {"strip_size": 10**9, "tiffinfo": {317: predictor}}
+    data = encoded(image(mode), "TIFF", compression="tiff_adobe_deflate", **how)
+    monkeypatch.setattr(tiff_parts, "MAX_PIXELS", 131 * 64)
+    assert_same_in_parts(data, monkeypatch)
 
 
 @pytest.mark.parametrize("options", [{"quality": 90}, {"quality": 90, "tiffinfo": {278: 16}}])
@@ -99,7 +111,7 @@ def test_tiles_of_a_tiff(order, depth, monkeypatch) -> None:
     body = b"".join(tiles)
     made = {tag: (4, value) for tag, value in {**tags, 324: at, 325: [*map(len, tiles)]}.items()}
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8 + len(body))
-    data = head + body + large._make_directory(made, 8 + len(body), order)
+    data = head + body + make_directory(made, 8 + len(body), order)
     exact = np.asarray(Image.fromarray(NOISE[..., :3]).resize((64, 64), Image.Resampling.BICUBIC))
     assert abs(decode(data).astype(int) - exact).mean() < 10  # the file is right
     assert_same_in_parts(data, monkeypatch)
@@ -163,7 +175,7 @@ def test_a_damaged_file_is_a_reason(form, monkeypatch) -> None:
     options = {"compression": "tiff_lzw", "tiffinfo": {278: 8}} if form == "TIFF" else {}
     data = encoded(image("RGB"), form, **options)
     monkeypatch.setattr(large, "MAX_PIXELS", 131 * 64)
-    monkeypatch.setattr(large, "PART_PIXELS", 131 * 10)
+    monkeypatch.setattr(parts, "PART_PIXELS", 131 * 10)
     for cut in (60, 300, len(data) // 2, len(data) - 13):
         with pytest.raises(ImageError) as caught:
             decode(data[:cut])
@@ -179,6 +191,7 @@ def test_a_damaged_file_is_a_reason(form, monkeypatch) -> None:
 def test_strips_too_large_and_interlaced_files_are_refused(monkeypatch) -> None:
     monkeypatch.setattr(large, "MAX_PIXELS", 131 * 64)
     monkeypatch.setattr("catnet.images.limits.MAX_PIXELS", 131 * 64)
+    monkeypatch.setattr(tiff_parts, "MAX_PIXELS", 131 * 64)
     one = encoded(image("RGB"), "TIFF", compression="tiff_lzw", strip_size=10**9)
     with pytest.raises(ImageError, match="this kind of TIFF; save it as baseline JPEG"):
         decode(one)
