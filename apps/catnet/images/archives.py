@@ -32,7 +32,7 @@ _COMPRESSED: dict[bytes, Callable[[Any], Any]] = {
     b"\xfd7zXZ\0": lzma.open,
 }
 _DAMAGE = (
-    *(OSError, EOFError, RuntimeError, NotImplementedError, ValueError, OverflowError),
+    *(OSError, EOFError, RuntimeError, NotImplementedError, ValueError, OverflowError, LookupError),
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
 )
 
@@ -174,7 +174,7 @@ def _list_zip(archive: zipfile.ZipFile) -> Iterator[Member]:
     lock, infos = threading.Lock(), archive.infolist()
     _refuse_many(len(infos))
     for info in infos:
-        if not info.is_dir():
+        if not info.filename.endswith("/"):  # is_dir() fails for a name that is empty
             member = _make_member(decode_name(info), ZipMember(archive, info, lock))
             if member is not None:
                 yield member

@@ -102,6 +102,12 @@ def test_damaged_and_empty_archives_are_one_reason(name, tmp_path: Path) -> None
     assert [image.error for image in expand([empty])] == ["an archive without images"]
 
 
+def test_a_name_that_is_empty_is_left_out(tmp_path: Path) -> None:
+    path = Path(make(tmp_path / "a.zip", {"zzzz": png(9), "b.png": png(9)}))
+    path.write_bytes(path.read_bytes().replace(b"zzzz", b"\0zzz"))  # it ends before the NUL
+    assert [image.path for image in expand([str(path)])] == [f"{path}/b.png"]
+
+
 def test_a_file_compressed_alone_is_no_archive(tmp_path: Path) -> None:
     import gzip
 
