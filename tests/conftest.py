@@ -72,6 +72,7 @@ SLOW = (
     "jaxnn/training/test_optimizers.py",
     "jaxnn/training/test_pytrees.py::test_parameters_in_lists_train_as_those_in_tuples",
     "jaxnn/training/test_row_space.py",
+    "test_examples.py::test_every_line_runs",
 )
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"

@@ -1,4 +1,4 @@
-"""Small folders of images to train on: cats are red, the others blue."""
+"""Small folders of images to train on, and a model of them: cats are red, the others blue."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from catnet import Classifier
 
 
 def write(folder: Path, count: int, parts: dict[str, int] | None = None, seed: int = 0) -> Path:
@@ -25,3 +27,14 @@ def write(folder: Path, count: int, parts: dict[str, int] | None = None, seed: i
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file of a run folder with its bytes, besides the empty one that is its lock."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
+
+
+def save_model(path: Path, band: tuple[float, float] = (0.5, 0.5)) -> str:
+    """Write a model whose logit is 6 for red, 0 for grey and -3 for blue; return its path."""
+    described = {"model": "logistic", "hidden": [], "activation": "relu"}
+    weights = np.tile(np.array([6, -3, -3], np.float32) / 4096, 64 * 64)[None]
+    params = ((), {"W": weights, "b": np.zeros(1, np.float32)})
+    classes = ("non-cat", "cat")
+    made = Classifier(described, params, classes, "red", "made for a test", confidence_band=band)
+    made.save(path)
+    return str(path)

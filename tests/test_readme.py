@@ -85,7 +85,8 @@ def test_python_blocks_run(name: str, block: str, tmp_path: Path, monkeypatch, c
 def test_command_lines_parse(name: str, line: str) -> None:
     words = shlex.split(line, comments=True)
     [first] = [i for i, word in enumerate(words) if word.split("/")[-1] in PARSERS]
-    PARSERS[words[first].split("/")[-1]]().parse_args(words[first + 1 :])
+    end = words.index(">") if ">" in words else len(words)
+    PARSERS[words[first].split("/")[-1]]().parse_args(words[first + 1 : end])
 
 
 def test_the_blocks_and_lines_are_found() -> None:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from catnet.errors import UserError
-from catnet.terminal import one_line
+from catnet.progress import show_elapsed
+from catnet.terminal import clear_live, one_line, start_command
 
 
 def run_guarded(program: str, run: Callable[[], int]) -> int:
@@ -29,8 +30,10 @@ def run_guarded(program: str, run: Callable[[], int]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # paths may have undecodable bytes
             stream.reconfigure(errors="backslashreplace")
+    start_command()
     try:
-        code = run()
+        with show_elapsed():
+            code = run()
         sys.stdout.flush()
         return code
     except UserError as error:
@@ -115,5 +118,5 @@ def _discard_stdout() -> None:
 
 def _print_error(program: str, text: str) -> None:
     """Print one line; at a terminal it replaces the line of progress."""
-    clear = "\r\x1b[K" if sys.stderr.isatty() else ""
-    print(f"{clear}{program}: {one_line(text)}", file=sys.stderr, flush=True)
+    clear_live()
+    print(f"{program}: {one_line(text)}", file=sys.stderr, flush=True)

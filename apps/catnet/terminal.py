@@ -1,19 +1,87 @@
-"""Messages and progress on the terminal (stderr); results go to stdout."""
+"""Messages, and a line of progress, on the terminal (stderr); results go to stdout."""
 
 from __future__ import annotations
 
+import shutil
 import sys
+import threading
 import time
-from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any
 
-RECENT = 20  # number of reports over which the speed is measured
+_quiet = False  # whether only results and problems are wanted
+_live_wanted = False  # whether this process is a command, not a program that imports catnet
+_live = ""  # the line of progress that is on the terminal
+_changed = 0.0  # when something was written last
+_lock = threading.RLock()  # of the terminal
+
+
+def start_command(quiet: bool = False) -> None:
+    """From now on, a command runs: lines of progress may be shown, and no messages if ``quiet``."""
+    global _quiet, _live_wanted, _changed
+    _quiet, _live_wanted, _changed = quiet, True, time.monotonic()
+    if shows_live() and sys.stdout.isatty() and not isinstance(sys.stdout, _Clearing):
+        sys.stdout = _Clearing(sys.stdout)
 
 
 def log(text: str) -> None:
-    """Write a message to stderr, apart from the results."""
-    print(text, file=sys.stderr, flush=True)
+    """Write a message to stderr, apart from the results; nothing with ``--quiet``."""
+    if not _quiet:
+        report_problem(text)
+
+
+def report_problem(text: str) -> None:
+    """Write a line about an input that has no result to stderr, also with ``--quiet``."""
+    with _lock:
+        clear_live()
+        print(text, file=sys.stderr, flush=True)
+
+
+def shows_live() -> bool:
+    """Whether a line of progress is shown: by a command, on a terminal, without ``--quiet``."""
+    return _live_wanted and not _quiet and sys.stderr.isatty()
+
+
+def show_live(line: str, silent: bool = False) -> None:
+    """Show a line of progress on the terminal, in place of the line before it.
+
+    Args:
+        line: it is cut to the width of the terminal.
+        silent: whether :func:`silence` goes on.
+    """
+    global _live, _changed
+    with _lock:
+        _changed = _changed if silent else time.monotonic()
+        _live = line[: shutil.get_terminal_size().columns - 1]  # a longer line would break
+        print(f"\r{_live}\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def clear_live() -> None:
+    """Remove the line of progress from the terminal, before something else is written."""
+    global _live, _changed
+    with _lock:
+        _changed = time.monotonic()
+        if _live:
+            _live = ""
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def silence() -> float:
+    """For how many seconds nothing was written."""
+    return time.monotonic() - _changed
+
+
+class _Clearing:
+    """A terminal as stdout, from which the line of progress is removed before a result."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        clear_live()
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def one_line(name: str | None) -> str:
@@ -46,116 +114,3 @@ def format_exactly(number: float) -> str:
     """
     short = f"{number:g}"
     return short if float(short) == number else repr(float(number))
-
-
-class Pace(NamedTuple):
-    """The speed of a training run.
-
-    Attributes:
-        speed: steps per second.
-        remaining: seconds until the end.
-    """
-
-    speed: float
-    remaining: float
-
-    def __str__(self) -> str:
-        """The remaining time, with a unit.
-
-        Example:
-            >>> [str(Pace(1, seconds)) for seconds in (5, 150, 9000)]
-            ['5 s left', '2 min left', '2.5 h left']
-        """
-        if self.remaining < 100:
-            return f"{self.remaining:.0f} s left"
-        if self.remaining < 6000:
-            return f"{self.remaining / 60:.0f} min left"
-        return f"{self.remaining / 3600:.1f} h left"
-
-
-def measure_pace(steps: int) -> Callable[[int], Pace | None]:
-    """Measure the pace of a training run from reports of its steps.
-
-    The time before the first report does not count, because the program starts and compiles in
-    it.  The pace is measured over the last ``RECENT`` reports, because the speed of a machine
-    changes.
-
-    Args:
-        steps: the number of steps of the whole run.
-
-    Returns:
-        A function to call with the number of completed steps; it returns None at the first call.
-    """
-    reports: deque[tuple[float, int]] = deque(maxlen=RECENT)
-
-    def pace(done: int) -> Pace | None:
-        reports.append((time.monotonic(), done))
-        (then, before), (now, _) = reports[0], reports[-1]
-        if done == before or now == then:
-            return None
-        speed = (done - before) / (now - then)
-        return Pace(speed, (steps - done) / speed)
-
-    return pace
-
-
-def make_progress_reporter(
-    steps: int, start: int = 0, title: str = ""
-) -> Callable[[int, float], None]:
-    """Make a function that reports the progress of a training run.
-
-    On a terminal, one line is overwritten; in a log file, there are ten lines.
-
-    Args:
-        steps: the number of steps of the whole run.
-        start: the number of steps completed before this process.
-        title: the text at the start of each line.
-
-    Returns:
-        A function to call with the number of completed steps and the cost.
-    """
-    live = sys.stderr.isatty()
-    tenths = start * 10 // steps
-    pace = measure_pace(steps)
-
-    def report(done: int, cost: float) -> None:
-        nonlocal tenths
-        now = pace(done)
-        left = f"  {now}" if now and done < steps else ""
-        line = f"{title}step {done}/{steps}  cost {cost:.4f}{left}"
-        if live:
-            print(f"\r{line}\x1b[K", end="\n" if done == steps else "", file=sys.stderr, flush=True)
-        elif done == steps or done * 10 // steps > tenths:
-            tenths = done * 10 // steps
-            log(line)
-
-    return report
-
-
-def make_download_reporter(name: str) -> Callable[[int, int], None]:
-    """Make a function that reports the progress of a download.
-
-    On a terminal, one line is overwritten; in a log file, there are ten lines.
-
-    Args:
-        name: the name of the file.
-
-    Returns:
-        A function to call with the number of received bytes and the size of the file.
-    """
-    live = sys.stderr.isatty()
-    tenths, last = -1, 0.0
-
-    def report(done: int, size: int) -> None:
-        nonlocal tenths, last
-        line = f"{name}  {done / 1e6:.1f} of {size / 1e6:.1f} MB"
-        now = time.monotonic()
-        if live and (done == size or now - last > 0.1):
-            last = now
-            end = "\n" if done == size else "\r"  # the next message starts in column 0
-            print(f"\x1b[K{line}", end=end, file=sys.stderr, flush=True)
-        elif not live and done * 10 // size > tenths:
-            tenths = done * 10 // size
-            log(line)
-
-    return report

@@ -328,9 +328,11 @@ def test_images_of_the_peer_are_small_and_nearly_ours(photos: Path) -> None:
 
     paths = folder.files(photos)
     for draft in (False, True):
-        theirs = folder.Photos(paths, draft)[0]
-        assert theirs.shape == (64, 64, 3)
-        assert np.abs(theirs.astype(int) - decode(paths[0])).mean() < 6
+        for geometry in ((64, None), (96, 1.15)):
+            model = {"network": {"geometry": geometry}}
+            theirs = folder.Photos(paths, model, draft)[0]
+            assert theirs.shape == (geometry[0], geometry[0], 3)
+            assert np.abs(theirs.astype(int) - decode(paths[0], *geometry)).mean() < 6
 
 
 def test_commands_are_run_with_a_cache_of_their_own(tmp_path: Path, monkeypatch) -> None:

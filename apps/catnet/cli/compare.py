@@ -13,6 +13,7 @@ DESCRIPTION = (
     "and the test images that only the first or only another run gets right. An image is "
     "recognized by its pixels, so that runs of different networks can be compared."
 )
+EXAMPLES = ("catnet compare runs/mine runs/fine-tuned --plot curves.png",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

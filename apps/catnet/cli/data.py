@@ -8,9 +8,12 @@ from pathlib import Path
 
 from catnet.cli.inputs import load_model
 from catnet.cli.options import DATA_HELP, add_aliases, add_all_classes
-from catnet.terminal import log, make_download_reporter
+from catnet.command_line import add_examples
+from catnet.progress import make_download_reporter
+from catnet.terminal import log
 
 HELP = "download data sets, and check your own"
+EXAMPLES = ("catnet data list", "catnet data get course --out data", "catnet data check my-images")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--json", action="store_true", help="print one JSON object")
     add_aliases(check)
     add_all_classes(check)
+    for name, line in zip(actions.choices, EXAMPLES, strict=True):
+        add_examples(actions.choices[name], [line])
 
 
 def run(options: argparse.Namespace) -> int:
@@ -56,7 +61,7 @@ def _get(options: argparse.Namespace) -> int:
     try:
         path = catalogue.get(data_set, Path(options.out), log, make_download_reporter)
     except KeyboardInterrupt:
-        log("\nthe partial download is kept; run the same command again to resume it")
+        log("the partial download is kept; run the same command again to resume it")
         raise
     print(path)
     return 0

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 
 from catnet.models.registry import DEFAULT_HIDDEN, LEARNING_RATES
-from catnet.terminal import log, make_progress_reporter
+from catnet.progress import make_progress_reporter
+from catnet.terminal import log
 
 HELP = "train on drawn images, evaluate and predict, in about a minute"
+EXAMPLES = ("catnet demo --out runs/demo",)
 
 STEPS = 6000
 # With the lecture's 0.0075 the cost oscillates on these images, and rounding changes the result.

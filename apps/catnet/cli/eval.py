@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from catnet.data.dataset import Dataset
 
 HELP = "evaluate a model on labelled images"
+EXAMPLES = ("catnet eval runs/mine my-images", "catnet eval shipped my-images --json")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ from catnet.cli.options import MODEL_HELP
 from catnet.terminal import log
 
 HELP = "draw the filters of the first layer of a model"
+EXAMPLES = ("catnet filters runs/mine --out filters.png",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from catnet.models.registry import DEFAULT_HIDDEN
 from catnet.terminal import log
 
 HELP = "check the hand-written gradients of a network"
+EXAMPLES = ("catnet gradcheck my-images --model runs/mine --examples 2",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

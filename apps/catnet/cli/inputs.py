@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catnet.images.geometry import WHOLE, Geometry
-from catnet.terminal import log, one_line
+from catnet.terminal import log, one_line, report_problem
 
 if TYPE_CHECKING:
     from catnet.data.dataset import Dataset
@@ -33,13 +33,13 @@ def load_data(
     """Load the training and the test part of DATA; problems and notes go to stderr, one a line."""
     from catnet.data import dataset
 
-    def report_problem(line: str) -> None:
-        log(one_line(f"left out: {line}"))
+    def leave_out(line: str) -> None:
+        report_problem(one_line(f"left out: {line}"))
 
-    def report_note(line: str) -> None:
+    def note(line: str) -> None:
         log(one_line(line))
 
-    return dataset.load(source, report_problem, report_note, all_classes, geometry)
+    return dataset.load(source, leave_out, note, all_classes, geometry)
 
 
 def load_parts(

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from catnet.cli import (
     compare,
+    completion,
     data,
     demo,
     eval,
@@ -23,8 +24,10 @@ from catnet.cli import (
     sweep,
     train,
 )
+from catnet.command_line import make_parser
 from catnet.compile_cache import enable_compile_cache
-from catnet.process import Version, exit_fast, run_guarded
+from catnet.process import exit_fast, run_guarded
+from catnet.terminal import start_command
 
 COMMANDS = {
     "train": train,
@@ -37,6 +40,7 @@ COMMANDS = {
     "data": data,
     "published": published,
     "demo": demo,
+    "completion": completion,
 }
 
 # The commands whose compiled programs are cached.
@@ -55,7 +59,7 @@ time.  JAX_ENABLE_COMPILATION_CACHE=false turns off the cache of programs."""
 def console() -> None:
     """Run ``main`` as the process ``catnet``, and exit without Python's slow shutdown."""
     gc.set_threshold(100_000)  # collecting JAX's many objects takes 0.1 s
-    if sys.argv[1:2] in ([name] for name in CACHING):
+    if next((word for word in sys.argv[1:] if not word.startswith("-")), None) in CACHING:
         enable_compile_cache()
     exit_fast(main())
 
@@ -67,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command of the options."""
+    start_command(options.quiet)
     if options.command in CREATING:
         import jax
 
@@ -76,18 +81,7 @@ def run(options: argparse.Namespace) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    top = argparse.ArgumentParser(
-        prog="catnet",
-        description="Classify images as cat or non-cat, or into your own classes, and train "
-        "networks for it.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    description = (
+        "Classify images as cat or non-cat, or into your own classes, and train networks for it."
     )
-    top.add_argument("--version", action=Version, nargs=0, help="print the version")
-    subparsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, command in COMMANDS.items():
-        description = getattr(command, "DESCRIPTION", None)
-        command.add_arguments(
-            subparsers.add_parser(name, help=command.HELP, description=description)
-        )
-    return top
+    return make_parser("catnet", description, COMMANDS, EPILOG)

@@ -142,6 +142,13 @@ def alias(text: str) -> tuple[str, str]:
     return name, target
 
 
+def name(text: str) -> str:
+    """Parse the name of a file or a folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("'' is no name; give that of a file or folder")
+    return text
+
+
 def _whole(text: str, low: int, high: int) -> int:
     with contextlib.suppress(ValueError):
         if low <= (number := int(text)) <= high:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 HELP = "reproduce published numbers of courses and demos, and compare each"
+EXAMPLES = ("catnet published --only attention",)
 
 DESCRIPTION = (
     "Compute published numbers of courses and demos with jaxnn, in float64, and print published, "

@@ -11,6 +11,9 @@ from catnet.models.registry import DEFAULT_HIDDEN, INITIALIZATIONS
 from catnet.terminal import log
 
 HELP = "train many networks at once: learning rates × initializations × seeds"
+EXAMPLES = (
+    "catnet sweep my-images --learning-rate 0.001 0.02 --init lecun he --seeds 2 --out runs/sweep",
+)
 DESCRIPTION = (
     "Train many networks at once: learning rates × initializations × seeds. Results are written "
     "after every 64 networks. The network of the lowest training cost becomes the model of the run "

@@ -22,17 +22,20 @@ from catnet.cli.train_options import (
 from catnet.cli.train_options import add_arguments as add_arguments
 from catnet.errors import UserError
 from catnet.images.geometry import WHOLE, Geometry
-from catnet.models.registry import (
-    DEFAULT_HIDDEN,
-    LEARNING_RATES,
-)
-from catnet.terminal import log, make_progress_reporter
+from catnet.models.registry import DEFAULT_HIDDEN, LEARNING_RATES
+from catnet.progress import make_progress_reporter
+from catnet.terminal import log
 
 HELP = "train a network; without DATA, on drawn images"
 DESCRIPTION = (
     "Train a network; without DATA, on drawn images. The run folder has config.json, "
     "metrics.csv, curves.png, evaluation.json, answers.csv, confusion.png, mistakes.png, "
     "model.safetensors, learnt.npy, and state.safetensors to resume from."
+)
+EXAMPLES = (
+    "catnet train my-images --out runs/mine",
+    "catnet train my-images --from shipped --freeze --out runs/fine-tuned",
+    "catnet train --resume runs/mine",
 )
 
 

@@ -27,7 +27,7 @@ import numpy as np
 import jaxnn
 from catnet.course.files import DINOS
 from catnet.course.record import Gradient, Number, Options, Set, Table
-from catnet.terminal import make_progress_reporter
+from catnet.progress import make_progress_reporter
 from jaxnn import Masked
 
 N_A, N_TOKENS = 50, 27  # units; the end of the line, and a to z

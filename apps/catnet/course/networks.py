@@ -11,7 +11,7 @@ import numpy as np
 
 import jaxnn
 from catnet.course.record import Gradient
-from catnet.terminal import make_progress_reporter
+from catnet.progress import make_progress_reporter
 from jaxnn import Layer, State
 
 Scale = Literal["0", "0.01", "10", "sqrt", "he"]

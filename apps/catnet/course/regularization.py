@@ -24,7 +24,7 @@ import jaxnn
 from catnet.course.files import EX6DATA3, read_mat
 from catnet.course.networks import as_params, initialize, network, share_right
 from catnet.course.record import Gradient, Number, Options, Set, Table
-from catnet.terminal import make_progress_reporter
+from catnet.progress import make_progress_reporter
 from jaxnn import Layer, State
 
 SIZES = (2, 20, 3, 1)

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from catnet.errors import UserError
-from catnet.images.paths import Readable
+from catnet.images.reading import Readable
 
 LABELS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE = 32

@@ -21,7 +21,8 @@ from catnet.errors import UserError
 from catnet.images.decode import decode_many, enlarge
 from catnet.images.geometry import WHOLE, Geometry
 from catnet.images.kinds import summarize_kinds
-from catnet.images.paths import ImageError
+from catnet.images.reading import ImageError
+from catnet.progress import track
 
 MAX_TOTAL_BYTES = 4 * 2**30  # of a zip, unpacked
 
@@ -209,7 +210,8 @@ def _load_part(part: Part, on_problem: Report, least: int, geometry: Geometry) -
     images = np.empty((len(pairs), geometry.size, geometry.size, 3), np.uint8)
     labels, names = [], []
     results = decode_many((entry.source for entry, _ in pairs), *geometry)
-    for (entry, label), (_, image) in zip(pairs, results, strict=True):
+    decoded = track(zip(pairs, results, strict=True), len(pairs), "images", "decoding  ")
+    for (entry, label), (_, image) in decoded:
         if isinstance(image, ImageError):
             on_problem(f"{entry.name}: {image}")
         else:

@@ -17,8 +17,10 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from catnet.errors import UserError
+from catnet.images.archives import ZipMember, decode_name
 from catnet.images.kinds import HEAD, detect_kind, is_system_folder
-from catnet.images.paths import ImageError, OtherFile, Source, list_images
+from catnet.images.paths import OtherFile, list_images
+from catnet.images.reading import ImageError, Source
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 
@@ -108,26 +110,6 @@ def _list_folder(path: str) -> Listing:
 # ---- zips
 
 
-class _Member:
-    """A file in a zip, opened on reading; a lock protects the shared archive."""
-
-    def __init__(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: threading.Lock):
-        self.archive, self.info, self.lock, self.done = archive, info, lock, False
-
-    def read(self, size: int = -1, /) -> bytes:
-        if self.done:
-            return b""
-        self.done = True
-        return self.head(size)
-
-    def head(self, size: int) -> bytes:
-        try:
-            with self.lock, self.archive.open(self.info) as file:
-                return file.read(size)
-        except Exception as error:  # the decompressors of zipfile raise many kinds of errors
-            raise OSError(f"damaged in the zip: {error}") from None
-
-
 def _open_zip(path: str, stack: contextlib.ExitStack, max_bytes: int | None) -> zipfile.ZipFile:
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
@@ -158,7 +140,7 @@ def _list_zip(path: str, archive: zipfile.ZipFile) -> Listing:
     listing, lock = Listing(path), threading.Lock()
     places, systems = set(), set()
     for info in archive.infolist():
-        name = _decode_name(info)
+        name = decode_name(info)
         place = PurePosixPath(name)
         is_link = stat.S_ISLNK(info.external_attr >> 16)
         leads_out = not place.parts or place.is_absolute() or ".." in place.parts
@@ -175,7 +157,7 @@ def _list_zip(path: str, archive: zipfile.ZipFile) -> Listing:
         if system is not None:
             systems.add(folders[: system + 1])
         elif not info.is_dir():
-            member = _Member(archive, info, lock)
+            member = ZipMember(archive, info, lock)
             what = detect_kind(place.name, lambda member=member: member.head(HEAD))
             entry = Entry(place.parts, f"{path}/{name}", member, what.problem, what.name)
             (listing.images if what.is_image else listing.others).append(entry)
@@ -184,13 +166,3 @@ def _list_zip(path: str, archive: zipfile.ZipFile) -> Listing:
         listing.others.append(Entry(parts, name, b"", kind=f"folder {parts[-1]}"))
     listing.images.sort(key=lambda entry: entry.place)
     return listing
-
-
-def _decode_name(info: zipfile.ZipInfo) -> str:
-    """The name of a member; macOS and Linux often write UTF-8 without its flag."""
-    if info.flag_bits & 0x800:
-        return info.filename
-    try:
-        return info.filename.encode("cp437").decode()
-    except UnicodeError:
-        return info.filename

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from catnet.data.entries import Entry, Listing, is_zip
 from catnet.errors import UserError
-from catnet.images.paths import ImageError, read
+from catnet.images.reading import ImageError, read
 
 TINY_IMAGENET_CATS = ("n02123045", "n02123394", "n02124075")  # tabby, Persian, Egyptian
 TINY_IMAGENET_DOGS = (

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TypeAlias
 
 from catnet.errors import UserError
-from catnet.images.paths import Readable
+from catnet.images.reading import Readable
 
 MAX_MEMBERS = 500_000
 MAX_BYTES = 4 * 2**30  # of the unpacked archive, with its headers

@@ -20,6 +20,7 @@ from catnet.errors import UserError
 from catnet.images.decode import ImageError, read_dimensions
 from catnet.images.geometry import WHOLE
 from catnet.images.size import SIZE
+from catnet.progress import track
 from catnet.terminal import log, one_line
 
 if TYPE_CHECKING:
@@ -237,7 +238,8 @@ def _measure(
 ) -> tuple[list[int], list[int], list[str]]:
     sizes: dict[str, tuple[int, int]] = {}
     sources = {entry.name: entry.source for entry in listing.images}
-    for name in (name for part in parts for name in part.names):
+    names = [name for part in parts for name in part.names]
+    for name in track(names, len(names), "images", "sizes  "):
         try:  # an image in an h5 file has the size of the network
             source = sources.get(name)
             sizes[name] = (SIZE, SIZE) if source is None else read_dimensions(source)

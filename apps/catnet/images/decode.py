@@ -7,35 +7,31 @@ prepared as in its training.
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import functools
 import io
-import logging
 import os
-import re
-import struct
-import threading
-import warnings
-import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, ImageOps, _imaging
+from PIL import ExifTags, Image, ImageFile, ImageOps
 
+from catnet.images import heic
 from catnet.images.colours import to_srgb
 from catnet.images.geometry import Geometry, find_middle
-from catnet.images.paths import MAX_BYTES, ImageError, Source, read
+from catnet.images.large import Bands, open_bands
+from catnet.images.limits import MAX_LARGE_PIXELS, refuse_too_large
+from catnet.images.pillow_errors import DAMAGE, raise_pillow_warnings, silence_libtiff
 from catnet.images.png_samples import (
     Box,
     Opacity,
     drop_empty_alpha,
     find_hidden_opacity,
-    is_read_twice,
     prepare,
 )
+from catnet.images.raw import find_preview
+from catnet.images.reading import MAX_BYTES, ImageError, Source, is_large, read
 from catnet.images.size import SIZE
 from catnet.terminal import one_line
 
@@ -50,43 +46,10 @@ __all__ = [
 ]
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
-# With these limits one file takes less than 2 s and 500 MB (measured on noise, the worst case).
-MAX_PIXELS = 36_000_000
-# WebP is held in four copies, AVIF is slow, PNG of 16 bits with a transparent colour is read twice
-MAX_COSTLY_PIXELS = 25_000_000
-MAX_JPEG_PIXELS = 120_000_000  # with one scan: scaled down while it is decoded
-MAX_JPEG_WORK = 2_000_000_000  # scans × pixels
-MAX_SLOW_PIXELS = 1_000_000  # where Pillow decodes in Python: plain PPM, odd depths, BMP's RLE
 MAX_HEADER_BYTES = 16 * 2**20  # read before the first pixel
 MAX_READS = 250_000
 BAND_PIXELS = 2_000_000
 
-# The exceptions that Pillow raises on damaged files.  Its plugins parse in Python with few checks,
-# so a wrong byte can cause nearly any error of arithmetic, lookup or type.
-_DAMAGE = (
-    OSError,
-    EOFError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    AssertionError,
-    NameError,
-    RuntimeError,
-    BufferError,
-    MemoryError,
-    ImportError,
-    struct.error,
-    zlib.error,
-    Warning,
-    Image.DecompressionBombError,
-)
-_HARMLESS = (  # warnings about metadata of an image that is itself undamaged
-    r"(possibly )?corrupt EXIF|tag |metadata warning|invalid APNG|"
-    r"image appears to be a malformed MPO|palette images with transparency"
-)
 _STARTS = {  # of the formats that a few bytes identify
     **{b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"GIF8": "GIF"},
     **{b"II*\0": "TIFF", b"MM\0*": "TIFF"},
@@ -126,6 +89,8 @@ def decode(source: Source, size: int = 64, max_aspect: float | None = None) -> n
         >>> decode(b"P3 2 1 255  255 0 0  255 0 0", size=1).tolist()
         [[[255, 0, 0]]]
     """
+    if isinstance(source, (str, os.PathLike)) and is_large(source):
+        return _decode_large(source, Geometry(size, max_aspect))
     data = source if isinstance(source, bytes) else read(source)
     if not data:
         raise ImageError("empty file")
@@ -133,7 +98,7 @@ def decode(source: Source, size: int = 64, max_aspect: float | None = None) -> n
         raise ImageError(f"larger than {MAX_BYTES // 2**20} MB")
     try:
         with _convert_errors():
-            return _decode(data, size, max_aspect)
+            return _decode(data, Geometry(size, max_aspect))
     except Image.UnidentifiedImageError:
         raise ImageError(_identify(data)) from None
 
@@ -164,7 +129,7 @@ def from_array(pixels: np.ndarray, size: int = 64, max_aspect: float | None = No
     if pixels.shape[2:] == (1,):
         pixels = pixels[..., 0]
     im = Image.fromarray(np.ascontiguousarray(pixels))
-    return np.asarray(to_srgb(_resize(im, _make_crop(im), size, max_aspect), {}))
+    return np.asarray(to_srgb(_resize(im, _make_crop(im), Geometry(size, max_aspect)), {}))
 
 
 def enlarge(images: np.ndarray, geometry: Geometry) -> np.ndarray:
@@ -192,11 +157,17 @@ def from_image(im: Image.Image, size: int = 64, max_aspect: float | None = None)
         raise ImageError("has no pixels")
     with _convert_errors():
         im.load()
-        return _finish(im, _make_crop(im), size, max_aspect)
+        return _finish(im, _make_crop(im), Geometry(size, max_aspect))
 
 
-def read_dimensions(source: Source) -> tuple[int, int]:
+def read_dimensions(source: Source, upright: bool = False) -> tuple[int, int]:
     """Read the width and the height of an image, in pixels, from its header, before EXIF rotation.
+
+    Those of camera raw are of its preview.
+
+    Args:
+        source: as for :func:`decode`.
+        upright: whether the rotation by EXIF counts.
 
     Raises:
         ImageError: the source is not an image, or its header is damaged.
@@ -205,13 +176,15 @@ def read_dimensions(source: Source) -> tuple[int, int]:
         >>> read_dimensions(b"P3 2 1 255  255 0 0  255 0 0")
         (2, 1)
     """
-    data = source if isinstance(source, bytes) else read(source)
     try:
-        with _raise_pillow_warnings(), _open(_Bounded(data)) as im:
-            return im.size
+        with raise_pillow_warnings(), _open_source(source) as file, _open(file) as im:
+            # Pillow itself turns the size of a TIFF.
+            turned = upright and im.format != "TIFF" and _read_orientation(im, file) >= 5
+            width, height = im.size
+            return (height, width) if turned else (width, height)
     except ImageError:
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ImageError(f"damaged or unsupported: {type(error).__name__}") from None
 
 
@@ -253,13 +226,13 @@ def _decode_or_reason(
 def _convert_errors() -> Iterator[None]:
     """Convert the exceptions of Pillow, except ``UnidentifiedImageError``, to ImageError."""
     try:
-        with _raise_pillow_warnings():
+        with raise_pillow_warnings():
             yield
     except (ImageError, Image.UnidentifiedImageError):
         raise
     except Image.DecompressionBombError:
-        reason = "too many pixels: more than 120 million of a JPEG, 36 million of others"
-    except _DAMAGE as error:
+        reason = f"too many pixels: more than {MAX_LARGE_PIXELS // 10**6} million"
+    except DAMAGE as error:
         text = one_line(" ".join(str(error).split())[:200])
         reason = f"damaged or unsupported: {text or type(error).__name__}"
     else:
@@ -272,8 +245,10 @@ def _identify(data: bytes) -> str:
     for start, name in _STARTS.items():
         if data.startswith(start):
             return f"damaged or unsupported: it starts like a {name}, but cannot be decoded as one"
-    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
-        return "a HEIC image, which is not supported; save it as JPEG"
+    if heic.is_heic(data):
+        if not heic.register():
+            return heic.REMEDY
+        return "damaged or unsupported: it starts like a HEIC image, but cannot be decoded as one"
     if data[:1000].lstrip().lower().startswith((b"<!doctype html", b"<html")):
         return "a web page, not an image"
     return f"not an image in a known format ({', '.join(FORMATS)})"
@@ -282,8 +257,8 @@ def _identify(data: bytes) -> str:
 # ---- bytes to pixels
 
 
-class _Bounded(io.BytesIO):
-    """A file in memory with a limit on the number and the size of reads.
+class _Limits:
+    """A file with a limit on the number and the size of reads.
 
     A header of millions of small pieces would keep Pillow's parsers busy for minutes, and a large
     header takes twenty times its size as Python objects.
@@ -291,9 +266,14 @@ class _Bounded(io.BytesIO):
 
     reads = 0
     budget = MAX_HEADER_BYTES
+    orientation = 1  # of the raw file that this is the preview of
+
+    def release(self) -> None:
+        """Lift the limits, once the header is read."""
+        self.reads, self.budget = -(10**9), 10**15
 
     def read(self, size: int | None = -1, /) -> bytes:
-        part = super().read(size)
+        part = super().read(size)  # type: ignore[misc]  (of the file that is limited)
         self.reads += 1
         if size is not None and size >= 0:  # WebP and AVIF read the whole file and parse it in C
             self.budget -= len(part)
@@ -302,22 +282,35 @@ class _Bounded(io.BytesIO):
         return part
 
 
-def _decode(data: bytes, size: int, max_aspect: float | None) -> np.ndarray:
+class _Bounded(_Limits, io.BytesIO):
+    """A file in memory with these limits."""
+
+
+class _BoundedFile(_Limits, io.FileIO):
+    """A regular file with these limits."""
+
+
+def _decode(data: bytes, geometry: Geometry) -> np.ndarray:
+    if (preview := find_preview(data)) is not None:
+        data = preview.jpeg
+    orientation = preview.orientation if preview else 1
     file = _Bounded(data)
     with _open(file) as im:
-        _refuse_too_large(im, data)
+        if (bands := open_bands(im)) is not None:
+            return _finish_bands(file, bands, geometry)
+        refuse_too_large(im, data)
         if im.format == "PNG":
             with _open_all(data) as copy:
                 copy.verify()  # compare the checksums; decoding does not
         if im.format == "TIFF":
-            _silence_libtiff()
-        im.draft(None, _choose_draft(size))
+            silence_libtiff()
+        im.draft(None, _choose_draft(geometry.size))
         prepare(im, data)
         opacity = find_hidden_opacity(im, lambda: _open_all(data))
-        file.budget = 2 * MAX_BYTES
+        file.release()
         im.load()
         drop_empty_alpha(im)
-        return _finish(im, _make_crop(im, opacity), size, max_aspect)
+        return _finish(im, _make_crop(im, opacity), geometry, orientation)
 
 
 def _choose_draft(size: int) -> tuple[int, int]:
@@ -326,10 +319,29 @@ def _choose_draft(size: int) -> tuple[int, int]:
     return least, least
 
 
-def _finish(im: Image.Image, crop: Crop, size: int, max_aspect: float | None) -> np.ndarray:
-    """Resize the pixels, convert them to sRGB and rotate them as EXIF says."""
-    square = _resize(im, crop, size, max_aspect)
-    orientation = im.getexif().get(ExifTags.Base.Orientation, 1)
+def _decode_large(path: str | os.PathLike[str], geometry: Geometry) -> np.ndarray:
+    """Decode a file that is too large to be read as a whole."""
+    try:
+        with _convert_errors(), _BoundedFile(path) as file, _open(file) as im:
+            if (bands := open_bands(im, whole_fits=False)) is not None:
+                return _finish_bands(file, bands, geometry)
+            kind = f"this kind of {im.format}"
+    except Image.UnidentifiedImageError:
+        kind = "this kind of file"
+    raise ImageError(f"larger than {MAX_BYTES // 2**20} MB, the limit for {kind}")
+
+
+def _finish_bands(file: _Limits, bands: Bands, geometry: Geometry) -> np.ndarray:
+    silence_libtiff()
+    file.release()
+    return _finish(bands, _make_crop(bands), geometry)
+
+
+def _finish(im: Any, crop: Crop, geometry: Geometry, orientation: int = 1) -> np.ndarray:
+    """Resize the pixels, convert them to sRGB and rotate them as EXIF, or the raw file, says."""
+    square = _resize(im, crop, geometry)
+    if orientation == 1:
+        orientation = im.getexif().get(ExifTags.Base.Orientation, 1)
     rgb = to_srgb(square, im.info)
     rgb.getexif()[ExifTags.Base.Orientation] = orientation
     return np.array(ImageOps.exif_transpose(rgb), dtype=np.uint8)
@@ -348,51 +360,47 @@ def _read_unloaded(im: Image.Image) -> bytes | None:
     return data
 
 
-def _open(file: _Bounded) -> Image.Image:
+def _open_source(source: Source) -> _Bounded | _BoundedFile:
+    """Open the file of a source, or its preview if it is camera raw."""
+    if isinstance(source, (str, os.PathLike)) and is_large(source):
+        return _BoundedFile(source)
+    data = source if isinstance(source, bytes) else read(source)
+    preview = find_preview(data)
+    file = _Bounded(preview.jpeg if preview else data)
+    file.orientation = preview.orientation if preview else 1
+    return file
+
+
+def _read_orientation(im: Any, file: _Limits) -> int:
+    """EXIF's orientation, or that of the raw file, without loading the pixels of a PNG."""
+    if file.orientation != 1:
+        return file.orientation
+    exif = Image.Exif()
+    exif.load(im.info.get("exif", b""))
+    value = exif.get(ExifTags.Base.Orientation, 1)
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _open(file: _Bounded | _BoundedFile) -> Image.Image:
     Image.init()  # without it, an unregistered format raises KeyError
-    return Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
+    if heic.is_heic(file.read(12)):
+        heic.register()
+    file.seek(0)
+    formats = (*FORMATS, heic.FORMAT)
+    return Image.open(file, formats=[name for name in formats if name in Image.OPEN])
 
 
 def _open_all(data: bytes) -> Image.Image:
     """Open a file whose header was read within the limits before."""
     file = _Bounded(data)
     im = _open(file)
-    file.budget = 2 * MAX_BYTES
+    file.release()
     return im
 
 
-def _refuse_too_large(im: Image.Image, data: bytes) -> None:
-    pixels, limit = im.width * im.height, MAX_PIXELS
-    if im.format in ("WEBP", "AVIF") or is_read_twice(im):
-        limit = MAX_COSTLY_PIXELS
-    elif im.format in ("JPEG", "MPO"):
-        scans = _count_jpeg_scans(data)
-        limit = MAX_JPEG_PIXELS if scans == 1 else min(MAX_PIXELS, MAX_JPEG_WORK // scans)
-    elif any(tile[0] in Image.DECODERS for tile in getattr(im, "tile", ())):
-        limit = MAX_SLOW_PIXELS
-    if pixels > limit:
-        raise ImageError(
-            f"{im.width}×{im.height} pixels: more than {limit / 1e6:.3g} million,"
-            f" the limit for this kind of {im.format}"
-        )
-    if min(im.size) < 1:
-        raise ImageError("has no pixels")
-
-
-def _count_jpeg_scans(data: bytes) -> int:
-    """The number of scans: one, or several in a progressive JPEG."""
-    at, scans = 2, 0
-    for _ in range(10_000):
-        marker = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])").search(data, at)
-        if marker is None or marker[1] == b"\xd9":
-            return max(scans, 1)
-        scans += marker[1] == b"\xda"
-        at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
-    raise ImageError("too many segments")
-
-
-def _resize(im: Image.Image, crop: Crop, size: int, max_aspect: float | None) -> Image.Image:
-    """Resize the middle to ``size × size``, one band at a time to save memory."""
+def _resize(im: Any, crop: Crop, geometry: Geometry) -> Image.Image:
+    """Resize the middle to a square, one band at a time to save memory."""
+    size, max_aspect = geometry
     left, upper, right, lower = find_middle(im.width, im.height, max_aspect)
     fx = max(1, int(right - left) // (2 * size))
     fy = max(1, int(lower - upper) // (2 * size))
@@ -410,7 +418,7 @@ def _resize(im: Image.Image, crop: Crop, size: int, max_aspect: float | None) ->
     return small.resize((size, size), Image.Resampling.BICUBIC, box=box)
 
 
-def _make_crop(im: Image.Image, opacity: Opacity | None = None) -> Crop:
+def _make_crop(im: Any, opacity: Opacity | None = None) -> Crop:
     """A function that crops ``im`` in a mode that can be averaged.
 
     The mode is L, RGB, RGBa, CMYK, LAB, or F from 0 to 255.
@@ -440,7 +448,7 @@ def _merge_premultiplied_grey(im: Image.Image) -> Image.Image:
     return Image.merge("RGBa", (grey, grey, grey, opacity))
 
 
-def _find_range(im: Image.Image) -> tuple[float, float]:
+def _find_range(im: Any) -> tuple[float, float]:
     """The values of black and white in deep greyscale."""
     tags = getattr(im, "tag_v2", {})  # a TIFF's
     if im.mode.startswith("I;16"):
@@ -462,53 +470,3 @@ def _scale_grey(im: Image.Image, black: float, white: float, clear: int | None) 
         return Image.fromarray(grey.astype(np.float32))
     opaque = Image.fromarray(np.rint(grey).astype(np.uint8))
     return _premultiply(opaque, Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
-
-
-# ---- warnings and messages of Pillow
-
-# Pillow also logs some errors that it raises; without a handler Python would print them.
-logging.getLogger("PIL").addHandler(logging.NullHandler())
-
-_strict_lock = threading.Lock()
-_strict_count = 0
-_strict_filters = warnings.catch_warnings()
-
-
-@contextlib.contextmanager
-def _raise_pillow_warnings() -> Iterator[None]:
-    """Turn Pillow's warnings into errors, except harmless ones and its limit on the pixels.
-
-    Warning filters are global to the process.  If each thread used ``catch_warnings``, a thread at
-    its end would reset the filters of the others.  So the first thread sets the filters, and the
-    last one restores them.
-    """
-    global _strict_count, _strict_filters
-    with _strict_lock:
-        _strict_count += 1
-        if _strict_count == 1:
-            _strict_filters = warnings.catch_warnings()
-            _strict_filters.__enter__()
-            pillow = r"PIL\b"
-            warnings.filterwarnings("error", module=pillow)
-            warnings.filterwarnings("ignore", _HARMLESS, module=pillow)
-            warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-    try:
-        yield
-    finally:
-        with _strict_lock:
-            _strict_count -= 1
-            if _strict_count == 0:
-                _strict_filters.__exit__(None, None, None)
-
-
-@functools.cache
-def _silence_libtiff() -> None:
-    """Stop libtiff from printing errors to the C stderr; it also returns them.
-
-    The function is looked up in Pillow's extension module.  If that does not export it (a static
-    build), libtiff still prints.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        set_handler = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
-        set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
-        set_handler(None)

@@ -8,22 +8,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from catnet.images import raw
+
 HEAD = 64  # bytes that are enough to detect a format
 MAX_KINDS = 8  # kinds in a summary
 # Formats that can be decoded, and formats for which the decoder has a special message.
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".bmp", ".webp", ".avif"}
     | {".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".heic", ".heif", ".jxl", ".jp2"}
+    | raw.EXTENSIONS
 )
 # Folders that operating systems create: thumbnails, metadata, deleted files.
 SYSTEM_FOLDERS = frozenset(
     {"@eadir", "__macosx", "lost+found", "#recycle", "@recycle", "$recycle.bin", "recycler"}
     | {"#snapshot", "@recently-snapshot", "system volume information"}
-)
-_RAW = frozenset(
-    {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc"}
-    | {".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl"}
-    | {".sr2", ".srf", ".srw", ".x3f"}
 )
 _UNSUPPORTED = frozenset(
     {".tga", ".psd", ".psb", ".svg", ".svgz", ".ico", ".icns", ".exr", ".dds", ".xcf", ".pcx"}
@@ -40,7 +38,6 @@ _UNSUPPORTED_START = {
     rb"8BPS": "a Photoshop file",
     rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  ": "a JPEG 2000 image",
     rb"\0\0\0\x0cJXL ": "a JPEG XL image",
-    rb"....ftypcrx |FUJIFILMCCD-RAW|IIR[OS]|MMOR|IIU\0|FOVb|\0MRM": "camera raw",
     rb"gimp xcf": "a GIMP file",
     rb"v/1\x01": "an OpenEXR image",
     rb"qoif": "a QOI image",
@@ -77,25 +74,33 @@ def detect_kind(name: str, head: Callable[[], bytes]) -> Kind:
         >>> detect_kind("notes.TXT", lambda: b"GIF files are small").name
         '.txt'
     """
-    extension = os.path.splitext(name)[1].lower()  # noqa: PTH122  (pathlib refuses some names)
-    match = re.match(r"\.[a-z0-9]*", extension)
-    if match and match[0] in EXTENSIONS:
+    if has_image_extension(name):
         return Kind(is_image=True)
+    extension = os.path.splitext(name)[1].lower()  # noqa: PTH122  (pathlib refuses some names)
     try:
         start = head()
     except OSError as error:
         return Kind(is_image=False, name=f"that cannot be read ({error.strerror or error})")
-    if _IMAGE_START.match(start) and not (extension in _RAW and start[:2] in (b"II", b"MM")):
+    if _IMAGE_START.match(start) or raw.START.match(start):
         return Kind(is_image=True)
     for pattern, what in _UNSUPPORTED_START.items():
         if re.match(pattern, start, re.DOTALL):
             return _make_unsupported(what)
-    if extension in _RAW:  # most are a TIFF file that starts with a thumbnail
-        return _make_unsupported("camera raw")
     if extension in _UNSUPPORTED:
         return _make_unsupported(f"{extension}, an image format")
     plain = re.fullmatch(r"\.[\w+-]{1,12}", extension)
     return Kind(is_image=False, name=extension if plain else "without extension")
+
+
+def has_image_extension(name: str) -> bool:
+    """Whether a name has the extension of a known format.
+
+    Example:
+        >>> has_image_extension("a.JPG?size=200"), has_image_extension("a.zip")
+        (True, False)
+    """
+    match = re.match(r"\.[a-z0-9]*", os.path.splitext(name)[1].lower())  # noqa: PTH122
+    return match is not None and match[0] in EXTENSIONS
 
 
 def _make_unsupported(what: str) -> Kind:

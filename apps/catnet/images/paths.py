@@ -1,16 +1,15 @@
-"""Find image files from the arguments of the user, and read them.
+"""Find image files from the arguments of the user.
 
-:func:`expand` turns ``SOURCE…`` into one entry for each image, :func:`list_images` lists a folder,
-:func:`read` reads a file.  :mod:`catnet.images.decode` decodes the bytes.
+:func:`expand` turns ``SOURCE…`` into one entry for each image, :func:`list_images` lists a folder.
+:mod:`catnet.images.reading` reads the files, :mod:`catnet.images.decode` decodes the bytes.
 """
 
 # This file uses os.path, because pathlib would change the names that the user typed.
-# ruff: noqa: PTH109, PTH112, PTH114, PTH116, PTH118, PTH206, PTH208
+# ruff: noqa: PTH109, PTH112, PTH113, PTH116, PTH118, PTH123, PTH206, PTH208
 
 from __future__ import annotations
 
 import difflib
-import errno
 import glob
 import os
 import re
@@ -18,28 +17,26 @@ import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from catnet.images.kinds import HEAD, detect_kind, is_system_folder
+from catnet.images import archives
+from catnet.images.kinds import HEAD, detect_kind, has_image_extension, is_system_folder
+from catnet.images.reading import (
+    WEB,
+    ImageError,
+    Readable,
+    Started,
+    describe_mode,
+    explain,
+    is_pipe,
+    open_without_waiting,
+    read,
+)
 
-MAX_BYTES = 128 * 2**20
 # Limits on links: n levels of folders, each with two links to the next level, have 2ⁿ paths.
 MAX_FOLDERS_AGAIN = 10_000
 MAX_FILES_AGAIN = 1_000_000
-WEB = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-
-
-class Readable(Protocol):
-    """An open binary file, or another object that reads bytes."""
-
-    def read(self, size: int = -1, /) -> bytes: ...
-
-
-Source: TypeAlias = str | os.PathLike[str] | bytes | Readable
-
-
-class ImageError(ValueError):
-    """Why a source is not an image, in one line, without the name of the source."""
+STREAM = re.compile(r"/dev/stdin|/(dev|proc/self)/fd/\d+")  # the shell's names, as for <(…)
 
 
 class ImageFile(NamedTuple):
@@ -47,10 +44,10 @@ class ImageFile(NamedTuple):
 
     path: str  # as it is printed; "-" is standard input
     error: str | None = None
-    data: bytes | None = None  # the bytes of standard input
+    data: bytes | Readable | None = None  # of a stream, or a file in an archive
 
     @property
-    def source(self) -> str | bytes:
+    def source(self) -> str | bytes | Readable:
         """The argument for the decoder."""
         return self.path if self.data is None else self.data
 
@@ -72,13 +69,13 @@ def _ignore(other: OtherFile) -> None:
 def expand(
     sources: Sequence[str], stdin: Readable | None = None, on_other: OnOtherFile = _ignore
 ) -> list[ImageFile]:
-    """Find the images of files, folders, patterns and ``-``.
+    """Find the images of files, folders, archives, patterns, pipes and ``-``.
 
-    A file is listed with any extension.  A folder is searched with :func:`list_images`.  A name
-    with ``*``, ``?``, ``[…]`` or ``**`` is a pattern, unless a file has this name.  The images are
-    in the order of ``sources``, sorted within each.  An image that occurs several times is listed
-    once, at its first place; a link is an image of its own.  A source without images is an entry
-    with an error.
+    A file is listed with any extension; of a zip or tar, its images are.  A folder is searched with
+    :func:`list_images`.  A name with ``*``, ``?``, ``[…]`` or ``**`` is a pattern, unless a file
+    has this name.  The images are in the order of ``sources``, sorted within each.  An image that
+    occurs several times is listed once, at its first place; a link is an image of its own.  A
+    source without images is an entry with an error.
 
     Args:
         sources: the names that the user typed.
@@ -191,67 +188,9 @@ def _read_head(path: str) -> bytes:
     """Read the first bytes of a regular file; other files are not opened."""
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode):
-        raise OSError(f"{_describe_mode(mode)}, not a file")
-    with open(path, "rb", opener=_open_without_waiting) as file:
+        raise OSError(f"{describe_mode(mode)}, not a file")
+    with open(path, "rb", opener=open_without_waiting) as file:
         return file.read(HEAD)
-
-
-def read(source: str | os.PathLike[str] | Readable) -> bytes:
-    """Read a regular file, or a stream to its end.
-
-    Raises:
-        ImageError: the file does not exist, is not regular (a folder, a pipe, a device), cannot be
-            read, or is larger than :data:`MAX_BYTES`.
-    """
-    if not isinstance(source, (str, os.PathLike)):
-        return _read_stream(source)
-    try:
-        mode = os.stat(source).st_mode  # before opening, because opening a device may have effects
-        if not stat.S_ISREG(mode):
-            raise ImageError(f"{_describe_mode(mode)}, not a file")
-        with open(source, "rb", opener=_open_without_waiting) as file:
-            return _read_stream(file)
-    except OSError as error:
-        raise ImageError(_explain(os.fspath(source), error)) from None
-    except ImageError:
-        raise
-    except ValueError:  # the name has a NUL or characters that no file name can have
-        raise ImageError("not a possible file name") from None
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def _describe_mode(mode: int) -> str:
-    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
-    return kinds.get(stat.S_IFMT(mode), "a device")
-
-
-def _explain(path: str, error: OSError) -> str:
-    if error.errno == errno.ELOOP:
-        return "a link to itself"
-    if error.errno not in (errno.ENOENT, errno.ENOTDIR):
-        return f"cannot be read: {error.strerror or error}"
-    if os.path.islink(path):
-        return "a link to a missing file"
-    if WEB.match(path):
-        return "a web address; download the image and name the file"
-    return "no such file or folder"
-
-
-def _read_stream(stream: Readable) -> bytes:
-    parts: list[bytes] = []
-    budget = MAX_BYTES + 1
-    try:
-        while budget and (part := stream.read(budget)):
-            parts.append(part)
-            budget -= len(part)
-    except OSError as error:
-        raise ImageError(f"cannot be read: {error.strerror or error}") from None
-    if not budget:
-        raise ImageError(f"larger than {MAX_BYTES // 2**20} MB")
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _expand_one(
@@ -259,7 +198,7 @@ def _expand_one(
 ) -> Iterator[ImageFile]:
     if source == "-":
         if not has_stdin:  # standard input can be read only once
-            yield _read_stdin(stdin)
+            yield from _read_stdin(stdin, on_other)
     elif os.path.isdir(source):
         others: list[OtherFile] = []
         try:
@@ -269,8 +208,11 @@ def _expand_one(
         for other in others:
             on_other(other)
         yield from inside or [ImageFile(source, "a folder without images")]
+    elif STREAM.fullmatch(source) and is_pipe(source):
+        with open(source, "rb") as stream:  # waits for the other end, as a shell's <(…) needs it
+            yield from _read_stream(source, stream, on_other)
     elif os.path.lexists(source):
-        yield ImageFile(source)
+        yield from _expand_file(source, on_other)
     elif "\0" in source or not _is_encodable(source):
         yield ImageFile(source, "not a possible file name")
     elif glob.has_magic(source) and (matches := _match_pattern(source)):
@@ -283,20 +225,65 @@ def _expand_one(
             os.lstat(source)
             yield ImageFile(source)  # it was created just now
         except OSError as error:
-            yield ImageFile(source, _explain(source, error) + _suggest(source))
+            yield ImageFile(source, explain(source, error) + _suggest(source))
 
 
-def _read_stdin(stdin: Readable | None) -> ImageFile:
+def _expand_file(path: str, on_other: OnOtherFile) -> Iterator[ImageFile]:
+    """A file, or the images in an archive."""
+    if has_image_extension(path) or not os.path.isfile(path):
+        yield ImageFile(path)
+        return
+    try:
+        file = archives.Kept(path)
+        start = file.read(archives.SNIFF) or b""
+    except OSError:
+        yield ImageFile(path)  # the decoder names the reason
+        return
+    if archives.is_archive(start):
+        yield from _expand_archive(path, file, on_other)
+    else:
+        yield ImageFile(path)
+
+
+def _expand_archive(path: str, file: archives.Kept, on_other: OnOtherFile) -> Iterator[ImageFile]:
+    try:
+        members = archives.list_members(file)
+    except ImageError as error:
+        yield ImageFile(path, str(error))
+        return
+    images = [member for member in members if not member.kind]
+    for member in members:
+        if member.kind:
+            on_other(OtherFile(f"{path}/{member.name}", member.kind))
+    for member in images:
+        yield ImageFile(f"{path}/{member.name}", member.problem, member.source)
+    if not images:
+        yield ImageFile(path, "an archive without images")
+
+
+def _read_stdin(stdin: Readable | None, on_other: OnOtherFile) -> Iterator[ImageFile]:
     stream = stdin or getattr(sys.stdin, "buffer", None)
     if stream is None:
-        return ImageFile("-", "there is no standard input")
-    if getattr(stream, "isatty", bool)():
-        return ImageFile("-", "standard input is a terminal; pipe an image into it")
+        yield ImageFile("-", "there is no standard input")
+    elif getattr(stream, "isatty", bool)():
+        yield ImageFile("-", "standard input is a terminal; pipe an image into it")
+    else:
+        yield from _read_stream("-", stream, on_other)
+
+
+def _read_stream(name: str, stream: Readable, on_other: OnOtherFile) -> Iterator[ImageFile]:
+    """An image, or the images of an archive, from a stream, which can be read only once."""
+    what = "standard input" if name == "-" else "the pipe"
     try:
-        data = read(stream)
+        start = Started(stream, archives.SNIFF)
+        if archives.is_archive(start.head):
+            yield from _expand_archive(name, archives.keep(start), on_other)
+            return
+        data = read(start)
     except ImageError as error:
-        return ImageFile("-", str(error))
-    return ImageFile("-", data=data) if data else ImageFile("-", "standard input is empty")
+        yield ImageFile(name, str(error))
+    else:
+        yield ImageFile(name, data=data) if data else ImageFile(name, f"{what} is empty")
 
 
 def _match_pattern(pattern: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image, ImagePalette
 
-from catnet.images.paths import ImageError
+from catnet.images.reading import ImageError
 
 Box: TypeAlias = tuple[int, int, int, int]  # left, top, right, bottom
 Opacity: TypeAlias = Callable[[Box], Image.Image]  # of a part of the image, mode L; 255 is opaque

@@ -23,8 +23,10 @@ from catnet.data.class_names import Names
 from catnet.errors import UserError
 from catnet.images.decode import ImageError, decode_many, from_array, from_image
 from catnet.images.geometry import Geometry
-from catnet.images.paths import ImageFile, read
+from catnet.images.paths import ImageFile
+from catnet.images.reading import Readable, read
 from catnet.models import registry
+from catnet.progress import track
 from catnet.terminal import one_line
 
 SHIPPED = Path(__file__).with_name("model.safetensors")
@@ -302,7 +304,8 @@ def in_batches(
 ) -> np.ndarray:
     """Compute something of images (n, size, size, 3), n ≥ 1, in equal batches, zero-padded."""
     rows = []
-    for start in range(0, len(images), size):
+    starts = range(0, len(images), size)
+    for start in track(starts, len(starts), "batches", "answering  "):
         part = images[start : start + size]
         batch = np.zeros((size, *images.shape[1:]), images.dtype)
         batch[: len(part)] = part
@@ -322,8 +325,9 @@ def _compile_logits(architecture: str) -> Callable[[Any, np.ndarray], Any]:
 # How pixels become numbers; part of a model file.
 _PREPROCESSING = {"pixels": "divided by 255"}
 
-# The source of an image: a path or the bytes of a file, a decoded image, or why there is none.
-Source: TypeAlias = str | bytes | np.ndarray | ImageError
+# The source of an image: a path, the bytes of a file or a file to read, a decoded image, or why
+# there is none.
+Source: TypeAlias = str | bytes | Readable | np.ndarray | ImageError
 _DECODED = (np.ndarray, ImageError)
 
 _IMAGES = (

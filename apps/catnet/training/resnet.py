@@ -29,7 +29,8 @@ from catnet.models import registry
 from catnet.models.classifier import Classifier
 from catnet.models.regularized import dropped
 from catnet.models.resnet import Targets, fine_loss, log_odds, photo_loss, targets, trunk, weigh
-from catnet.terminal import measure_pace
+from catnet.progress import format_bar, measure_pace
+from catnet.terminal import show_live, shows_live
 from catnet.training.augment import FULL, LIGHT, augment, mix, prepare
 from catnet.training.augmentations import FUNCTIONS
 from catnet.training.class_weights import ClassWeights, weigh_classes
@@ -562,7 +563,10 @@ def train(
             if len(bad := np.flatnonzero(~np.isfinite(costs))):
                 return diverged(before + int(bad[0]), float(costs[bad[0]]))
             now = pace(done)
-            if time.monotonic() - last_log > 10 or done == config.steps:
+            if shows_live() and done < config.steps:
+                bar = format_bar(done, config.steps, "steps", now)
+                show_live(f"{bar}  cost {costs[-1]:.3f}")
+            elif time.monotonic() - last_log > 10 or done == config.steps:
                 last_log = time.monotonic()
                 speed = f"  {now.speed * config.batch_size:.0f} images/s" if now else ""
                 left = f"  {now}" if now and done < config.steps else ""

@@ -30,7 +30,8 @@ from catnet.models import registry
 from catnet.models.classifier import Classifier
 from catnet.models.features import features
 from catnet.models.test_time_augmentation import views
-from catnet.terminal import format_exactly
+from catnet.progress import Pace, format_bar, measure_pace
+from catnet.terminal import format_exactly, show_live, shows_live
 from catnet.training import results, run_folder, seen, soft_labels
 from catnet.training.resnet import Classes, PhotoConfig, divide, initialize, make_rule, train
 from catnet.training.run_folder import Checkpoint
@@ -328,11 +329,15 @@ def checks(classifier: Classifier, cache: Cache) -> dict[str, Any]:
 
 
 def _log_tenths(log: Log) -> Callable[[str, int, int], None]:
-    """A report of decoding that logs a line for every tenth of a source."""
+    """A report of decoding: a bar on a terminal, else a line for every tenth of a source."""
     last: dict[str, Any] = {}
+    paces: dict[str, Callable[[int], Pace | None]] = {}
 
     def progress(source: str, done: int, total: int) -> None:
-        if last.get(source) != (tenth := done * 10 // max(total, 1)):
+        pace = paces.setdefault(source, measure_pace(total))
+        if shows_live():
+            show_live(f"decoding {source}  {format_bar(done, total, 'images', pace(done))}")
+        elif last.get(source) != (tenth := done * 10 // max(total, 1)):
             last[source] = tenth
             log(f"decoding {source}: {done} of {total}")
 

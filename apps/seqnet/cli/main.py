@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from catnet.process import Version, exit_fast, run_guarded
-from seqnet.cli import eval, predict, scores, train, write
+from catnet.command_line import make_parser
+from catnet.process import exit_fast, run_guarded
+from catnet.terminal import start_command
+from seqnet.cli import completion, eval, predict, scores, train, write
 
 COMMANDS = {
     "train": train,
@@ -18,6 +20,7 @@ COMMANDS = {
     "predict": predict,
     "write": write,
     "scores": scores,
+    "completion": completion,
 }
 
 
@@ -33,16 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command of the options."""
+    start_command(options.quiet)
     return COMMANDS[options.command].run(options)
 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    top = argparse.ArgumentParser(
-        prog="seqnet", description="Classify texts and spoken words, and write names."
-    )
-    top.add_argument("--version", action=Version, nargs=0, help="print the version")
-    subparsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, command in COMMANDS.items():
-        command.add_arguments(subparsers.add_parser(name, help=command.HELP))
-    return top
+    return make_parser("seqnet", "Classify texts and spoken words, and write names.", COMMANDS)

@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from catnet.errors import UserError
-from catnet.terminal import log, one_line
+from catnet.terminal import one_line, report_problem
 from seqnet.cli.eval import MODEL_HELP
 
 HELP = "classify texts or WAV files"
+EXAMPLES = (
+    'seqnet predict runs/reviews "A splendid film." "Dull."',
+    "seqnet predict runs/words one.wav --json",
+)
 LONGEST = 10_000  # characters of a text
 
 
@@ -41,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
             answered.append(name)
         except (UserError, OSError) as error:
             reason = f"{name}: {error.strerror}" if isinstance(error, OSError) else str(error)
-            log(f"seqnet: {one_line(reason)}")
+            report_problem(f"seqnet: {one_line(reason)}")
     width = max(map(len, map(one_line, model.classes)))
     for name, row in zip(answered, model.probabilities(items) if items else [], strict=True):
         label = model.classes[row.argmax()]

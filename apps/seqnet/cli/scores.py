@@ -9,6 +9,7 @@ from pathlib import Path
 from catnet.errors import UserError
 
 HELP = "train on known data sets and print every score, with its interval and time"
+EXAMPLES = ("seqnet scores sequences --only sst",)
 NAMES = ("rt-polarity", "sst", "digits", "speakers", "names")
 
 

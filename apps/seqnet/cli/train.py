@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from catnet.cli.options import seed
 from catnet.errors import UserError
-from catnet.terminal import log, one_line
+from catnet.terminal import one_line, report_problem
 
 if TYPE_CHECKING:
     from seqnet.data.examples import Data
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     Trained: TypeAlias = tuple[Model, dict[str, Any], str]  # with the result, also in words
 
 HELP = "train a model on texts, spoken words or names"
+EXAMPLES = (
+    "seqnet train reviews.csv --out runs/reviews",
+    "seqnet train recordings/ --out runs/words",
+    "seqnet train names.txt --out runs/names",
+)
 DATA_HELP = (
     "a CSV with the columns text and label, a folder of WAV files, a file of names, "
     "or the folder of rt-polarity or the Stanford Sentiment Treebank"
@@ -37,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     from seqnet.data.reading import read
     from seqnet.models.model import FILE
 
-    data = read(options.data, lambda line: log(one_line(f"left out: {line}")))
+    data = read(options.data, lambda line: report_problem(one_line(f"left out: {line}")))
     out = Path(options.out)
     if out.exists():
         raise UserError(f"{out}: exists; choose a new folder for --out")

@@ -10,6 +10,7 @@ from catnet.terminal import one_line
 from seqnet.cli.eval import MODEL_HELP
 
 HELP = "write names with a model that was trained on names"
+EXAMPLES = ("seqnet write runs/names --count 5 --temperature 0.8",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 import jaxnn
 from catnet.errors import UserError
+from catnet.progress import track
 from jaxnn import Layer
 from seqnet.models import names, speech, text
 
@@ -54,7 +55,8 @@ class Model:
     def probabilities(self, items: Sequence[Any]) -> np.ndarray:
         """The probability of each class (n, classes) for texts or sounds, n ≥ 1."""
         rows = []
-        for start in range(0, len(items), BATCH):
+        starts = range(0, len(items), BATCH)
+        for start in track(starts, len(starts), "batches", "answering  "):
             batch = list(items[start : start + BATCH])
             filled = batch + batch[-1:] * (BATCH - len(batch))  # one size compiles once
             logits = self.apply(self.encode(filled))

@@ -10,7 +10,7 @@ import optax
 
 import jaxnn
 from catnet.errors import UserError
-from catnet.terminal import make_progress_reporter
+from catnet.progress import make_progress_reporter
 from jaxnn import Layer, Loss
 from jaxnn.layer import Array, Params
 

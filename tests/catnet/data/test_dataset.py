@@ -498,14 +498,15 @@ def test_what_is_passed_over_is_noted_and_no_problem(tmp_path):
 
 
 def test_images_that_cannot_be_decoded_are_problems_by_name_or_content(tmp_path):
-    files = {**layout("cat", "dog"), "cat/y.cr2": b"II*\0" + bytes(60), "dog/y": b"8BPS\0\1"}
+    files = {**layout("cat", "dog"), "cat/y.svg": bytes(60), "dog/y": b"8BPS\0\1"}
     for data in (write(tmp_path / "d", files), zipped(tmp_path, files)):
         problems: list[str] = []
         train, _ = load(data, problems.append)
         assert len(train.names) == 4
+        remedy = "which is not supported; save it as JPEG or PNG"
         assert problems == [
-            f"{data}/cat/y.cr2: camera raw, which is not supported; save it as JPEG or PNG",
-            f"{data}/dog/y: a Photoshop file, which is not supported; save it as JPEG or PNG",
+            f"{data}/cat/y.svg: .svg, an image format, {remedy}",
+            f"{data}/dog/y: a Photoshop file, {remedy}",
         ]
 
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile
 
 from catnet.images import decode as images
-from catnet.images import paths
+from catnet.images import pillow_errors, reading
 from catnet.images.decode import ImageError, decode, decode_many, from_array, from_image
 
 
@@ -603,21 +603,28 @@ def chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
+def interlaced(side: int, *chunks: bytes) -> bytes:
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 1))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IEND", b"")
+
+
 def test_too_many_pixels_are_refused_before_they_are_unpacked():
     idat = chunk(b"IDAT", zlib.compress(b"\0"))
-    for side in (7000, 10_000, 13_000, 60_000):  # around Pillow's own limits, too
+    for side in (25_000, 34_000):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            assert "36 million" in reason(png(side, side, idat))
+            assert "600 million" in reason(png(side, side, idat))
+    assert reason(png(60_000, 60_000, idat)) == "too many pixels: more than 600 million"
+    assert "36 million" in reason(interlaced(7000, idat))
     assert reason(png(0, 5, idat))
     jpeg = bytearray(encoded(photo(), "JPEG"))
     at = jpeg.find(b"\xff\xc0")
-    jpeg[at + 5 : at + 9] = struct.pack(">HH", 12_000, 12_000)
-    assert "120 million" in reason(bytes(jpeg))
+    jpeg[at + 5 : at + 9] = struct.pack(">HH", 25_000, 25_000)
+    assert "600 million" in reason(bytes(jpeg))
     progressive = bytearray(encoded(photo(), "JPEG", progressive=True))
     at = progressive.find(b"\xff\xc2")
-    progressive[at + 5 : at + 9] = struct.pack(">HH", 9_000, 9_000)
-    assert "36 million" in reason(bytes(progressive))
+    progressive[at + 5 : at + 9] = struct.pack(">HH", 13_000, 13_000)
+    assert "more than 144 million" in reason(bytes(progressive))  # colours at a quarter of them
     assert "1 million" in reason(b"P3 2000 1000 255\n" + b"0 " * 100)
 
 
@@ -648,9 +655,9 @@ def test_a_large_honest_file_is_not_taken_for_such():
 def test_a_file_that_is_too_large_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "big.png"
     with path.open("wb") as file:
-        file.truncate(paths.MAX_BYTES + 1)  # a hole
+        file.truncate(reading.MAX_BYTES + 1)  # a hole
     assert "larger than 128 MB" in reason(path)
-    monkeypatch.setattr(paths, "MAX_BYTES", 100)
+    monkeypatch.setattr(reading, "MAX_BYTES", 100)
     assert "larger than" in reason(io.BytesIO(bytes(101)))
 
 
@@ -842,7 +849,7 @@ def test_decoding_that_is_given_up_never_waits_for_its_own_threads(tmp_path):
     pool_threads = [t for t in threading.enumerate() if t.name.startswith("decode")]
     assert pool_threads
     closer = threading.Thread(target=all_images.close)
-    with images._strict_lock:  # where a decoding thread was when the collector struck
+    with pillow_errors._strict_lock:  # where a decoding thread was when the collector struck
         closer.start()
         closer.join(timeout=10)
         assert not closer.is_alive()

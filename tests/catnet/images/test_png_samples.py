@@ -276,4 +276,6 @@ def test_a_large_image_that_would_be_read_twice_is_refused() -> None:
     data = formats.png(6000, 5000, 16, 2, b"", trns(1, 2, 3))
     with pytest.raises(ImageError) as caught:
         decode(data)
-    assert re.fullmatch(r"6000×5000 pixels: more than 25 million, .* PNG", str(caught.value))
+    assert re.fullmatch(
+        r"6000×5000 pixels: more than 25 million, .* PNG; save .*", str(caught.value)
+    )
