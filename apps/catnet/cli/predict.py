@@ -146,9 +146,9 @@ class _Output:
         if self.sort:
             try:
                 self.sorted += self.sort(image, label)
-            except OSError as error:
+            except (OSError, ValueError) as error:  # ValueError: a damaged file in an archive
                 self.unsorted += 1
-                reason = error.strerror or error
+                reason = getattr(error, "strerror", None) or error
                 report_problem(f"catnet: {one_line(image.path)}: cannot be sorted: {reason}")
 
     def _print(self, answer: Prediction, more: dict[str, str]) -> None:
