@@ -35,6 +35,9 @@ def run(options: argparse.Namespace) -> int:
         plots.check()
         saliency.refuse_out(options.plot, "--plot")
     runs = comparison.read_runs(options.runs)
+    for unfinished in (run for run in runs if not run.finished):
+        steps = f"{len(unfinished.curves.costs)} of {unfinished.config.get('steps')} steps"
+        log(f"{unfinished.name} is not finished: its scores are those after {steps}")
     if options.json:
         print(json.dumps(comparison.as_json(runs)))
     else:

@@ -10,16 +10,17 @@ from typing import Any, NamedTuple
 
 from catnet.errors import UserError
 from catnet.evaluation.metrics import mcnemar
-from catnet.terminal import format_exactly, one_line
+from catnet.terminal import format_exactly, one_line, shorten
 from catnet.training import results, run_folder
 from catnet.training.curves import Curves, Measure
 from catnet.training.curves import as_json as measures_as_json
 from catnet.training.results import Answer
 
 LISTED = 10  # images of a printed list
+WIDTH = 32  # characters of a printed setting
 SCORES = ("examples", "accuracy", "interval", "balanced_accuracy", "auc")  # of evaluation.json
 # Entries of config.json that say nothing of the settings: of the machine, and of the file.
-IGNORED = ("numerics", "versions", "content", "cache")
+IGNORED = ("numerics", "versions", "content", "cache", "source")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Run:
         curves: of ``metrics.csv``.
         evaluation: of ``evaluation.json``.
         answers: of ``answers.csv``.
+        finished: whether the files are those of the last step.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Run:
     curves: Curves
     evaluation: dict[str, Any]
     answers: list[Answer]
+    finished: bool = True
 
 
 class Pair(NamedTuple):
@@ -64,9 +67,20 @@ class Pair(NamedTuple):
 
 
 def compare_settings(runs: Sequence[Run]) -> dict[str, list[Any]]:
-    """The settings that differ, with their value in each run; None where a run has none."""
+    """The settings that differ, with their value in each run; None where a run has none.
+
+    Example:
+        >>> def run(**config):
+        ...     return Run("", config, Curves("test"), {}, [])
+        >>> compare_settings([run(steps=5, seed=1, from_model=""), run(steps=6, seed=1)])
+        {'steps': [5, 6]}
+    """
     names = dict.fromkeys(name for run in runs for name in run.config if name not in IGNORED)
-    values = {name: [run.config.get(name) for run in runs] for name in names}
+    empty = ("", [])
+    values = {
+        name: [None if (its := run.config.get(name)) in empty else its for run in runs]
+        for name in names
+    }
     return {name: row for name, row in values.items() if any(value != row[0] for value in row)}
 
 
@@ -125,7 +139,7 @@ def format_comparison(runs: Sequence[Run]) -> str:
     """The comparison as text for a terminal."""
     names = [one_line(run.name) for run in runs]
     settings = [
-        (name.replace("_", " "), *map(_format, values))
+        (name.replace("_", " "), *(shorten(_format(value), WIDTH) for value in values))
         for name, values in compare_settings(runs).items()
     ]
     blocks = ["settings that differ: none"]
@@ -176,7 +190,7 @@ def _format_pair(pair: Pair) -> str:
 
 
 def _format(value: Any) -> str:
-    if value is None or value in ([], ""):
+    if value is None:
         return "-"
     if isinstance(value, float):
         return format_exactly(value)
@@ -211,7 +225,8 @@ def read_run(name: str) -> Run:
         raise UserError(f"{path}: {error.strerror}; train the run to its end first") from None
     except (ValueError, TypeError):
         raise UserError(f"{path}: is not a file of this catnet; start a new run") from None
-    return Run(name, config, Curves.read(folder), evaluation, answers)
+    finished = config.get("model") == "sweep" or run_folder.is_finished(folder)
+    return Run(name, config, Curves.read(folder), evaluation, answers, finished)
 
 
 def read_runs(names: Sequence[str]) -> list[Run]:

@@ -63,6 +63,9 @@ def test_settings_scores_and_images_of_two_runs(tmp_path: Path, capsys) -> None:
         {"step": 2, "training_accuracy": 0.9, "cost": 0.6, "accuracy": 0.8, "auc": None}
     ]
     text = compare(capsys, a, b)
+    assert main.main(["compare", str(a), str(b)]) == 0
+    line = f"{a} is not finished: its scores are those after 2 of 2 steps"
+    assert line in capsys.readouterr().err  # it has no state of a finished training
     assert [line.split() for line in text.splitlines()[1:3]] == [
         ["hidden", "20", "7", "7"],
         ["dropout", "-", "0.5"],
