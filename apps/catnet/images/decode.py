@@ -375,9 +375,7 @@ def _read_orientation(im: Any, file: _Limits) -> int:
     """EXIF's orientation, or that of the raw file, without loading the pixels of a PNG."""
     if file.orientation != 1:
         return file.orientation
-    exif = Image.Exif()
-    exif.load(im.info.get("exif", b""))
-    value = exif.get(ExifTags.Base.Orientation, 1)
+    value = Image.Image.getexif(im).get(ExifTags.Base.Orientation, 1)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 

@@ -39,11 +39,7 @@ class Bands:
 
     def getexif(self) -> Image.Exif:
         """The EXIF data; of a PNG, only those before the pixels, since Pillow would load these."""
-        if self.format != "PNG":
-            return self._im.getexif()
-        exif = Image.Exif()
-        exif.load(self.info.get("exif", b""))
-        return exif
+        return Image.Image.getexif(self._im)
 
     def crop(self, box: Box) -> Image.Image:
         """Crop a box; no box may start above the one before it."""
@@ -54,6 +50,8 @@ class Bands:
                 raise ImageError("damaged or unsupported: its parts do not fit together")
             self._decoded.append((self._end, part))
             self._end += part.height
+        if self._end >= self.height:
+            next(self._parts, None)  # what follows the last part is checked
         while self._decoded[0][0] + self._decoded[0][1].height <= top:
             self._decoded.popleft()
         first = self._decoded[0][1]
@@ -113,7 +111,8 @@ def _read_rows(im: Any, offset: int, rawmode: str, line: int, order: int) -> Ite
     for top in range(0, im.height, rows):
         count = min(rows, im.height - top)
         first = top if order == 1 else im.height - top - count
-        data = read_exactly(im.fp, offset + first * line, count * line)
+        missing = 3 if first + count == im.height else 0  # the last row may lack its padding
+        data = read_exactly(im.fp, offset + first * line, count * line, missing)
         size = (im.width, count)
         part = Image.frombytes(im.mode, size, data, "raw", rawmode, line, order)
         yield dress(part, im)

@@ -27,10 +27,14 @@ def dress(part: Image.Image, im: Any) -> Image.Image:
     return part
 
 
-def read_exactly(file: BinaryIO, at: int, size: int) -> bytes:
-    """Read so many bytes at an offset; fewer are an ImageError."""
+def read_exactly(file: BinaryIO, at: int, size: int, missing: int = 0) -> bytes:
+    """Read so many bytes at an offset; zeros stand for the last ``missing`` ones.
+
+    Raises:
+        ImageError: the file has fewer.
+    """
     file.seek(at)
     data = file.read(size)
-    if len(data) != size:
+    if len(data) < size - missing:
         raise ImageError("damaged or unsupported: image file is truncated")
-    return data
+    return data.ljust(size, b"\0")

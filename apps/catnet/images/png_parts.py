@@ -96,6 +96,11 @@ class _Inflater:
         """Read to the end, whose checksum is compared."""
         while not self.inflate.eof:
             self.inflate.decompress(self.inflate.unconsumed_tail or self._read_chunk(), 2**16)
+        kind = b""
+        while kind != b"IEND":
+            length, kind = struct.unpack(">I4s", read_exactly(self.file, self.at, 8))
+            self.at += 12 + length
+        read_exactly(self.file, self.at - 4, 4)
 
     def _read_chunk(self) -> bytes:
         """The body of the next IDAT chunk."""
