@@ -44,7 +44,6 @@ SLOW = (
     "catnet/images/test_corpus.py",
     "catnet/models/test_resnet.py",
     "catnet/test_compile_cache.py",
-    "catnet/test_readme_commands.py::test_the_lines_about_training_run_in_their_order",
     "catnet/training",
     "catnet_bench",
     "jaxnn/kernels",
