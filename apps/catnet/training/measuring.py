@@ -30,7 +30,7 @@ def divide(
     """
     if not validation:
         return train_part, test_part, TEST
-    return *dataset.split(train_part, validation), VALIDATION
+    return *dataset.split(train_part, validation, part=VALIDATION), VALIDATION
 
 
 def refuse_batch_size(batch_size: int | None, images: int) -> None:
