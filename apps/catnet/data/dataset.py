@@ -122,13 +122,15 @@ def load(
     return parts
 
 
-def split(dataset: Dataset, fraction: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
+def split(
+    dataset: Dataset, fraction: float = 0.2, seed: int = 0, part: str = "test"
+) -> tuple[Dataset, Dataset]:
     """Divide a dataset into a training and a test part, each with all classes.
 
     Duplicates and near-duplicates (in another size or quality, as ``data check`` reports
     them) are in the same part.  A hash of the pixels decides the part, so the result does not
     depend on the names and the order of the images.  About ``fraction`` of each class is the test
-    part.
+    part; ``part`` is its name in messages.
 
     Raises:
         UserError: a class has fewer than two different images.
@@ -142,7 +144,7 @@ def split(dataset: Dataset, fraction: float = 0.2, seed: int = 0) -> tuple[Datas
         (8, 2, [0, 1])
     """
     if not 0 < fraction < 1:
-        raise UserError(f"the test fraction is {fraction}; it must lie between 0 and 1")
+        raise UserError(f"the {part} fraction is {fraction}; it must lie between 0 and 1")
     group = find_groups(compute_fingerprints(dataset.images), dataset.images.__getitem__)
     members, index = np.unique(group, return_inverse=True)
     sizes = np.bincount(index)
@@ -154,7 +156,7 @@ def split(dataset: Dataset, fraction: float = 0.2, seed: int = 0) -> tuple[Datas
     for label, name in enumerate(dataset.classes):
         groups = sorted(np.flatnonzero(lowest == label).tolist(), key=ranks.__getitem__)
         if len(groups) < 2:
-            raise UserError(f"{name}: has too few different images for a test part; add images")
+            raise UserError(f"{name}: has too few different images for a {part} part; add images")
         count = max(1, round(fraction * int(sizes[groups].sum())))
         is_test[_choose_groups(sizes, groups, count)] = True
     test = is_test[index]

@@ -68,12 +68,16 @@ class _Over(Exception):
 
 
 def choose_every(steps: int) -> int:
-    """The steps between two measures of a training with that many steps: a multiple of chunks.
+    """The steps between two measures of a training with that many steps.
+
+    Ten or more measures, and of a long training, at most 50.
 
     Example:
-        >>> choose_every(2500), choose_every(42), choose_every(12_000)
-        (100, 100, 300)
+        >>> choose_every(42), choose_every(2500), choose_every(12_000)
+        (4, 100, 300)
     """
+    if steps < 10 * CHUNK:
+        return max(1, steps // 10)
     return CHUNK * -(-steps // (CHUNK * MEASURES))
 
 

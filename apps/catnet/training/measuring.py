@@ -12,6 +12,7 @@ from catnet.data import dataset
 from catnet.data.dataset import Dataset
 from catnet.errors import UserError
 from catnet.evaluation.metrics import auc, cross_entropy
+from catnet.terminal import log
 from catnet.training.curves import TEST, VALIDATION, Rule
 from catnet.training.descent import Scores
 
@@ -30,7 +31,9 @@ def divide(
     """
     if not validation:
         return train_part, test_part, TEST
-    return *dataset.split(train_part, validation), VALIDATION
+    rest, measured = dataset.split(train_part, validation, part=VALIDATION)
+    log(f"{len(measured.labels)} of these images are the validation part")
+    return rest, measured, VALIDATION
 
 
 def refuse_batch_size(batch_size: int | None, images: int) -> None:

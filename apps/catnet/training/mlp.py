@@ -153,7 +153,8 @@ def train(
             )
 
     def advance(state: jaxnn.State, steps: int, progress: Any) -> Any:
-        how: dict[str, Any] = {"gradient": config.gradient, "chunk": descent.CHUNK}
+        chunk = min(descent.CHUNK, config.validate_every)
+        how: dict[str, Any] = {"gradient": config.gradient, "chunk": chunk}
         how |= {"steps": steps, "state": state, "progress": progress}
         if config.descends:
             how |= {"learning_rate": config.learning_rate, "momentum": DESCENT[config.optimizer]}

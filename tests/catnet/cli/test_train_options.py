@@ -121,6 +121,15 @@ def test_an_option_that_makes_no_sense_is_one_line(how, line, data, tmp_path, ca
     assert not out.exists()
 
 
+def test_too_few_images_for_a_validation_part_are_one_line(tmp_path: Path, capsys) -> None:
+    data = write(tmp_path / "data", 0, {"train": 1, "test": 2})
+    arguments = ["train", str(data), "--patience", "5", "--out", str(tmp_path / "run")]
+    assert main.main(arguments) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line == "catnet: non-cat: has too few different images for a validation part; add images"
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("option", "value", "reason"),
     [

@@ -82,6 +82,7 @@ def data(tmp_path_factory) -> Path:
 def short(monkeypatch) -> None:
     """Chunks of 7 steps, and nothing is drawn."""
     monkeypatch.setattr(descent, "CHUNK", 7)
+    monkeypatch.setattr(descent, "choose_every", lambda steps: 7)
     for name in ("learning_curves", "confusion_matrix", "mistakes"):
         monkeypatch.setattr(plots, name, lambda *_: None)
 

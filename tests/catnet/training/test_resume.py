@@ -54,6 +54,7 @@ def data(tmp_path_factory) -> Path:
 def short(monkeypatch) -> Iterator[None]:
     """Chunks of 7 steps, nothing compiled twice or drawn, and Ctrl-C as Python has it."""
     monkeypatch.setattr(descent, "CHUNK", 7)
+    monkeypatch.setattr(descent, "choose_every", lambda steps: 7)
     monkeypatch.setattr(registry, "build", build)
     monkeypatch.setattr(mlp, "_optimizer", optimizer)
     for name in ("learning_curves", "confusion_matrix", "mistakes"):
@@ -167,6 +168,7 @@ def test_a_training_that_diverges_does_so_again(
     assert len((whole / "metrics.csv").read_text().splitlines()) == step + 1
     assert step > 5
     monkeypatch.setattr(descent, "CHUNK", chunk or step)
+    monkeypatch.setattr(descent, "choose_every", lambda steps: chunk or step)
     real = Checkpoint.save_if_due
 
     def saves_and_dies(*arguments) -> None:
