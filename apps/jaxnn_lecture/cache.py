@@ -1,7 +1,7 @@
 """The chapters of earlier runs, in catnet's cache folder.
 
-A chapter is kept under a hash of all that it depends on: its settings, the pictures, the code of
-jaxnn, catnet and this app, and the versions of JAX and NumPy.
+A chapter is kept under a hash of all that it depends on: its settings, its data, the code of jaxnn,
+catnet, seqnet and this app, and the versions of JAX and NumPy.
 """
 
 from __future__ import annotations
@@ -23,16 +23,27 @@ from jaxnn_lecture.chapter import Chapter, from_json, to_json
 CODE = (".py", ".js", ".css", ".safetensors")
 
 
-def make_key(name: str, numbers: Mapping[str, Any], pictures: str) -> str:
+def make_key(name: str, numbers: Mapping[str, Any], data: str) -> str:
     """The key of a chapter: a hash of all that it depends on.
 
     Args:
         name: of the chapter.
         numbers: its settings.
-        pictures: a hash of the pictures, or "" for a chapter without.
+        data: a hash of its pictures and files, or "" for a chapter without.
     """
-    parts = [name, json.dumps(numbers, sort_keys=True), pictures, _hash_code()]
+    parts = [name, json.dumps(numbers, sort_keys=True), data, _hash_code()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def hash_folder(folder: Path) -> str:
+    """A hash of the names and the content of the files in a folder; "" without a folder."""
+    digest = hashlib.sha256()
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    for file in files:
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(folder)} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest() if files else ""
 
 
 def load(key: str) -> Chapter | None:
@@ -62,9 +73,10 @@ def _hash_code() -> str:
         digest.update(f"{package} {metadata.version(package)}\n".encode())
     import catnet
     import jaxnn
+    import seqnet
 
     here = Path(__file__).parent
-    for module in (jaxnn, catnet):
+    for module in (jaxnn, catnet, seqnet):
         folder = Path(str(module.__file__)).parent
         _add_folder(digest, folder)
     _add_folder(digest, here)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -25,13 +26,20 @@ class Settings:
     Attributes:
         numbers: its settings by name, from the chapter's defaults and ``--set``.
         load_images: loads the pictures; only chapters about pictures call it.
+        sequences: the folder of ``--sequences``, with a folder for each real data set.
     """
 
     numbers: dict[str, Any]
     load_images: Images
+    sequences: Path | None = None
 
     def __getitem__(self, name: str) -> Any:
         return self.numbers[name]
+
+    def find_data(self, name: str) -> Path | None:
+        """The folder of a real data set, or None where it is not given."""
+        folder = self.sequences / name if self.sequences else None
+        return folder if folder and folder.is_dir() else None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from catnet.compile_cache import enable_compile_cache
 from catnet.errors import UserError
@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 
 EXERCISES = 5
 HEAD = 4096  # bytes of a file in which a page says what made it
+
+
+class Data(NamedTuple):
+    """The data that the chapters share: pictures, their hash, and the folder of real data sets."""
+
+    load_images: Images
+    hash_images: Callable[[], str]
+    sequences: Path | None
 
 
 def console() -> None:
@@ -74,6 +82,12 @@ def parser() -> argparse.ArgumentParser:
         help="pictures of cats and others instead of the drawn sample: an image folder, a zip of "
         "one, an .h5 file of the course, or the folder of its two .h5 files",
     )
+    top.add_argument(
+        "--sequences",
+        metavar="FOLDER",
+        help="real texts, sounds and digits instead of drawn ones: a folder with some of the "
+        f"folders {', '.join(find_sequences())}; this takes minutes",
+    )
     exercises = top.add_mutually_exclusive_group()
     exercises.add_argument(
         "--exercise",
@@ -96,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Write the page, or an exercise; or check an exercise."""
     if options.check is not None or options.exercise is not None:
-        for name in ("only", "set", "data"):
+        for name in ("only", "set", "data", "sequences"):
             if getattr(options, name):
                 raise UserError(f"--{name} is for the page; leave it out with an exercise")
     if options.check is not None:
@@ -112,15 +126,14 @@ def write_page(options: argparse.Namespace) -> int:
     numbers = read_settings(names, options.set)
     out = Path("lecture.html" if options.out is None else options.out)
     refuse_out(out)
+    sequences = check_sequences(options.sequences, names)
 
     from jaxnn.files import write_atomically
     from jaxnn_lecture.page import render
 
     load_images, hash_images = _images(options.data)
-    chapters = [
-        _compute(name, numbers[name], load_images, hash_images, not options.no_cache)
-        for name in names
-    ]
+    data = Data(load_images, hash_images, sequences)
+    chapters = [_compute(name, numbers[name], data, not options.no_cache) for name in names]
     page = render(chapters).encode()
     refuse_out(out)
     write_atomically(out, page)
@@ -212,23 +225,46 @@ def _images(source: str | None) -> tuple[Images, Callable[[], str]]:
     return load, compute_hash
 
 
-def _compute(
-    name: str,
-    numbers: dict[str, float],
-    load_images: Images,
-    hash_images: Callable[[], str],
-    use_cache: bool,
-) -> Chapter:
+def find_sequences() -> list[str]:
+    """The folders of ``--sequences`` that chapters use."""
+    return sorted({folder for entry in CHAPTERS.values() for folder in entry.sequences})
+
+
+def check_sequences(source: str | None, names: Sequence[str]) -> Path | None:
+    """The folder of ``--sequences``.
+
+    Raises:
+        UserError: it has none of the data sets, or no chosen chapter uses one of them.
+    """
+    if source is None:
+        return None
+    folder = Path(source)
+    if not folder.is_dir():
+        raise UserError(f"--sequences {source}: no such folder")
+    if not any((folder / name).is_dir() for name in find_sequences()):
+        raise UserError(
+            f"--sequences {source}: has none of the folders {', '.join(find_sequences())}"
+        )
+    if not any((folder / one).is_dir() for name in names for one in CHAPTERS[name].sequences):
+        raise UserError(f"--sequences {source}: no chosen chapter uses a folder of it")
+    return folder
+
+
+def _compute(name: str, numbers: dict[str, float], data: Data, use_cache: bool) -> Chapter:
     from jaxnn_lecture import cache, chapters
     from jaxnn_lecture.chapter import Settings
 
-    key = cache.make_key(name, numbers, hash_images() if CHAPTERS[name].uses_images else "")
+    entry = CHAPTERS[name]
+    hashes = [data.hash_images()] if entry.uses_images else []
+    if data.sequences:
+        hashes += [cache.hash_folder(data.sequences / one) for one in entry.sequences]
+    key = cache.make_key(name, numbers, " ".join(hashes))
     chapter = cache.load(key) if use_cache else None
     if chapter:
         log(f"{name}: from an earlier run")
         return chapter
     start = time.monotonic()
-    chapter = chapters.run(name, Settings(numbers, load_images))
+    chapter = chapters.run(name, Settings(numbers, data.load_images, data.sequences))
     log(f"{name}: {time.monotonic() - start:.1f} s")
     if use_cache:
         cache.store(key, chapter)

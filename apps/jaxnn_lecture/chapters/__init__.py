@@ -22,11 +22,17 @@ class Setting(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A chapter: its title, its settings, and whether it is about pictures."""
+    """A chapter: its title, its settings, and its data.
+
+    Attributes:
+        uses_images: whether it is about the pictures of ``--data``.
+        sequences: the folders of ``--sequences`` that it uses.
+    """
 
     title: str
     settings: dict[str, Setting]
     uses_images: bool = False
+    sequences: tuple[str, ...] = ()
 
 
 SEED = Setting(1, 0, 2**32 - 1)
@@ -103,12 +109,65 @@ CHAPTERS = {
         uses_images=True,
     ),
     "applications": Entry(
-        "Applications and scale",
+        "Applications: which network for which data",
         {
             "examples": Setting(500, 10, 10_000),
             "steps": Setting(500, 1, 100_000),
             "seed": SEED,
         },
+    ),
+    "scale": Entry(
+        "Shared weights and scale",
+        {
+            "examples": Setting(500, 10, 10_000),
+            "steps": Setting(500, 1, 100_000),
+            "seed": SEED,
+        },
+    ),
+    "digits": Entry(
+        "Handwritten digits",
+        {
+            "examples": Setting(1500, 10, 8000),
+            "steps": Setting(250, 1, 100_000),
+            "seed": SEED,
+        },
+        sequences=("mnist",),
+    ),
+    "speech": Entry(
+        "Speech: a spoken word is a sequence",
+        {
+            "recordings": Setting(8, 4, 100),
+            "steps": Setting(200, 1, 100_000),
+            "seed": SEED,
+        },
+        sequences=("fsdd",),
+    ),
+    "translation": Entry(
+        "Translation: attention and its alignment",
+        {
+            "examples": Setting(3000, 10, 9000),
+            "steps": Setting(400, 1, 100_000),
+            "seed": SEED,
+        },
+    ),
+    "sentiment": Entry(
+        "Stars of a review",
+        {
+            "examples": Setting(3000, 10, 100_000),
+            "steps": Setting(400, 1, 100_000),
+            "folds": Setting(10, 2, 10),
+            "seed": SEED,
+        },
+        sequences=("rt-polarity", "sst"),
+    ),
+    "transfer": Entry(
+        "Transfer learning with few examples",
+        {
+            "repetitions": Setting(5, 2, 50),
+            "steps": Setting(200, 1, 100_000),
+            "seed": SEED,
+        },
+        uses_images=True,
     ),
 }
 

@@ -7,23 +7,34 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-SIDE, STEPS_OF_TIME, BANDS, WORDS = 12, 20, 4, 6
+SIDE, STEPS_OF_TIME, BANDS, WORDS, ADS = 12, 20, 4, 6, 12
+TAGS = {
+    "plus": ".#. ### .#.", "cross": "#.# .#. #.#", "ring": "### #.# ###", "tee": "### .#. .#.",
+    "corner": "#.. #.. ###", "steps": "#.. ##. .##", "bar": "... ### ...", "pole": ".#. .#. .#.",
+}  # fmt: skip
 
 Data: TypeAlias = tuple[Any, Any]  # x and y
 
 
-def draw_prices(n: int, rng: np.random.Generator) -> Data:
-    """Size, location, age and distance of houses; the price depends on products of them."""
-    x = rng.uniform(-1, 1, (n, 4))
-    y = x[:, :1] * (1 + x[:, 1:2]) - np.maximum(0, x[:, 2:3]) * (1 + x[:, 3:])
-    return x.astype(np.float32), y.astype(np.float32)
-
-
 def draw_clicks(n: int, rng: np.random.Generator) -> Data:
-    """Interests of a user and topics of an advertisement; a click where they fit."""
-    x = rng.normal(size=(n, 4))
-    y = (x[:, :2] * x[:, 2:]).sum(axis=1, keepdims=True) > 0
-    return x.astype(np.float32), y.astype(np.float32)
+    """Age and hour (n, 2), from −1 to 1, and the number of the advertisement (n,); a click or not.
+
+    The law: advertisement k is for the age of 20 + 5 k years.  A user clicks whose age differs by
+    less than 10 years, or 20 years in the evening, from 20 to 24 o'clock.
+    """
+    ad, age, hour = rng.integers(0, ADS, n), rng.uniform(15, 80, n), rng.uniform(0, 24, n)
+    click = np.abs(age - (20 + 5 * ad)) < np.where(hour >= 20, 20, 10)
+    features = np.stack([(age - 47.5) / 32.5, (hour - 12) / 12], axis=1).astype(np.float32)
+    return (features, ad.astype(np.int32)), click[:, None].astype(np.float32)
+
+
+def draw_tags(n: int, rng: np.random.Generator) -> Data:
+    """Pictures with noise and one of ``TAGS`` somewhere; its number (n,)."""
+    shapes = np.array([[[c == "#" for c in row] for row in tag.split()] for tag in TAGS.values()])
+    x, y = rng.normal(0, 0.25, (n, SIDE, SIDE, 1)), rng.integers(0, len(TAGS), n)
+    for image, label, (i, j) in zip(x, y, rng.integers(0, SIDE - 2, (n, 2)), strict=True):
+        image[i : i + 3, j : j + 3, 0] += shapes[label]
+    return x.astype(np.float32), y.astype(np.int32)
 
 
 def draw_signs(n: int, rng: np.random.Generator, columns: Sequence[int] = range(SIDE - 2)) -> Data:

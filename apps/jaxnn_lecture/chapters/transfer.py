@@ -1,0 +1,185 @@
+"""Chapter 15: transfer learning: features of a trained network, and few examples."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+import jaxnn
+from catnet.data.dataset import Dataset
+from catnet.images.decode import enlarge
+from catnet.models import registry
+from catnet.models.classifier import Classifier
+from catnet.models.features import features
+from jaxnn import Layer, dense, relu, serial
+from jaxnn_lecture.chapter import Chapter, Claim, Figure, Settings
+from jaxnn_lecture.chapters import CHAPTERS
+from jaxnn_lecture.html import table
+from jaxnn_lecture.plots import Line, line_plot
+from jaxnn_lecture.training import count_params, output, train
+
+SIZES = (5, 10, 20, 50, 100, 200)  # examples
+RATE = 0.003
+HEAD = dense(1)
+WHOLE = serial(jaxnn.flatten, dense(7), relu, dense(1))  # the lecture's network
+SMALL = 16  # pixels of a side that the networks from scratch see
+
+
+class Inputs(NamedTuple):
+    """What a network is trained on, and judged by: (n, …) each."""
+
+    net: Layer
+    train: np.ndarray
+    test: np.ndarray
+
+
+def run(settings: Settings) -> Chapter:
+    """The claims about few examples, more examples, and the number of parameters."""
+    train_part, test_part, source = settings.load_images()
+    classifier = Classifier.load()
+    trained = f"catnet's trained network {classifier.name}, which has learnt from photographs,"
+    parts = (train_part, test_part)
+    trunk, params = _trunk(classifier)
+    found = [_compute_features(params, trunk, classifier, part) for part in parts]
+    mean, deviation = found[0].mean(axis=0), found[0].std(axis=0) + 1e-6
+    own, new = ((f - mean) / deviation for f in found)
+    pixels, new_pixels = (_shrink(part.images) for part in parts)
+    ways = {
+        "features of the trained network": Inputs(HEAD, own, new),
+        "from scratch, one hidden layer": Inputs(WHOLE, pixels, new_pixels),
+        "from scratch, one neuron": Inputs(HEAD, _flat(pixels), _flat(new_pixels)),
+    }
+    sizes = tuple(m for m in SIZES if m <= len(train_part.labels)) or (len(train_part.labels),)
+    scores = {
+        name: np.array([_scores(way, m, *parts, settings) for m in sizes])
+        for name, way in ways.items()
+    }
+    return Chapter(
+        "transfer",
+        CHAPTERS["transfer"].title,
+        f"{trained} gives the features; one neuron on them is trained on pictures {source}. Of "
+        f"{len(train_part.labels)} training pictures {sizes[0]} to {sizes[-1]} are used; there are "
+        f"{len(test_part.labels)} test pictures.",
+        (
+            _few(scores, sizes, settings),
+            _more(scores, sizes),
+            _parameters(params, own, pixels),
+        ),
+    )
+
+
+def _trunk(classifier: Classifier) -> tuple[Layer, Any]:
+    """The layers below the head, and their params."""
+    network = registry.network(classifier.architecture)
+    layers: Any = network.layers
+    return layers[: network.head], classifier.params[: network.head]
+
+
+def _compute_features(
+    params: Any, trunk: Layer, classifier: Classifier, part: Dataset
+) -> np.ndarray:
+    return features(trunk, params, enlarge(part.images, classifier.geometry))
+
+
+def _shrink(images: np.ndarray) -> np.ndarray:
+    """Images (n, S, S, 3) as (n, SMALL, SMALL, 3) means of squares, from −½ to ½."""
+    n, side = images.shape[:2]
+    k = side // SMALL
+    squares = images.reshape(n, SMALL, k, SMALL, k, 3).mean(axis=(2, 4), dtype=np.float32)
+    return squares / 255 - 0.5
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+    return x.reshape(len(x), -1)
+
+
+def _scores(
+    way: Inputs, m: int, train_part: Dataset, test_part: Dataset, settings: Settings
+) -> list[float]:
+    """The share of right test pictures, for each draw of m examples, half of each class."""
+    shares = []
+    for i in range(settings["repetitions"]):
+        rng = np.random.default_rng([settings["seed"], m, i])
+        labels = train_part.labels
+        rows = [rng.permutation(np.flatnonzero(labels == k)) for k in (0, 1)]
+        chosen = np.concatenate([rows[1][: m - m // 2], rows[0][: m // 2]])
+        chosen = np.resize(rng.permutation(chosen), max(SIZES))  # equal trainings: one program
+        params = train(
+            way.net, jaxnn.binary_cross_entropy, way.train[chosen],
+            labels[chosen, None].astype(np.float32),
+            steps=settings["steps"], seed=settings["seed"], rate=RATE,
+        )  # fmt: skip
+        z = np.asarray(output(way.net, params, way.test))[:, 0]
+        shares.append(float(np.mean((z > 0) == (test_part.labels == 1))))
+    return shares
+
+
+def _few(scores: dict[str, np.ndarray], sizes: tuple[int, ...], settings: Settings) -> Claim:
+    means = {name: share.mean(axis=1) for name, share in scores.items()}
+    figure = line_plot(
+        "Right test pictures by the number of examples",
+        "; ".join(f"{name}: from {s[0]:.0%} to {s[-1]:.0%}" for name, s in means.items()),
+        [
+            Line(sizes, 100 * share, name, i, markers=True)
+            for i, (name, share) in enumerate(means.items())
+        ],
+        "examples m",
+        "right test pictures, in percent",
+        log_x=True,
+    )
+    rows = [
+        [
+            name,
+            *(f"{100 * s.mean():.0f} ({100 * s.min():.0f}–{100 * s.max():.0f})" for s in shares),
+        ]
+        for name, shares in scores.items()
+    ]
+    own, hidden, neuron = means.values()
+    at = min(2, len(sizes) - 1)
+    return Claim(
+        "With few examples, start from a network that has learnt from many others.",
+        f"With {sizes[at]} examples one neuron on the trained features has {own[at]:.1%} of the "
+        f"test pictures right; from scratch, a hidden layer has {hidden[at]:.1%} and one neuron on "
+        f"pixels {neuron[at]:.1%}. Each number is the mean of {settings['repetitions']} draws of "
+        "the examples.",
+        bool(own[at] > max(hidden[at], neuron[at]) + 0.05),
+        figures=(
+            Figure("m is on a logarithmic scale.", (figure,)),
+            Figure(
+                "Percent right: the mean, and the worst and best draw.",
+                (table("Right test pictures by m", ["trained", *map(str, sizes)], rows),),
+            ),
+        ),
+    )
+
+
+def _more(scores: dict[str, np.ndarray], sizes: tuple[int, ...]) -> Claim:
+    own, *others = (share.mean(axis=1) for share in scores.values())
+    scratch = np.maximum(*others)
+    enough = [m for m, share in zip(sizes, own, strict=True) if share >= scratch[-1]]
+    reached = f"with {enough[0]}" if enough else "with none of these numbers"
+    return Claim(
+        "Transfer saves examples: the trained features need a fraction of them.",
+        f"From scratch the best is {scratch[-1]:.1%}, with {sizes[-1]} examples. The trained "
+        f"features are as good {reached}; with {sizes[-1]} they have {own[-1]:.1%}.",
+        bool(enough) and enough[0] < sizes[-1],
+    )
+
+
+def _parameters(params: Any, own: np.ndarray, pixels: np.ndarray) -> Claim:
+    shapes = [
+        jax.eval_shape(functools.partial(net.init, jax.random.key(0)), x[:1])
+        for net, x in ((HEAD, own), (WHOLE, pixels))
+    ]
+    head, whole = map(count_params, shapes)
+    frozen = count_params(params)
+    return Claim(
+        "Only the last layer is trained, the others are frozen: few numbers need few examples.",
+        f"Trained: {head:,} parameters on {own.shape[1]:,} features. Frozen: {frozen:,}. From "
+        f"scratch, the lecture's hidden layer of 7 units on pictures of {SMALL}×{SMALL} pixels has "
+        f"{whole:,}.",
+        head < whole < frozen,
+    )

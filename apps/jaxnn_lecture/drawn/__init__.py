@@ -1,0 +1,1 @@
+"""Data that a program draws by a stated rule; one file for each application."""
