@@ -17,7 +17,15 @@ from catnet.models import registry
 from catnet.models.classifier import Classifier
 from jaxnn_lecture import chapters
 from jaxnn_lecture.chapter import Chapter, Settings
-from jaxnn_lecture.chapters import applications
+from jaxnn_lecture.chapters import (
+    applications,
+    digits,
+    housing,
+    scale,
+    speech,
+    transfer,
+    translation,
+)
 
 SMALL = {
     "picture": {"steps": 5},
@@ -26,6 +34,12 @@ SMALL = {
     "initialization": {"steps": 300},
     "depth": {"steps": 300, "units": 4},
     "applications": {"examples": 20, "steps": 10},
+    "scale": {"examples": 20, "steps": 10},
+    "digits": {"examples": 20, "steps": 10},
+    "speech": {"recordings": 4, "steps": 5},
+    "translation": {"examples": 50, "steps": 10},
+    "sentiment": {"examples": 50, "steps": 10},
+    "transfer": {"repetitions": 2, "steps": 10},
     "cats": {"steps": 40, "sweep_steps": 20, "units": 2},
 }
 
@@ -67,8 +81,13 @@ def chapter(request: pytest.FixtureRequest) -> Iterator[Chapter]:
     jax.config.update("jax_disable_most_optimizations", True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Classifier, "load", small_classifier)
-        patch.setattr(applications, "TASKS", applications.TASKS[2:3])
-        patch.setattr(applications, "SIZES", (50, 100))
+        patch.setattr(applications, "TASKS", applications.TASKS[1:2])
+        patch.setattr(housing, "HOUSES", " ".join(housing.HOUSES.split()[:6]))
+        patch.setattr(scale, "SIZES", (50, 100))
+        patch.setattr(speech, "WIDTH", 4)
+        patch.setattr(transfer, "SIZES", (5, 10))
+        for module in (digits, translation):
+            patch.setattr(module, "TESTS", 30)
         yield run_chapter(request.param)
     jax.config.update("jax_disable_most_optimizations", False)
 

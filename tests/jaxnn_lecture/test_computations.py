@@ -12,7 +12,10 @@ from lecture import descend as numpy_descend
 
 import jaxnn
 from catnet.course.networks import as_params, initialize, network
-from jaxnn_lecture.chapters import applications
+from jaxnn_lecture import training
+from jaxnn_lecture.chapters import applications, sentiment, translation
+from jaxnn_lecture.drawn import applications as drawn
+from jaxnn_lecture.drawn import digits, numerals, reviews, tones
 from jaxnn_lecture.networks import layer_gradients
 
 
@@ -111,29 +114,130 @@ def test_both_networks_of_an_application_fit_its_data(task: applications.Task) -
 
 def test_the_drawn_data_have_the_labels_that_they_show() -> None:
     rng = np.random.default_rng(0)
-    x, y = applications.draw_signs(200, rng, range(3))
+    x, y = drawn.draw_signs(200, rng, range(3))
     corners = x[:, :-2, :-2] + x[:, :-2, 2:] + x[:, 2:, :-2] + x[:, 2:, 2:]
     sides = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:]
     slanting = corners[:, :, :3].max(axis=(1, 2)) > sides[:, :, :3].max(axis=(1, 2))
     assert np.mean(slanting == (y > 0.5)) > 0.95
-    x, y = applications.draw_sounds(200, rng)
+    x, y = drawn.draw_tags(200, rng)
+    ink = np.array([tag.count("#") for tag in drawn.TAGS.values()])
+    np.testing.assert_allclose(x.sum(axis=(1, 2, 3)), ink[y], atol=12 * 0.25 * 4)
+    x, y = drawn.draw_sounds(200, rng)
     first = x[:, :, 1].argmax(axis=1) < x[:, :, 0].argmax(axis=1)
     assert np.mean(first == (y[:, 0] > 0.5)) > 0.99
-    x, y = applications.draw_sentences(20, rng)
+    x, y = drawn.draw_sentences(20, rng)
     words = x.argmax(axis=-1)
     assert np.array_equal(y[:, 0], words[:, 0])
-    assert np.array_equal(y[:, 1:], (words[:, 1:] + words[:, :-1]) % applications.WORDS)
-    (image, distance), y = applications.draw_cars(50, rng)
+    assert np.array_equal(y[:, 1:], (words[:, 1:] + words[:, :-1]) % drawn.WORDS)
+    (image, distance), y = drawn.draw_cars(50, rng)
     columns = image[:, :, :, 0].max(axis=1).argmax(axis=1)
     assert np.array_equal(y[:, 1:], distance)
     np.testing.assert_allclose(y[:, 0], distance[:, 0] * (columns - 5.5) / 6, atol=1e-6)
+    (features, ad), y = drawn.draw_clicks(200, rng)
+    years = np.abs(47.5 + 32.5 * features[:, 0] - (20 + 5 * ad))
+    evening = features[:, 1] >= 8 / 12
+    assert np.array_equal(y[:, 0] > 0.5, np.where(evening, years < 20, years < 10))
+
+
+def test_a_house_is_priced_by_the_least_squares_of_the_others() -> None:
+    from jaxnn_lecture.chapters.housing import HOUSES, measure_houses
+
+    rows = np.array([row.split(",") for row in HOUSES.split()], float)
+    ones = np.insert(rows[:, :2], 0, 1, axis=1)
+    hat = ones @ np.linalg.pinv(ones)
+    errors = (rows[:, 2] - hat @ rows[:, 2]) / (1 - np.diag(hat))  # the formula of leave-one-out
+    houses = measure_houses()
+    np.testing.assert_allclose(houses.answers, rows[:, 2] - errors, rtol=1e-4)
+    assert houses.linear == pytest.approx(1 - np.mean(errors**2) / rows[:, 2].var(), abs=1e-4)
+
+
+def test_numbers_are_spelled_in_both_languages() -> None:
+    pairs = [numerals.spell(n) for n in range(1, numerals.MOST + 1)]
+    for words in (numerals.GERMAN, numerals.ENGLISH):
+        assert len(set(words)) == len(words)
+    assert len({pair.english for pair in pairs}) == len({pair.german for pair in pairs}) == 9999
+    assert max(len(pair.german) for pair in pairs) == translation.LONGEST
+    english = {7: "seven end", 19: "nineteen end", 30: "thirty end", 1001: "one thousand one end"}
+    german = {1: "eins end", 21: "ein und zwanzig end", 612: "sechs hundert zwölf end"}
+    assert all(" ".join(pairs[n - 1].english) == text for n, text in english.items())
+    assert all(" ".join(pairs[n - 1].german) == text for n, text in german.items())
+    meanings: dict[str, set[str]] = {}
+    for pair in pairs:
+        for word, place in zip(pair.english, pair.alignment, strict=True):
+            meanings.setdefault(word, set()).add(pair.german[place])
+    assert meanings.pop("one") == {"eins", "ein"}
+    assert all(len(words) == 1 for words in meanings.values())
+
+
+@pytest.mark.usefixtures("x64", "compiled_quickly")
+def test_the_shown_attention_weights_are_those_of_the_network() -> None:
+    numbers = translation.encode([4321, 7])
+    net = translation.TRANSLATOR
+    params = net.init(jax.random.key(0), numbers.x)
+    weights = translation.attention_weights(params, numbers.x)
+    np.testing.assert_allclose(weights.sum(axis=-1), 1)
+    assert not weights[1, :, 2:].any()  # sieben end, and padding
+    _, memory = net.layers[0].apply(params[0], numbers.x)
+    _, p, last = jax.tree.map(np.asarray, params)
+    o = weights @ (np.asarray(memory.values) @ p["W_v"].T + p["b_v"]) @ p["W_o"].T + p["b_o"]
+    z = o @ last["W"].T + last["b"]
+    mask = np.asarray(numbers.y.mask)
+    np.testing.assert_allclose(net.apply(params, numbers.x).values[mask], z[mask], atol=1e-12)
+
+
+def stars_of(text: str) -> int:
+    """The law of the reviews, clause by clause."""
+    total = 0
+    for clause in text.lower().rstrip(".").split(", but "):
+        words = clause.replace(",", "").split()
+        sign = 1 if set(words) & set(reviews.GOOD) else -1
+        turned = bool(set(words) & {"lacking", "without", "nothing", "hardly"})
+        total += sign * (-1 if turned else 1) * (2 if "completely" in words else 1)
+    return 3 + total
+
+
+def test_reviews_follow_the_law_as_the_lectures_do() -> None:
+    drawn_ones = reviews.draw_reviews(500, np.random.default_rng(0))
+    for text, stars in (*drawn_ones, *reviews.LECTURE):
+        assert stars == stars_of(text), text
+    assert {stars for _, stars in drawn_ones} == {1, 2, 3, 4, 5}
+    assert not {text for text, _ in drawn_ones} & {text for text, _ in reviews.LECTURE}
+
+
+@pytest.mark.usefixtures("compiled_quickly")
+def test_a_bag_of_words_does_not_see_their_order() -> None:
+    vocabulary = ["good", "lacking", "in", "soup"]
+    x, stars = sentiment.encode(
+        [("Lacking in good soup", 1), ("in soup lacking good", 3)], vocabulary
+    )
+    assert stars.tolist() == [0, 2]
+    for net, same in ((sentiment.bag_of_words(5), True), (sentiment.recurrent(5), False)):
+        z = net.apply(net.init(jax.random.key(0), x), x)
+        assert np.allclose(z[0], z[1], atol=1e-6) is same
+
+
+def test_a_spoken_word_has_its_formants_in_order() -> None:
+    sound = tones.speak("ui", 120.0, 1.0, 0.5, np.random.default_rng(0))
+    for half, formant in ((sound[:1500], 800), (sound[-1500:], 2300)):
+        power = np.abs(np.fft.rfft(half)) ** 2
+        f = np.fft.rfftfreq(len(half), 1 / tones.RATE)
+        assert abs(f[f > 600][power[f > 600].argmax()] - formant) < 150
+
+
+def test_drawn_digits_are_near_those_without_variations() -> None:
+    images, labels = digits.draw_digits(300, np.random.default_rng(0))
+    assert images.shape == (300, 16, 16, 1)
+    means = np.stack([images[labels == k].mean(axis=0) for k in range(10)]).reshape(10, -1)
+    flat = images.reshape(300, -1).astype(float)
+    nearest = ((flat[:, None] - means) ** 2).sum(axis=-1).argmin(axis=1)
+    assert np.mean(nearest == labels) > 0.6
 
 
 def test_scores_are_shares() -> None:
     x = np.array([[0.0], [1.0], [2.0], [3.0]], np.float32)
     params = {"W": np.array([[1.0]], np.float32), "b": np.array([-1.5], np.float32)}
     labels = np.array([[0.0], [1.0], [1.0], [1.0]])
-    assert applications.score(jaxnn.dense(1), params, x, labels) == 0.75
+    assert training.score(jaxnn.dense(1), params, x, labels) == 0.75
     numbers = np.array([[-1.5], [-0.5], [0.5], [3.5]])
     explained = 1 - (4 / 4) / np.mean((numbers - 0.5) ** 2)
-    assert applications.score(jaxnn.dense(1), params, x, numbers) == pytest.approx(explained)
+    assert training.score(jaxnn.dense(1), params, x, numbers) == pytest.approx(explained)

@@ -110,7 +110,7 @@ def _lecture(answer: Any) -> Claim:
         figures=(
             Figure(
                 "The lecture's four reviews; answers with their probability.",
-                (table("Stars", ["review", "stars", *answers], rows),),
+                (table("Stars", ["review", "stars", "recurrent", "bag"], rows),),
             ),
         ),
     )

@@ -149,7 +149,7 @@ def _order_matters(usual: Accuracy, x: Any, sounds: Sounds, settings: Settings) 
     )  # fmt: skip
     answers = np.asarray(output(net, params, x)).argmax(axis=-1)
     mean = Accuracy(int((answers == data.labels)[is_test].sum()), int(is_test.sum()))
-    bars = {"recurrent": usual, "mean over time": mean}
+    bars = {"recurrent": usual, "mean": mean}
     figure = bar_plot(
         "Right answers to the same recordings",
         "; ".join(f"{name}: {accuracy}" for name, accuracy in bars.items()),
@@ -162,7 +162,7 @@ def _order_matters(usual: Accuracy, x: Any, sounds: Sounds, settings: Settings) 
         f"A linear classifier of the features' mean over time has {mean} right, the recurrent "
         f"network {usual}.",
         mean.right < usual.right,
-        figures=(Figure("The mean does not know what came first.", (figure,)),),
+        figures=(Figure("The mean over time does not know what came first.", (figure,)),),
     )
 
 

@@ -131,12 +131,9 @@ def _few(scores: dict[str, np.ndarray], sizes: tuple[int, ...], settings: Settin
         log_x=True,
     )
     rows = [
-        [
-            name,
-            *(f"{100 * s.mean():.0f} ({100 * s.min():.0f}–{100 * s.max():.0f})" for s in shares),
-        ]
-        for name, shares in scores.items()
+        [str(m), *(_range(shares[k]) for shares in scores.values())] for k, m in enumerate(sizes)
     ]
+    header = ["m", "trained features", "hidden layer", "one neuron"]
     own, hidden, neuron = means.values()
     at = min(2, len(sizes) - 1)
     return Claim(
@@ -150,10 +147,15 @@ def _few(scores: dict[str, np.ndarray], sizes: tuple[int, ...], settings: Settin
             Figure("m is on a logarithmic scale.", (figure,)),
             Figure(
                 "Percent right: the mean, and the worst and best draw.",
-                (table("Right test pictures by m", ["trained", *map(str, sizes)], rows),),
+                (table("Right test pictures", header, rows),),
             ),
         ),
     )
+
+
+def _range(shares: np.ndarray) -> str:
+    mean, low, high = 100 * shares.mean(), 100 * shares.min(), 100 * shares.max()
+    return f"{mean:.0f} ({low:.0f}–{high:.0f})"
 
 
 def _more(scores: dict[str, np.ndarray], sizes: tuple[int, ...]) -> Claim:

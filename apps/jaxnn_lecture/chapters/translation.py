@@ -74,13 +74,12 @@ def translate(params: Any, german: Masked) -> np.ndarray:
 
 def attention_weights(params: Any, x: tuple[Masked, Masked]) -> np.ndarray:
     """How much each English word attends to each German one: (n, LONGEST, LONGEST)."""
-    sides, attend = TRANSLATOR.layers[0], TRANSLATOR.layers[1]
-    h, memory = output(sides, params[0], x)
-    q = np.asarray(h.values) @ params[1]["W_q"].T + params[1]["b_q"]
-    k = np.asarray(memory.values) @ params[1]["W_k"].T
-    scores = np.einsum("ntd,nsd->nts", q, k) / np.sqrt(q.shape[-1])
-    assert attend.name == "attention(1)"  # one head: these are all of its weights
-    return np.asarray(jax.nn.softmax(np.where(memory.mask[:, None], scores, -np.inf), axis=-1))
+    h, memory = jax.tree.map(np.asarray, output(TRANSLATOR.layers[0], params[0], x))
+    p = jax.tree.map(np.asarray, params[1])
+    q, k = h.values @ p["W_q"].T + p["b_q"], memory.values @ p["W_k"].T
+    scores = np.einsum("ntd,nsd->nts", q, k) / np.sqrt(q.shape[-1])  # of the only head
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True)) * memory.mask[:, None]
+    return e / e.sum(axis=-1, keepdims=True)
 
 
 def run(settings: Settings) -> Chapter:

@@ -27,7 +27,7 @@ def draw_sounds(count: int, seed: int) -> tuple[Examples, np.ndarray]:
     rng = np.random.default_rng(seed)
     items, labels, groups, numbers = [], [], [], []
     for speaker in SPEAKERS:
-        pitch, throat, speed = np.exp(rng.uniform(-1, 1, 3) * (0.4, 0.22, 0.25))
+        pitch, throat, speed = np.exp(rng.uniform(-1, 1, 3) * (0.4, 0.3, 0.3))
         for word, number in itertools.product(WORDS, range(count)):
             varied = np.exp(rng.normal(0, (0.05, 0.04, 0.1)))
             items.append(
