@@ -29,7 +29,7 @@ def draw_reviews(count: int, rng: np.random.Generator) -> list[tuple[str, int]]:
 
     Example:
         >>> draw_reviews(1, np.random.default_rng(3))
-        [('Good for a quick meal.', 4)]
+        [('Good taste, and excellent dessert, but hardly good.', 3)]
     """
     known = {text for text, _ in LECTURE}
     reviews: list[tuple[str, int]] = []
@@ -56,20 +56,20 @@ def _clause(rng: np.random.Generator) -> tuple[str, int]:
     words = GOOD if sign > 0 else BAD
     doubled = rng.random() < 0.3
     completely = "completely " if doubled else ""
-    form = rng.integers(7)  # two of seven clauses are turned
-    if form < 2:
+    form = rng.integers(10)  # two of ten clauses are turned
+    if form < 3:
         article = "the " if rng.random() < 0.5 else ""
         verb = choose(("is", "was"))
         adverb = completely or choose(_FILLERS)
         clause = f"{article}{choose(_THINGS)} {verb} {adverb}{choose(words)}"
-    elif form < 4:
+    elif form < 6:
         clause = f"{completely}{choose(words)} for a {choose(_MEALS)}"
-    elif form == 4:
+    elif form == 6:
         doubled = False
         clause, sign = f"{choose(('nothing', 'hardly'))} {choose(words)}", -sign
     else:
         things = [f"{choose(words)} {choose(_THINGS)}" for _ in range(rng.integers(1, 4))]
         listed = things[0] if len(things) == 1 else f"{', '.join(things[:-1])}, and {things[-1]}"
-        turn = f"{choose(('lacking in', 'without'))} " if form == 5 else ""
+        turn = f"{choose(('lacking in', 'without'))} " if form == 7 else ""
         clause, sign = f"{completely}{turn}{listed}", -sign if turn else sign
     return clause, sign * (1 + doubled)
