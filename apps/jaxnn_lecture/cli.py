@@ -8,30 +8,23 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from catnet.compile_cache import enable_compile_cache
 from catnet.errors import UserError
 from catnet.process import Version, exit_fast, run_guarded
 from catnet.terminal import format_exactly, log
 from jaxnn_lecture.chapters import CHAPTERS
+from jaxnn_lecture.data import Data, check_sequences, find_sequences, prepare_images
 from jaxnn_lecture.settings import read_settings
 
 if TYPE_CHECKING:
-    from jaxnn_lecture.chapter import Chapter, Images
+    from jaxnn_lecture.chapter import Chapter
 
 EXERCISES = 5
 HEAD = 4096  # bytes of a file in which a page says what made it
-
-
-class Data(NamedTuple):
-    """The data that the chapters share: pictures, their hash, and the folder of real data sets."""
-
-    load_images: Images
-    hash_images: Callable[[], str]
-    sequences: Path | None
 
 
 def console() -> None:
@@ -131,8 +124,7 @@ def write_page(options: argparse.Namespace) -> int:
     from jaxnn.files import write_atomically
     from jaxnn_lecture.page import render
 
-    load_images, hash_images = _images(options.data)
-    data = Data(load_images, hash_images, sequences)
+    data = Data(*prepare_images(options.data), sequences)
     chapters = [_compute(name, numbers[name], data, not options.no_cache) for name in names]
     page = render(chapters).encode()
     refuse_out(out)
@@ -192,62 +184,6 @@ def refuse_out(out: Path) -> None:
             raise UserError(
                 f"--out {out}: exists and is not a page of jaxnn-lecture; choose another name"
             )
-
-
-def _images(source: str | None) -> tuple[Images, Callable[[], str]]:
-    """How to load the pictures, and how to hash them; both wait until a chapter needs them."""
-    import functools
-    import hashlib
-
-    @functools.cache
-    def load() -> Any:
-        from catnet.cli.inputs import load_parts
-        from jaxnn_lecture.mathml import plain
-
-        train, test, words = load_parts(source)
-        if len(train.classes) != 2:
-            raise UserError(
-                f"{source}: has {len(train.classes)} classes; the lecture needs two, such as cat "
-                "and non-cat"
-            )
-        return train, test, plain(words)
-
-    def compute_hash() -> str:
-        if source is None:
-            return "drawn sample"  # a function of the code alone
-        digest = hashlib.sha256()
-        *parts, words = load()
-        for part in parts:
-            digest.update(repr((part.names, part.classes, words)).encode())
-            digest.update(part.images.tobytes() + part.labels.tobytes())
-        return digest.hexdigest()
-
-    return load, compute_hash
-
-
-def find_sequences() -> list[str]:
-    """The folders of ``--sequences`` that chapters use."""
-    return sorted({folder for entry in CHAPTERS.values() for folder in entry.sequences})
-
-
-def check_sequences(source: str | None, names: Sequence[str]) -> Path | None:
-    """The folder of ``--sequences``.
-
-    Raises:
-        UserError: it has none of the data sets, or no chosen chapter uses one of them.
-    """
-    if source is None:
-        return None
-    folder = Path(source)
-    if not folder.is_dir():
-        raise UserError(f"--sequences {source}: no such folder")
-    if not any((folder / name).is_dir() for name in find_sequences()):
-        raise UserError(
-            f"--sequences {source}: has none of the folders {', '.join(find_sequences())}"
-        )
-    if not any((folder / one).is_dir() for name in names for one in CHAPTERS[name].sequences):
-        raise UserError(f"--sequences {source}: no chosen chapter uses a folder of it")
-    return folder
 
 
 def _compute(name: str, numbers: dict[str, float], data: Data, use_cache: bool) -> Chapter:

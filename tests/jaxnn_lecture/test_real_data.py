@@ -10,9 +10,10 @@ import pytest
 from sequence_files import write, write_wav
 
 from catnet.errors import UserError
+from jaxnn_lecture.cache import hash_folder
 from jaxnn_lecture.chapter import Settings
 from jaxnn_lecture.chapters import digits, real_texts, speech
-from jaxnn_lecture.cli import check_sequences
+from jaxnn_lecture.data import check_sequences
 from jaxnn_lecture.idx import read_digits
 
 
@@ -137,3 +138,14 @@ def test_a_folder_without_data_is_refused(
     with pytest.raises(UserError, match=f"--sequences {folder}: {words}"):
         check_sequences(folder, chapters)
     assert check_sequences("data", ["speech"]) == Path("data")
+
+
+def test_the_hash_of_a_folder_changes_with_names_and_content(tmp_path: Path) -> None:
+    assert hash_folder(tmp_path) == hash_folder(tmp_path / "nowhere") == ""
+    file = write(tmp_path / "a" / "b.txt", "one")
+    hashes = [hash_folder(tmp_path)]
+    write(file, "two")
+    hashes.append(hash_folder(tmp_path))
+    file.rename(tmp_path / "a" / "c.txt")
+    hashes.append(hash_folder(tmp_path))
+    assert len(set(hashes)) == 3

@@ -11,6 +11,7 @@ import jaxnn
 from jaxnn import Layer, Loss, dense, embedding, relu, serial
 from jaxnn_lecture.chapter import Chapter, Claim, Figure, Settings
 from jaxnn_lecture.chapters import CHAPTERS
+from jaxnn_lecture.chapters.cars import BOTH_INPUTS, IMAGE_ONLY, SQUARED, exchange_inputs
 from jaxnn_lecture.chapters.housing import Houses, compare_outputs, measure_houses
 from jaxnn_lecture.drawn.applications import (
     ADS,
@@ -25,9 +26,8 @@ from jaxnn_lecture.drawn.applications import (
     draw_tags,
 )
 from jaxnn_lecture.html import table
-from jaxnn_lecture.pictures import picture
 from jaxnn_lecture.plots import bar_plot
-from jaxnn_lecture.training import count_params, output, score, train
+from jaxnn_lecture.training import count_params, score, train
 
 TESTS = 1000  # new examples that a network is judged by
 
@@ -67,7 +67,7 @@ def run(settings: Settings) -> Chapter:
         "The lecture's table of applications, small: the prices are 47 published ones, the data of "
         "the other rows are drawn by a program. Speech, translation and reviews have chapters of "
         "their own.",
-        (_kinds(houses, settings), compare_outputs(houses), _two_inputs(settings)),
+        (_kinds(houses, settings), compare_outputs(houses), exchange_inputs(settings)),
     )
 
 
@@ -75,14 +75,8 @@ def _flat(x: np.ndarray) -> np.ndarray:
     return x.reshape(len(x), -1)
 
 
-def _see() -> Layer:
-    return serial(jaxnn.conv(4), relu, jaxnn.max_pool(2), jaxnn.flatten)
-
-
 BINARY, SOFTMAX = jaxnn.binary_cross_entropy, jaxnn.softmax_cross_entropy
-SQUARED = jaxnn.mean_squared_error
 CLICKS = jaxnn.each(jaxnn.identity, embedding(ADS, 8), merge="concat")
-CARS = jaxnn.each(_see(), jaxnn.identity, merge="concat")
 SEEN = serial(jaxnn.conv(16), relu, jaxnn.max_pool(SIDE), jaxnn.flatten, dense(len(TAGS)))
 
 TASKS = (
@@ -107,8 +101,7 @@ TASKS = (
     ),
     Task(
         "image, radar", "place of cars", "driving", "hybrid", draw_cars,
-        serial(CARS, dense(16), relu, dense(2)),
-        "image only", serial(_see(), dense(16), relu, dense(2)), SQUARED, lambda x: x[0],
+        BOTH_INPUTS, "image only", IMAGE_ONLY, SQUARED, lambda x: x[0],
     ),
 )  # fmt: skip
 
@@ -155,46 +148,6 @@ def _kinds(houses: Houses, settings: Settings) -> Claim:
             Figure(
                 "The lecture's table, with the parameters of the network of each row.",
                 (table("x → y, and which network", header, rows),),
-            ),
-        ),
-    )
-
-
-def _two_inputs(settings: Settings) -> Claim:
-    """The place of cars, where the radar's number is right, and where it belongs to another car."""
-    rng = np.random.default_rng([settings["seed"], 300])
-    x, y = draw_cars(settings["examples"], rng)
-    (image, distance), place = draw_cars(TESTS, rng)
-    net = serial(CARS, dense(16), relu, dense(2))
-    params = train(net, SQUARED, x, y, steps=settings["steps"], seed=settings["seed"])
-    given = {
-        "both": (image, distance),
-        "another car's image": (rng.permutation(image), distance),
-        "another car's radar": (image, rng.permutation(distance)),
-    }
-    explained = {}
-    for name, inputs in given.items():
-        errors = np.mean((np.asarray(output(net, params, inputs)) - place) ** 2, axis=0)
-        explained[name] = np.maximum(0, 1 - errors / place.var(axis=0))
-    rows = [[name, f"{side:.1%}", f"{ahead:.1%}"] for name, (side, ahead) in explained.items()]
-    both, no_image, no_radar = explained.values()
-    shown = picture(
-        f"A car in an image; the radar says that it is {distance[0, 0]:.2f} away",
-        np.clip(255 * (image[0, :, :, 0] + 0.5) / 3, 0, 255),
-        f"radar: {distance[0, 0]:.2f}",
-    )
-    return Claim(
-        "A hybrid network joins inputs of different kinds: each has what the other lacks.",
-        "With both inputs the network explains "
-        f"{both[0]:.1%} of the variance of the place to the side and {both[1]:.1%} of that ahead. "
-        f"With the image of another car, {no_image[0]:.1%} and {no_image[1]:.1%}; with the radar "
-        f"of another car, {no_radar[0]:.1%} and {no_radar[1]:.1%}.",
-        bool(both.min() > 0.9 and no_image[0] < 0.5 and no_radar[1] < 0.5),
-        figures=(
-            Figure("An image with a car; the network gets the number of the radar too.", (shown,)),
-            Figure(
-                "Both inputs are needed.",
-                (table("Variance explained", ["input", "to the side", "ahead"], rows),),
             ),
         ),
     )
