@@ -43,6 +43,22 @@ def diagnose(all_evidence: Sequence[Evidence]) -> str:
     return next((kind for kind in found[0] if all(kind in one for one in found)), "")
 
 
+def diagnose_shape(got: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """What a gradient of a wrong shape looks like.
+
+    Example:
+        >>> diagnose_shape((6, 3), (3, 6))
+        'it is transposed'
+    """
+    if got[::-1] == expected:
+        return "it is transposed"
+    if len(got) < len(expected):
+        return "its shape is wrong: a sum over an axis too many"
+    if len(got) > len(expected):
+        return "its shape is wrong: a sum over an axis is missing"
+    return "its shape is wrong"
+
+
 def _kinds(evidence: Evidence) -> Iterator[str]:
     """All kinds of mistakes that fit, the most specific first."""
     hand, right = evidence.by_hand, evidence.right
@@ -67,7 +83,8 @@ def _kinds(evidence: Evidence) -> Iterator[str]:
 def _places(evidence: Evidence) -> Iterator[str]:
     """Mistakes that are in some entries only."""
     hand, right = evidence.by_hand, evidence.right
-    wrong = ~np.isclose(hand, right, rtol=1e-8, atol=1e-10 * np.abs(right).max(initial=1e-200))
+    close = np.isclose(hand, right, rtol=1e-8, atol=1e-10 * np.abs(right).max(initial=1e-200))
+    wrong: np.ndarray = np.logical_not(close)
     for leaf in map(np.asarray, jax.tree.leaves(evidence.x)):
         if leaf.dtype.kind == "i" and not evidence.of_input and hand.ndim > 1:
             repeated = np.bincount(leaf.ravel(), minlength=len(hand)) > 1
@@ -80,7 +97,7 @@ def _places(evidence: Evidence) -> Iterator[str]:
         if leaf.dtype.kind == "f" and (leaf == 0).any() and not wrong[leaf != 0].any():
             yield "it is wrong only where the input is 0: the slope at a kink"
     if evidence.of_input and hand.ndim == 3 and hand.shape[1] > 1:
-        by_step = wrong.any(axis=(0, 2))
+        by_step = np.any(wrong, axis=(0, 2))
         for step, name, others in ((-1, "last", "before"), (0, "first", "after")):
             if not by_step[step] and np.delete(by_step, step).all():
                 yield (

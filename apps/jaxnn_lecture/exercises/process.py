@@ -23,6 +23,12 @@ from jaxnn_lecture.exercises import EXERCISES
 
 TIME_LIMIT = 60.0  # seconds
 
+SETTINGS = {
+    "JAX_ENABLE_X64": "1",  # from the start, for arrays that the file makes when it is loaded
+    "JAX_PLATFORMS": "cpu",
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # a check is mostly compiling
+}
+
 
 class Result(NamedTuple):
     """The table of a checked file, and whether all of it is right."""
@@ -50,8 +56,7 @@ def check(path: str, time_limit: float = TIME_LIMIT) -> Result:
             str(number),
             str(result),
         ]
-        # float64 from the start, for arrays that the file makes when it is loaded; and the CPU.
-        env = {**os.environ, "JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu"}
+        env = {**os.environ, **SETTINGS}
         try:
             done = subprocess.run(
                 command, env=env, stdin=subprocess.DEVNULL, stdout=2, timeout=time_limit
@@ -74,6 +79,8 @@ def check(path: str, time_limit: float = TIME_LIMIT) -> Result:
 
 def _read_number(path: str) -> int:
     """The number of the exercise in a file."""
+    if Path(path).exists() and not Path(path).is_file():
+        raise UserError(f"--check {path}: is not a file; give the one that --exercise N wrote")
     try:
         text = Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -97,7 +104,7 @@ def _judge_file(path: str, number: int) -> dict[str, str | bool]:
         from jaxnn_lecture.exercises.judge import judge
 
         if not isinstance(layer, Layer):
-            got = "nothing" if layer is None else f"a {type(layer).__name__}"
+            got = "nothing" if layer is None else f"one of type {type(layer).__name__}"
             return {"error": f"expected a jaxnn.Layer with the name layer, got {got}"}
         verdict = judge(number, layer)
     except KeyboardInterrupt:
