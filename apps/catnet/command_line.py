@@ -39,6 +39,7 @@ def make_parser(
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    top.set_defaults(parser=top)  # for the command ``completion``
     top.add_argument("--version", action=Version, nargs=0, help="print the version")
     subparsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in commands.items():

@@ -8,6 +8,7 @@ names of files.
 from __future__ import annotations
 
 import argparse
+from types import SimpleNamespace
 from typing import NamedTuple
 
 from catnet.command_line import get_commands
@@ -29,6 +30,28 @@ class Completion(NamedTuple):
     commands: dict[str, str]
     options: list[tuple[tuple[str, ...], str, tuple[str, ...] | None]]
     values: tuple[str, ...]
+
+
+def make_command(program: str) -> SimpleNamespace:
+    """Make the command ``PROGRAM completion SHELL``, which prints the script."""
+
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("shell", choices=SHELLS, help="the shell")
+
+    def run(options: argparse.Namespace) -> int:
+        print(make_script(options.parser, options.shell))
+        return 0
+
+    return SimpleNamespace(
+        HELP="print a script that completes command lines in bash, zsh or fish",
+        EXAMPLES=(
+            f"{program} completion bash > ~/.local/share/bash-completion/completions/{program}",
+            f"{program} completion zsh > ~/.zfunc/_{program}",
+            f"{program} completion fish > ~/.config/fish/completions/{program}.fish",
+        ),
+        add_arguments=add_arguments,
+        run=run,
+    )
 
 
 def describe(parser: argparse.ArgumentParser) -> list[Completion]:

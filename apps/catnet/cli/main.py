@@ -11,9 +11,9 @@ import gc
 import sys
 from collections.abc import Sequence
 
+from catnet import completion
 from catnet.cli import (
     compare,
-    completion,
     data,
     demo,
     eval,
@@ -40,7 +40,7 @@ COMMANDS = {
     "data": data,
     "published": published,
     "demo": demo,
-    "completion": completion,
+    "completion": completion.make_command("catnet"),
 }
 
 # The commands whose compiled programs are cached.

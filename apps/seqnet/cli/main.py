@@ -9,10 +9,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from catnet import completion
 from catnet.command_line import make_parser
 from catnet.process import exit_fast, run_guarded
 from catnet.terminal import start_command
-from seqnet.cli import completion, eval, predict, scores, train, write
+from seqnet.cli import eval, predict, scores, train, write
 
 COMMANDS = {
     "train": train,
@@ -20,7 +21,7 @@ COMMANDS = {
     "predict": predict,
     "write": write,
     "scores": scores,
-    "completion": completion,
+    "completion": completion.make_command("seqnet"),
 }
 
 
