@@ -17,7 +17,7 @@ from catnet.errors import UserError
 from catnet.process import Version, exit_fast, run_guarded
 from catnet.terminal import format_exactly, log
 from jaxnn_lecture.chapters import CHAPTERS
-from jaxnn_lecture.exercises import EXERCISES, describe, read
+from jaxnn_lecture.exercises import EXERCISES, TIME_LIMIT, describe, read
 from jaxnn_lecture.settings import read_settings
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def parser() -> argparse.ArgumentParser:
         "--time-limit",
         type=float,
         metavar="SECONDS",
-        help="with --check, how long the file may run (default 60)",
+        help=f"with --check, how long the file may run (default {TIME_LIMIT:g})",
     )
     top.add_argument(
         "--no-cache", action="store_true", help="compute all chapters anew, and keep none"
@@ -162,7 +162,7 @@ def write_exercise(number: int, name: str | None) -> int:
 
 def check_exercise(options: argparse.Namespace) -> int:
     """Print a line for each gradient of an exercise, and what a wrong one looks like."""
-    from jaxnn_lecture.exercises.process import TIME_LIMIT, check
+    from jaxnn_lecture.exercises.process import check
 
     if options.out is not None:
         raise UserError("--out is for the page or --exercise; leave it out with --check")

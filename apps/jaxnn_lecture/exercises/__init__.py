@@ -10,6 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+TIME_LIMIT = 60.0  # seconds that a checked file may take
+
 
 class Exercise(NamedTuple):
     """An exercise.

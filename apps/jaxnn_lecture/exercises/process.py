@@ -19,9 +19,7 @@ from typing import NamedTuple
 
 from catnet.errors import UserError
 from catnet.terminal import one_line
-from jaxnn_lecture.exercises import EXERCISES
-
-TIME_LIMIT = 60.0  # seconds
+from jaxnn_lecture.exercises import EXERCISES, TIME_LIMIT
 
 SETTINGS = {
     "JAX_ENABLE_X64": "1",  # from the start, for arrays that the file makes when it is loaded
