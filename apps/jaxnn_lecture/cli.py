@@ -1,7 +1,7 @@
 """The command line: which chapters, with which numbers, into which file.
 
 The path of the page and a line for each chapter go to stdout, everything else to stderr.  Exit
-codes: 0 success; 1 a checked exercise has mistakes; 2 wrong usage or data; 130 stopped by Ctrl-C.
+codes: 0 success; 1 a checked exercise is wrong; 2 wrong usage, data or file; 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from catnet.process import Version, exit_fast, run_guarded
 from catnet.terminal import format_exactly, log
 from jaxnn_lecture.chapters import CHAPTERS
 from jaxnn_lecture.data import Data, check_sequences, find_sequences, prepare_images
+from jaxnn_lecture.exercises import EXERCISES, TIME_LIMIT, describe, read
 from jaxnn_lecture.settings import read_settings
 
 if TYPE_CHECKING:
     from jaxnn_lecture.chapter import Chapter
 
-EXERCISES = 5
 HEAD = 4096  # bytes of a file in which a page says what made it
 
 
@@ -85,14 +85,23 @@ def parser() -> argparse.ArgumentParser:
     exercises.add_argument(
         "--exercise",
         type=int,
-        choices=range(1, EXERCISES + 1),
+        nargs="?",
+        const=0,
+        choices=EXERCISES,
         metavar="N",
-        help=f"write exercise N, 1 to {EXERCISES}: a Python file with planted mistakes",
+        help=f"write exercise N, 1 to {len(EXERCISES)}: a layer with a mistake in its backward "
+        "pass; without N, list them",
     )
     exercises.add_argument(
         "--check",
         metavar="FILE",
-        help="run the mended exercise in FILE, and compare its numbers with jaxnn's",
+        help="run the mended exercise in FILE, and compare its gradients with jax.vjp",
+    )
+    top.add_argument(
+        "--time-limit",
+        type=float,
+        metavar="SECONDS",
+        help=f"with --check, how long the file may run (default {TIME_LIMIT:g})",
     )
     top.add_argument(
         "--no-cache", action="store_true", help="compute all chapters anew, and keep none"
@@ -106,8 +115,13 @@ def run(options: argparse.Namespace) -> int:
         for name in ("only", "set", "data", "sequences"):
             if getattr(options, name):
                 raise UserError(f"--{name} is for the page; leave it out with an exercise")
+    if options.check is None and options.time_limit is not None:
+        raise UserError("--time-limit is for --check FILE; leave it out")
     if options.check is not None:
-        return check_exercise(options.check)
+        return check_exercise(options)
+    if options.exercise == 0:
+        print(describe())
+        return 0
     if options.exercise is not None:
         return write_exercise(options.exercise, options.out)
     return write_page(options)
@@ -137,32 +151,32 @@ def write_page(options: argparse.Namespace) -> int:
     return 0
 
 
-def write_exercise(count: int, name: str | None) -> int:
+def write_exercise(number: int, name: str | None) -> int:
     """Write an exercise into a new file."""
     from jaxnn.files import write_atomically
-    from jaxnn_lecture.exercises import read
 
-    out = Path(f"exercise-{count}.py" if name is None else name)
+    out = Path(f"exercise-{number}.py" if name is None else name)
     if not out.parent.is_dir():
         raise UserError(f"--out {out}: there is no folder {out.parent}; create it first")
     if out.exists() or out.is_symlink():
         raise UserError(f"{out}: exists already; choose another name with --out")
-    write_atomically(out, read(count).encode())
+    write_atomically(out, read(number).encode())
     print(out)
     return 0
 
 
-def check_exercise(path: str) -> int:
-    """Print a line for each quantity of an exercise; 1 where one is wrong."""
-    from jaxnn_lecture.exercises import check
+def check_exercise(options: argparse.Namespace) -> int:
+    """Print a line for each gradient of an exercise, and what a wrong one looks like."""
+    from jaxnn_lecture.exercises.process import check
 
-    rows = check(path)
-    width = max(len(row.name) for row in rows)
-    for row in rows:
-        print(f"{row.name:{width}}  {'right' if row.right else 'WRONG'}  {row.remark}".rstrip())
-    wrong = [row.name for row in rows if not row.right]
-    print(f"wrong: {', '.join(wrong)}" if wrong else "all right")
-    return int(bool(wrong))
+    if options.out is not None:
+        raise UserError("--out is for the page or --exercise; leave it out with --check")
+    limit = TIME_LIMIT if options.time_limit is None else options.time_limit
+    if not 0 < limit < float("inf"):
+        raise UserError(f"--time-limit {limit:g}: expected a number of seconds above 0")
+    result = check(options.check, limit)
+    print(result.text)
+    return 0 if result.ok else 1
 
 
 def refuse_out(out: Path) -> None:

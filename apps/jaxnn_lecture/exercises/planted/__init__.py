@@ -1,0 +1,1 @@
+"""The exercises: each file is a layer whose ``backward`` has one planted mistake."""
