@@ -40,7 +40,7 @@ Log = Callable[[str], None]
 
 # Chosen on validation data of sources that were left out of the training:
 GEOMETRY = Geometry(96, 1.15)
-TEST_TIME_AUGMENTATION = (96, 66)  # sides of the middles
+TEST_TIME_AUGMENTATION = (96, 58)  # sides of the middles
 MIN_CALIBRATED = 20  # validation images of each class that a calibration needs
 MIN_PROBED = 50  # images of each source that the source probe needs
 EVERY = 30.0  # seconds between two checkpoints, of about 20 MB
