@@ -70,8 +70,9 @@ def orthogonalize(X: Array) -> Array:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> orthogonalize(jnp.diag(jnp.array([1.0, 0.5]))).round(1).tolist()
-        [[0.7, 0.0], [0.0, 1.1]]
+        >>> X = orthogonalize(jnp.array([[3.0, 0.0], [0.0, -0.1]]))
+        >>> jnp.sign(X).tolist(), bool((abs(jnp.diag(X)) > 0.6).all())
+        ([[1.0, 0.0], [0.0, -1.0]], True)
     """
     if X.shape[0] > X.shape[1]:
         return orthogonalize(X.T).T

@@ -134,9 +134,9 @@ class Photos:
     def __getitem__(self, index: int) -> np.ndarray:
         from PIL import Image
 
-        from catnet_bench.peers import torch_photo
+        from catnet_bench.peers.square import square
 
         with Image.open(self.paths[index]) as image:
             if self.draft:
                 image.draft("RGB", (144, 144))
-            return torch_photo.square(image.convert("RGB"), self.model)
+            return square(image.convert("RGB"), self.model)

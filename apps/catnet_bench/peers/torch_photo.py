@@ -1,6 +1,6 @@
 """The photo network in PyTorch, written as PyTorch users write it; see ``catnet.models.resnet``.
 
-This module imports only PyTorch, Pillow and NumPy, because ``torch_predict`` is timed as a process.
+This module imports only PyTorch and NumPy, because ``torch_predict`` is timed as a process.
 """
 
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false
@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import nn
 
 
@@ -106,17 +105,6 @@ def probabilities(net: nn.Module, model: dict[str, Any], images: torch.Tensor) -
     )
     odds = _log_odds(net, model, views).reshape(-1, len(x)).mean(0)
     return torch.sigmoid(model["slope"] * odds + model["offset"])
-
-
-def square(image: Image.Image, model: dict[str, Any]) -> np.ndarray:
-    """The input of the network from a photo: its middle as (size, size, 3) uint8."""
-    size, max_aspect = model["network"].get("geometry", (64, None))
-    width, height = image.size
-    limit = max_aspect or max(width, height)
-    wide, tall = min(width, height * limit), min(height, width * limit)
-    left, top = (width - wide) / 2, (height - tall) / 2
-    box = (left, top, left + wide, top + tall)
-    return np.array(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
 
 
 def _view(x: torch.Tensor, part: int) -> tuple[torch.Tensor, torch.Tensor]:

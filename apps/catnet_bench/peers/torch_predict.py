@@ -8,13 +8,14 @@ import sys
 import torch
 import torch_photo
 from PIL import Image
+from square import square
 
 
 def main(model: str, photo: str) -> None:
     """Print the answer."""
     net, file = torch_photo.restore(model)
     with Image.open(photo) as image:
-        small = torch_photo.square(image.convert("RGB"), file)
+        small = square(image.convert("RGB"), file)
     [p] = torch_photo.probabilities(net, file, torch.from_numpy(small)[None])
     print(f"{'cat' if p >= 0.5 else 'non-cat'}  {p:.4f}  {photo}")
 

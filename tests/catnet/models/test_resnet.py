@@ -154,7 +154,7 @@ def test_descriptions_that_are_none_are_refused(change: dict) -> None:
 def test_the_shipped_model_is_shown_layer_by_layer_and_names_a_wrong_size() -> None:
     classifier = Classifier.load()
     net = registry.build(classifier.architecture)
-    table = jaxnn.summary(net, jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32))
+    table = jaxnn.summary(net, jax.ShapeDtypeStruct((1, 96, 96, 3), jnp.float32))
     assert table.rows[0].path == "test_time_augmentation[0].serial[0].serial[0].conv(48)"
     assert table.rows[-1].output == (4, 1)  # each image is shown four times
     leaves = jax.tree.leaves(classifier.params)
@@ -164,5 +164,5 @@ def test_the_shipped_model_is_shown_layer_by_layer_and_names_a_wrong_size() -> N
     assert max(map(len, str(table).splitlines())) < 160
     with pytest.raises(LayerError) as error:
         net.apply(classifier.params, jnp.ones((63, 63, 3)))
-    line = "test_time_augmentation: expected input (..., 64, 64, C), got (63, 63, 3)"
+    line = "test_time_augmentation: expected input (..., 96, 96, C), got (63, 63, 3)"
     assert str(error.value) == line
