@@ -14,6 +14,7 @@ from catnet_bench.cases.cold_start import shipped_network
 from catnet_bench.harness.case import LARGE, Options, large_photos
 from catnet_bench.harness.report import Row, cores
 from catnet_bench.harness.worker import Contestant, race
+from catnet_bench.peers.square import square
 
 CHECKED = 8  # photos that are also classified one by one
 
@@ -133,8 +134,6 @@ class Photos:
 
     def __getitem__(self, index: int) -> np.ndarray:
         from PIL import Image
-
-        from catnet_bench.peers.square import square
 
         with Image.open(self.paths[index]) as image:
             if self.draft:
