@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from catnet.cli.inputs import find_model, load_model
@@ -244,6 +245,8 @@ def collect_settings(options: argparse.Namespace, kind: str) -> dict[str, Any]:
         from catnet.training.mlp import VALIDATION
 
         settings.setdefault("validation", VALIDATION)
+    if options.soft_labels:  # absolute, so that the run can be resumed from another folder
+        settings["soft_labels"] = str(Path(options.soft_labels).absolute())
     if options.from_model and kind == PHOTO:
         settings |= _from_model(options.from_model)
     elif options.from_model:

@@ -7,6 +7,7 @@ calibration are valid for prediction, and a network cannot recognize a source by
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -246,28 +247,29 @@ def _write(
     """Decode a source into ``images.npy``, ``table.npz`` and ``about.json``."""
     rows: list[Row] = []
     features: list[tuple[np.ndarray, ...]] = []
-    with (
-        open_source(path, all_classes, geometry) as source,
-        open_source(path, all_classes) as again,
-        (place / "images.npy").open("wb") as file,
-    ):
-        whole = source.rows if geometry == WHOLE else again.rows
-        chunk: list[np.ndarray] = []
-        chunk_whole: list[np.ndarray] = []
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(open_source(path, all_classes, geometry))
+        again = None  # the whole images, for the fingerprints
+        if geometry != WHOLE:
+            again = stack.enter_context(open_source(path, all_classes)).rows
+        file = stack.enter_context((place / "images.npy").open("wb"))
+        chunk: list[tuple[np.ndarray, np.ndarray]] = []
 
         def flush() -> None:
-            file.write(np.stack(chunk).tobytes())
-            features.append(compute_fingerprints(np.stack(chunk_whole)))
+            images, whole = map(np.stack, zip(*chunk, strict=True))
+            file.write(images.tobytes())
+            features.append(compute_fingerprints(whole))
             chunk.clear()
-            chunk_whole.clear()
             if progress:
                 progress(name, len(rows) + len(source.skipped), source.total)
 
         start = _write_header(file, 0, geometry.size)
         for row, image in source.rows:
             rows.append(row)
-            chunk.append(image)
-            chunk_whole.append(image if geometry == WHOLE else next(whole)[1])
+            same, whole = (row, image) if again is None else next(again, (None, image))
+            if same != row:
+                raise UserError(f"{path}: was changed while it was read; run the command again")
+            chunk.append((image, whole))
             if len(chunk) == _CHUNK:
                 flush()
         if chunk:

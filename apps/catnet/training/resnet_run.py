@@ -38,9 +38,8 @@ from catnet.training.run_folder import Checkpoint
 
 Log = Callable[[str], None]
 
-# Chosen on validation data of sources that were left out of the training:
-GEOMETRY = Geometry(96, 1.15)
-TEST_TIME_AUGMENTATION = (96, 58)  # sides of the middles
+GEOMETRY = Geometry(96, 1.15)  # chosen on sources that no training had seen
+TEST_TIME_AUGMENTATION = (96, 58)  # sides of the middles; chosen on validation parts
 MIN_CALIBRATED = 20  # validation images of each class that a calibration needs
 MIN_PROBED = 50  # images of each source that the source probe needs
 EVERY = 30.0  # seconds between two checkpoints, of about 20 MB
@@ -83,7 +82,8 @@ def run(
     place = Path(cache_in or make_cache_folder()).absolute()
     cache = caches.build(sources, place, _log_tenths(log), all_classes, GEOMETRY)
     config = configure(len(cache))
-    cache = leave_out(add_textures(cache, config.textures), config.leave_out)
+    # Textures are made of training images, so first the left-out sources leave that part.
+    cache = add_textures(leave_out(cache, config.leave_out), config.textures)
     for line in cache.skipped:
         log(f"left out: {line}")
     for line in cache.notes:

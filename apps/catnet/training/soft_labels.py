@@ -7,6 +7,7 @@ teacher takes no part in prediction.
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from catnet.errors import UserError
+from jaxnn.files import write_atomically
 
 
 class SoftLabels(NamedTuple):
@@ -43,14 +45,15 @@ class SoftLabels(NamedTuple):
 
 def save(file: str | os.PathLike[str], labels: SoftLabels) -> None:
     """Write a file for :func:`load`; ``labels.content`` may have any order."""
-    order = np.argsort(labels.content)
+    order, content = np.argsort(labels.content), io.BytesIO()
     np.savez(
-        file,
+        content,
         content=labels.content[order],
         probabilities=labels.probabilities[order],
         names=np.array(labels.names),
         cats=np.array(labels.cats, np.int32),
     )
+    write_atomically(file, content.getvalue())
 
 
 def load(file: str | os.PathLike[str]) -> SoftLabels:

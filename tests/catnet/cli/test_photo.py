@@ -14,10 +14,11 @@ import jaxnn
 from catnet import Classifier
 from catnet.cli import main
 from catnet.data import cache as caches
+from catnet.data import textures
 from catnet.data.cache import Cache
-from catnet.data.split import PARTS, TEST, TRAIN, VALIDATION
+from catnet.data.split import PARTS, TEST, TRAIN, VALIDATION, split
 from catnet.errors import UserError
-from catnet.training import resnet, resnet_run
+from catnet.training import resnet, resnet_run, seen, soft_labels
 from catnet.training.resnet import CHUNK, PhotoConfig
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
@@ -41,7 +42,7 @@ def animals(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def decoded(animals: Path, tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("cache")
-    caches.build([animals], place)
+    caches.build([animals], place, geometry=resnet_run.GEOMETRY)
     return place
 
 
@@ -129,6 +130,46 @@ def test_drawn_images_of_nothing_are_neither_dogs_nor_horses(begin, tmp_path, ca
     assert begin("--textures", "5") == 2
     assert "textures are none of the classes dog and horse" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_source_is_left_out_and_a_teacher_has_classes_of_its_own(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
+    """Nothing of the source is learnt, its textures included, and all of it is evaluated."""
+    monkeypatch.setattr(resnet, "PhotoConfig", Small)
+    monkeypatch.chdir(tmp_path)
+    for seed, name in enumerate(("mine", "theirs")):
+        redblue.write(tmp_path / name, 60, seed=seed)
+    data, cache = [str(tmp_path / name) for name in ("mine", "theirs")], str(tmp_path / "cache")
+    both = caches.build(data, cache, geometry=resnet_run.GEOMETRY)
+    rows = np.eye(3, dtype=np.float16)[2 * both.table.labels]
+    soft = soft_labels.SoftLabels(both.table.content, rows, ("dog", "tree", "tabby"), (2,))
+    soft_labels.save("soft.npz", soft)
+    made_of = []
+    monkeypatch.setattr(
+        textures, "scramble_photographs", lambda cache, count: made_of.append(split(cache.table))
+        or np.zeros((count, 96, 96, 3), np.uint8)
+    )  # fmt: skip
+    how = ["--model", "photo", "--cache", cache, "--soft-labels", "soft.npz", "--textures", "30"]
+    how += ["--leave-out", "theirs", "--steps", "8", "--batch-size", "16"]
+    assert main.main(["train", *data, *how, "--out", "run"]) == 0
+    printed = capsys.readouterr()
+    assert "soft labels of 240 images" in printed.err
+    assert "test part of theirs" in printed.out
+    theirs = both.table.sources == 1
+    assert (made_of[0][theirs] == TEST).all()
+    learnt = seen.read(tmp_path / "run")
+    images = both.take(np.arange(len(both)))
+    assert not seen.is_learnt(learnt, images[theirs]).any()
+    assert seen.is_learnt(learnt, images[~theirs]).mean() > 0.8
+    result = json.loads((tmp_path / "run/evaluation.json").read_text())
+    assert result["sources"]["theirs"]["examples"] == 120
+    described = jaxnn.load_metadata("run/model.safetensors")["architecture"]
+    assert (described["classes"], described["cats"]) == (3, [2])
+    monkeypatch.chdir(tmp_path / "mine")
+    assert main.main(["train", "--resume", "../run", "--steps", "16"]) == 0
+    assert main.main(["train", *data, *how, "--leave-out", "mars", "--out", "x"]) == 2
+    assert "--leave-out mars: the sources are mine, theirs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("part", [TRAIN, VALIDATION, TEST])
