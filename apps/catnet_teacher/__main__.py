@@ -67,15 +67,15 @@ def _ask(path: Path, number: int, probabilities: Callable[[np.ndarray], np.ndarr
     poor: its labels are kept, in the teacher's classes.
     """
     content, labels, fine, rows, asked = [], [], [], [], []
-    with open_source(path) as whole, open_source(path, geometry=SIZE) as large:
+    with open_source(path, geometry=SIZE) as large:
         if set(large.classes) != set(CATS):
             raise UserError(
                 f"{path}: its classes are {', '.join(large.classes)}, not cat and non-cat"
             )
         seen = np.zeros(max(1, len(large.fine_names)), int)
         chunk: list[np.ndarray] = []
-        for (row, image), (_, small) in zip(large.rows, whole.rows, strict=True):
-            content.append(hash_pixels(small[None])[0])
+        for row, image, whole in large.rows:
+            content.append(hash_pixels(whole[None])[0])
             labels.append(int(large.classes[row.label] == "cat"))
             fine.append(row.fine)
             if large.fine_names and seen[row.fine] >= OF_CLASS:

@@ -79,13 +79,13 @@ def _leave_out(part: Dataset, learnt: np.ndarray | None, data: str) -> Dataset:
     Raises:
         UserError: these are all images.
     """
-    from catnet.data.dataset import take
+    from catnet.data.dataset import get_whole, take
     from catnet.training import seen
 
     if learnt is None:
         log("the model has no list of its training images: they count if they are among these")
         return part
-    mask = seen.is_learnt(learnt, part.images)
+    mask = seen.is_learnt(learnt, get_whole(part))
     count = int(mask.sum())
     if count == len(mask):
         raise UserError(

@@ -47,12 +47,9 @@ def load_parts(
 ) -> tuple[Dataset, Dataset, str]:
     """Load the training part, the test part, and their source in words; None: drawn sample."""
     from catnet.data import dataset, sample
-    from catnet.images.decode import enlarge
 
     if source is None:
-        train_part, test_part = (
-            part._replace(images=enlarge(part.images, geometry)) for part in sample.load()
-        )
+        train_part, test_part = (dataset.fit(part, geometry) for part in sample.load())
         return train_part, test_part, "drawn by a program, not photographed"
     train_part, test_part = load_data(source, all_classes, geometry)
     if test_part is None:

@@ -7,7 +7,6 @@ calibration are valid for prediction, and a network cannot recognize a source by
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
@@ -247,12 +246,10 @@ def _write(
     """Decode a source into ``images.npy``, ``table.npz`` and ``about.json``."""
     rows: list[Row] = []
     features: list[tuple[np.ndarray, ...]] = []
-    with contextlib.ExitStack() as stack:
-        source = stack.enter_context(open_source(path, all_classes, geometry))
-        again = None  # the whole images, for the fingerprints
-        if geometry != WHOLE:
-            again = stack.enter_context(open_source(path, all_classes)).rows
-        file = stack.enter_context((place / "images.npy").open("wb"))
+    with (
+        open_source(path, all_classes, geometry) as source,
+        (place / "images.npy").open("wb") as file,
+    ):
         chunk: list[tuple[np.ndarray, np.ndarray]] = []
 
         def flush() -> None:
@@ -264,11 +261,8 @@ def _write(
                 progress(name, len(rows) + len(source.skipped), source.total)
 
         start = _write_header(file, 0, geometry.size)
-        for row, image in source.rows:
+        for row, image, whole in source.rows:
             rows.append(row)
-            same, whole = (row, image) if again is None else next(again, (None, image))
-            if same != row:
-                raise UserError(f"{path}: was changed while it was read; run the command again")
             chunk.append((image, whole))
             if len(chunk) == _CHUNK:
                 flush()

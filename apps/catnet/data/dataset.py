@@ -18,13 +18,15 @@ from catnet.data.entries import Listing, is_zip, open_listing
 from catnet.data.hdf5 import Arrays, is_h5, read_parts
 from catnet.data.structure import CATS, LAYOUT, Part, divide
 from catnet.errors import UserError
-from catnet.images.decode import decode_many, enlarge
+from catnet.images.decode import decode_with_whole, resize_squares
 from catnet.images.geometry import WHOLE, Geometry
 from catnet.images.kinds import summarize_kinds
 from catnet.images.reading import ImageError
+from catnet.images.size import SIZE
 from catnet.progress import track
 
 MAX_TOTAL_BYTES = 4 * 2**30  # of a zip, unpacked
+SHAPE = (SIZE, SIZE, 3)  # of a whole image
 
 
 class Dataset(NamedTuple):
@@ -35,12 +37,20 @@ class Dataset(NamedTuple):
         labels: (n,) int32, index into ``classes``.
         names: the name of each image in messages: a path, or ``file.h5[17]``.
         classes: the names of the classes, in the order of their labels.
+        whole: (n, 64, 64, 3) uint8, the whole images, by which they are recognized whatever the
+            geometry; None where ``images`` are these.
     """
 
     images: np.ndarray
     labels: np.ndarray
     names: list[str]
     classes: Names
+    whole: np.ndarray | None = None
+
+
+def get_whole(dataset: Dataset) -> np.ndarray:
+    """The whole images at 64×64, (n, 64, 64, 3) uint8."""
+    return dataset.images if dataset.whole is None else dataset.whole
 
 
 Report: TypeAlias = Callable[[str], object]
@@ -145,7 +155,8 @@ def split(
     """
     if not 0 < fraction < 1:
         raise UserError(f"the {part} fraction is {fraction}; it must lie between 0 and 1")
-    group = find_groups(compute_fingerprints(dataset.images), dataset.images.__getitem__)
+    whole = get_whole(dataset)
+    group = find_groups(compute_fingerprints(whole), whole.__getitem__)
     members, index = np.unique(group, return_inverse=True)
     sizes = np.bincount(index)
     # A group with several labels counts for the lowest label.
@@ -175,10 +186,18 @@ def _choose_groups(sizes: np.ndarray, groups: list[int], count: int) -> list[int
     return choice or [min(groups, key=lambda group: int(sizes[group]))]
 
 
+def fit(dataset: Dataset, geometry: Geometry) -> Dataset:
+    """The same images for a network of another geometry; they are whole squares of 64×64."""
+    if geometry == WHOLE:
+        return dataset
+    return dataset._replace(images=resize_squares(dataset.images, geometry), whole=dataset.images)
+
+
 def take(dataset: Dataset, mask: np.ndarray) -> Dataset:
     """The images of a dataset where ``mask``, (n,) bool, is true."""
     names = [dataset.names[i] for i in np.flatnonzero(mask)]
-    return Dataset(dataset.images[mask], dataset.labels[mask], names, dataset.classes)
+    whole = None if dataset.whole is None else dataset.whole[mask]
+    return Dataset(dataset.images[mask], dataset.labels[mask], names, dataset.classes, whole)
 
 
 # ---- image folders and zips
@@ -210,21 +229,23 @@ def _load_part(part: Part, on_problem: Report, least: int, geometry: Geometry) -
             on_problem(f"{entry.name}: {entry.problem}")
     pairs = [(entry, label) for entry, label in pairs if not entry.problem]
     images = np.empty((len(pairs), geometry.size, geometry.size, 3), np.uint8)
+    wholes = images if geometry == WHOLE else np.empty((len(pairs), *SHAPE), np.uint8)
     labels, names = [], []
-    results = decode_many((entry.source for entry, _ in pairs), *geometry)
+    results = decode_with_whole((entry.source for entry, _ in pairs), geometry)
     decoded = track(zip(pairs, results, strict=True), len(pairs), "images", "decoding  ")
-    for (entry, label), (_, image) in decoded:
-        if isinstance(image, ImageError):
-            on_problem(f"{entry.name}: {image}")
+    for (entry, label), (_, result) in decoded:
+        if isinstance(result, ImageError):
+            on_problem(f"{entry.name}: {result}")
         else:
-            images[len(names)] = image
+            images[len(names)], wholes[len(names)] = result
             labels.append(label)
             names.append(entry.name)
     present = {*labels}
     for label, name in enumerate(classes):
         if label not in present:
             raise UserError(f"{part.path}/{name}: none of its images can be read")
-    return Dataset(images[: len(names)], np.array(labels, np.int32), names, classes)
+    whole = None if wholes is images else wholes[: len(names)]
+    return Dataset(images[: len(names)], np.array(labels, np.int32), names, classes, whole)
 
 
 def _order_classes(path: str, names: Iterable[str], least: int = 2) -> Names:
@@ -260,8 +281,7 @@ def _pair_parts(path: str, parts: list[Dataset], on_note: Report) -> tuple[Datas
 def _load_h5(
     path: str, files: list[str], on_note: Report, geometry: Geometry
 ) -> tuple[Dataset, Dataset | None]:
-    parts = [_order_labels(part) for part in read_parts(path, files)]
-    parts = [part._replace(images=enlarge(part.images, geometry)) for part in parts]
+    parts = [fit(_order_labels(part), geometry) for part in read_parts(path, files)]
     return _pair_parts(path, parts, on_note)
 
 

@@ -46,7 +46,7 @@ def compute_fingerprints(images: np.ndarray) -> Fingerprints:
     16×16 in grey, without the constant one (after Zauner 2010, who compares with the median).
 
     Args:
-        images: (n, size, size, 3) uint8, at least one; 16 divides the size.
+        images: (n, 64, 64, 3) uint8, at least one.
     """
     starts = range(0, len(images), _CHUNK)
     chunks = [_fingerprint_chunk(images[start : start + _CHUNK]) for start in starts]
@@ -60,8 +60,7 @@ def hash_pixels(images: np.ndarray) -> np.ndarray:
 
 
 def _fingerprint_chunk(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    block = images.shape[1] // 16
-    small = images.reshape(-1, 16, block, 16, block, 3).mean(axis=(2, 4), dtype=np.float32)
+    small = images.reshape(-1, 16, 4, 16, 4, 3).mean(axis=(2, 4), dtype=np.float32)
     grey = small @ np.array([0.299, 0.587, 0.114], np.float32)
     u, i = np.mgrid[:8, :16]
     cosines = np.cos((2 * i + 1) * u * math.pi / 32).astype(np.float32)

@@ -14,7 +14,7 @@ from catnet.data import dataset
 from catnet.data.class_names import CATS, Names
 from catnet.data.entries import open_listing
 from catnet.data.known_sets import Layout, recognize, shorten
-from catnet.images.decode import ImageError, decode_many
+from catnet.images.decode import ImageError, decode_with_whole
 from catnet.images.geometry import WHOLE, Geometry
 
 
@@ -35,7 +35,8 @@ class Reading:
     Attributes:
         total: the number of images, with those that cannot be decoded.
         kinds: the kinds of images.
-        rows: the images in order, uint8 squares of the geometry, decoded during the iteration.
+        rows: the images in order, uint8 squares of the geometry, and whole at 64×64, decoded
+            during the iteration.
         skipped: one line for each image that cannot be decoded, added during the iteration.
         notes: remarks, one line each.
         fine_names: names of the fine labels, if there are any.
@@ -45,7 +46,7 @@ class Reading:
 
     total: int
     kinds: list[str]
-    rows: Iterator[tuple[Row, np.ndarray]]
+    rows: Iterator[tuple[Row, np.ndarray, np.ndarray]]
     skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     fine_names: list[str] = field(default_factory=list)
@@ -88,15 +89,15 @@ def _read_layout(
     rows = sorted((r for r in rows if not r[0].entry.problem), key=lambda r: r[1])
     total = len(rows) + len(skipped)
 
-    def decode_rows() -> Iterator[tuple[Row, np.ndarray]]:
-        images = decode_many((row.entry.source for row, _ in rows), *geometry)
-        for (row, name), (_, image) in zip(rows, images, strict=True):
-            if isinstance(image, ImageError):
-                skipped.append(f"{name}: {image}")
+    def decode_rows() -> Iterator[tuple[Row, np.ndarray, np.ndarray]]:
+        images = decode_with_whole((row.entry.source for row, _ in rows), geometry)
+        for (row, name), (_, result) in zip(rows, images, strict=True):
+            if isinstance(result, ImageError):
+                skipped.append(f"{name}: {result}")
             else:
                 kind = row.fine if all_classes else row.kind
                 label = kind if all_classes else int(layout.is_cat(row))
-                yield Row(name, label, kind, -1 if all_classes else row.fine), image
+                yield Row(name, label, kind, -1 if all_classes else row.fine), *result
 
     if all_classes:
         notes = layout.notes
@@ -121,10 +122,11 @@ def _read_dataset(path: Path, geometry: Geometry) -> Reading:
     )
     parts = [part for part in (train, test) if part]
 
-    def rows() -> Iterator[tuple[Row, np.ndarray]]:
+    def rows() -> Iterator[tuple[Row, np.ndarray, np.ndarray]]:
         for part, held_out in zip(parts, (False, True), strict=False):
-            for name, label, image in zip(part.names, part.labels, part.images, strict=True):
-                yield Row(name, int(label), int(label), held_out=held_out), image
+            columns = (part.names, part.labels, part.images, dataset.get_whole(part))
+            for name, label, image, whole in zip(*columns, strict=True):
+                yield Row(name, int(label), int(label), held_out=held_out), image, whole
 
     total = sum(len(part.names) for part in parts) + len(skipped)
     classes = parts[0].classes

@@ -16,8 +16,8 @@ from catnet.data.class_names import enumerate_names, is_anything_else
 from catnet.data.duplicates import compute_fingerprints
 from catnet.data.split import TRAIN, split
 from catnet.errors import UserError
-from catnet.images.decode import enlarge
-from catnet.images.geometry import Geometry
+from catnet.images.decode import resize_squares
+from catnet.images.geometry import WHOLE, Geometry
 from catnet.images.size import SIZE
 
 NAME = "textures"
@@ -39,9 +39,9 @@ def add_textures(cache: Cache, count: int) -> Cache:
         )
     scrambled = count // 3
     geometry = Geometry(cache.images[0].shape[1])
-    drawn = enlarge(draw_textures(count - scrambled), geometry)
+    drawn = resize_squares(draw_textures(count - scrambled), geometry)
     images = np.concatenate([drawn, scramble_photographs(cache, scrambled)])
-    content, perceptual, thumbs = compute_fingerprints(images)
+    content, perceptual, thumbs = compute_fingerprints(resize_squares(images, WHOLE))
     more = Table(
         labels=np.zeros(count, np.int16),
         fine=np.full(count, -1, np.int16),

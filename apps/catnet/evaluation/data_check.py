@@ -12,7 +12,7 @@ import numpy as np
 
 from catnet.data import dataset
 from catnet.data.class_names import match
-from catnet.data.dataset import Dataset
+from catnet.data.dataset import Dataset, get_whole
 from catnet.data.duplicates import Fingerprints, compute_fingerprints, find_pairs
 from catnet.data.entries import Listing, open_listing
 from catnet.data.hdf5 import is_h5
@@ -167,7 +167,7 @@ def check(
 ) -> Check:
     """Check DATA; it is never changed.
 
-    Duplicates are detected at the size of the input of the network.  Copies in another
+    Duplicates are detected at 64×64 pixels.  Copies in another
     size, format or quality are detected; cropped, mirrored or retouched copies are not.
 
     Args:
@@ -215,12 +215,9 @@ def _count_classes(part: Dataset) -> list[int]:
 def _find_pairs(parts: Sequence[Dataset]) -> list[Pair]:
     images = [(part, i) for part in parts for i in range(len(part.images))]
     boundary = len(parts[0].images)
-
-    def get_image(index: int) -> np.ndarray:
-        part, i = images[index]
-        return part.images[i]
-
-    columns = zip(*(compute_fingerprints(part.images) for part in parts), strict=True)
+    whole = [image for part in parts for image in get_whole(part)]
+    get_image = whole.__getitem__
+    columns = zip(*(compute_fingerprints(get_whole(part)) for part in parts), strict=True)
     result = []
     for a, b, exact in find_pairs(Fingerprints(*map(np.concatenate, columns)), get_image, boundary):
         (one, i), (other, j) = images[a], images[b]

@@ -19,7 +19,7 @@ from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from catnet.images import heic
 from catnet.images.colours import to_srgb
-from catnet.images.geometry import Geometry, find_middle
+from catnet.images.geometry import WHOLE, Geometry, find_middle
 from catnet.images.large import Bands, open_bands
 from catnet.images.limits import MAX_LARGE_PIXELS, refuse_too_large
 from catnet.images.pillow_errors import DAMAGE, raise_pillow_warnings, silence_libtiff
@@ -39,10 +39,11 @@ __all__ = [
     "ImageError",
     "decode",
     "decode_many",
-    "enlarge",
+    "decode_with_whole",
     "from_array",
     "from_image",
     "read_dimensions",
+    "resize_squares",
 ]
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
@@ -56,6 +57,7 @@ _STARTS = {  # of the formats that a few bytes identify
 }
 
 AnySource = TypeVar("AnySource", bound=Source)
+Result = TypeVar("Result")
 Crop: TypeAlias = Callable[[Box], Image.Image]
 
 
@@ -132,7 +134,7 @@ def from_array(pixels: np.ndarray, size: int = 64, max_aspect: float | None = No
     return np.asarray(to_srgb(_resize(im, _make_crop(im), Geometry(size, max_aspect)), {}))
 
 
-def enlarge(images: np.ndarray, geometry: Geometry) -> np.ndarray:
+def resize_squares(images: np.ndarray, geometry: Geometry) -> np.ndarray:
     """Resize squares (n, S, S, 3) to the size of a geometry, as :func:`decode` does."""
     if images.shape[1] == geometry.size or not len(images):
         return images
@@ -196,12 +198,42 @@ def decode_many(
     Each result equals that of :func:`decode`.  The sources are iterated lazily, so the memory does
     not grow with their number.
     """
+    return _map_in_pool(lambda source: decode(source, size, max_aspect), sources)
+
+
+def decode_with_whole(
+    sources: Iterable[AnySource], geometry: Geometry
+) -> Generator[tuple[AnySource, tuple[np.ndarray, np.ndarray] | ImageError], None, None]:
+    """Decode many images for a network, and as a whole at 64×64; each file is read once.
+
+    An image is recognized by the second, which does not depend on the network.
+    """
+
+    def both(source: Source) -> tuple[np.ndarray, np.ndarray]:
+        if not isinstance(source, (str, os.PathLike)) or not is_large(source):
+            source = source if isinstance(source, bytes) else read(source)
+        image = decode(source, *geometry)
+        return image, image if geometry == WHOLE else decode(source, *WHOLE)
+
+    return _map_in_pool(both, sources)
+
+
+def _map_in_pool(
+    work: Callable[[Source], Result], sources: Iterable[AnySource]
+) -> Generator[tuple[AnySource, Result | ImageError], None, None]:
     threads = min(8, os.cpu_count() or 1)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+
+    def result_or_reason(source: Source) -> Result | ImageError:
+        try:
+            return work(source)
+        except ImageError as error:
+            return ImageError(str(error))  # a new exception, because the traceback holds the file
+
     queue = deque()
     try:
         for source in sources:
-            queue.append((source, pool.submit(_decode_or_reason, source, size, max_aspect)))
+            queue.append((source, pool.submit(result_or_reason, source)))
             if len(queue) > 2 * threads:
                 first, future = queue.popleft()
                 yield first, future.result()
@@ -211,15 +243,6 @@ def decode_many(
         # Do not wait: if the caller stops early, the garbage collector may run this line in a
         # thread of the pool, and that thread would wait for itself.
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _decode_or_reason(
-    source: Source, size: int, max_aspect: float | None
-) -> np.ndarray | ImageError:
-    try:
-        return decode(source, size, max_aspect)
-    except ImageError as error:
-        return ImageError(str(error))  # a new exception, because the traceback holds the file
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +22,12 @@ def features(net: Layer, params: Any, images: np.ndarray) -> np.ndarray:
         params: their params: ``params[:head]``.
         images: at least one.
     """
+    apply = _compile(net)
+    return in_batches(lambda batch: apply(params, batch), images)
+
+
+@functools.cache
+def _compile(net: Layer) -> Callable[[Any, np.ndarray], Any]:
     import jax
 
-    apply = jax.jit(lambda params, images: net.apply(params, images.astype("float32") / 255))
-    return in_batches(lambda batch: apply(params, batch), images)
+    return jax.jit(lambda params, images: net.apply(params, images.astype("float32") / 255))

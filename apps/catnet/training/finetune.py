@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from catnet.data.dataset import Dataset
+from catnet.data.dataset import Dataset, get_whole
 from catnet.data.duplicates import hash_pixels
 from catnet.errors import UserError
 from catnet.evaluation import plots
@@ -147,7 +147,7 @@ def run(
     arrays = (train_part.images, train_part.labels, test_part.images, test_part.labels)
     weights = map(np.asarray, jax.tree.leaves(model.params))
     content = run_folder.digest(*arrays, train_part.classes, *weights)
-    learnt = hash_pixels(train_part.images)
+    learnt = hash_pixels(get_whole(train_part))
     train_part, measured, part = divide(train_part, test_part, config.validation)
     weigh_classes(config.class_weights, train_part.classes, train_part.labels)  # refuse wrong ones
     if resume:

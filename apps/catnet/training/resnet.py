@@ -380,20 +380,23 @@ class Validation(NamedTuple):
                 }
         return scores
 
-    def score(self, names: tuple[str, ...]) -> float:
+    def score(self, names: tuple[str, ...], scores: dict[str, dict[str, float]]) -> float:
         """The score that selects the best weights: mean AUC, weighted by √images of a source.
 
         With more than two classes, the mean accuracy.
+
+        Args:
+            names: of the sources.
+            scores: of ``scores``.
         """
-        scores = self.scores(names)
         sizes = [np.count_nonzero(self.sources == names.index(name)) for name in scores]
         metric = "accuracy" if self.z.ndim == 2 else "auc"
         values = [of_source[metric] for of_source in scores.values()]
         return float(np.average(values, weights=np.sqrt(sizes)))
 
-    def measure(self, names: tuple[str, ...]) -> tuple[float, float, float]:
-        """Cost, accuracy and AUC of a ``Measure``; ``score`` is the last that there is."""
-        cost, score = cross_entropy(self.labels, self.z), self.score(names)
+    def measure(self, score: float) -> tuple[float, float, float]:
+        """Cost, accuracy and AUC of a ``Measure``; the score is the last that there is."""
+        cost = cross_entropy(self.labels, self.z)
         if self.z.ndim == 2:
             return cost, score, math.nan
         return cost, compute_accuracy(self.labels, self.z), score
@@ -578,12 +581,13 @@ def train(
                     return diverged(done, z, "a validation logit")
                 z = logits(state.average, cache, measured)
                 accuracy = compute_accuracy(cache.table.labels[measured], z)
-                measure = Measure(done, accuracy, *validation.measure(cache.sources))
+                scores = validation.scores(cache.sources)
+                score = validation.score(cache.sources, scores)
+                measure = Measure(done, accuracy, *validation.measure(score))
                 curves.measures.append(measure)
                 if rule.best(curves.measures) is measure:
                     best = _copy(state.average)
-                score = validation.score(cache.sources)
-                lines.append({"step": done, "score": score, **validation.scores(cache.sources)})
+                lines.append({"step": done, "score": score, **scores})
                 log(json.dumps({**lines[-1], "training_accuracy": accuracy}))
             over = rule.is_over(curves.measures)
             save = partial(_checkpoint, state, curves, best, lines)

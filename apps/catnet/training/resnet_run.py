@@ -17,7 +17,6 @@ from catnet.compile_cache import make_cache_folder
 from catnet.data import cache as caches
 from catnet.data.cache import Cache
 from catnet.data.class_names import match
-from catnet.data.duplicates import hash_pixels
 from catnet.data.split import PARTS, TEST, VALIDATION, split
 from catnet.data.textures import add_textures
 from catnet.errors import UserError
@@ -35,6 +34,7 @@ from catnet.terminal import format_exactly, show_live, shows_live
 from catnet.training import results, run_folder, seen, soft_labels
 from catnet.training.resnet import Classes, PhotoConfig, divide, initialize, make_rule, train
 from catnet.training.run_folder import Checkpoint
+from catnet.training.soft_labels import SoftLabels
 
 Log = Callable[[str], None]
 
@@ -89,10 +89,10 @@ def run(
     for line in cache.notes:
         log(line)
     parts, of_part = divide(config, cache), split(cache.table)
-    soft = soft_labels.load(config.soft_labels) if config.soft_labels else None
+    soft = _load_soft_labels(config.soft_labels, cache) if config.soft_labels else None
     classes = Classes.of(cache, soft)
     if soft is not None:
-        log(f"soft labels of {np.count_nonzero(classes.fine.any(axis=1))} images")
+        log(f"soft labels of {np.isin(cache.table.content, soft.content).sum()} images")
     columns = (getattr(cache.table, name) for name in HASHED)
     content = run_folder.digest(
         cache.sources, cache.strata, cache.fine_names, cache.fine_cats, *columns, *(soft or ())
@@ -120,12 +120,13 @@ def run(
     log(f"{len(cache)} images from {', '.join(cache.sources)}; the run is in {folder}")
     with run_folder.lock(folder):
         run_folder.extend(folder, config.steps, config.extended_at)
+        if not (folder / seen.FILE).exists():  # before training: the parent may be gone after it
+            learnt = cache.table.content[of_part != TEST]
+            seen.write(folder, learnt, Path(config.from_model) if config.from_model else None)
         with Checkpoint(folder, every) as checkpoint:
             outcome = train(config, cache, classes, parts, state, checkpoint, log)
         classifier = _classifier(config, cache, classes, outcome.params, folder.resolve().name)
         classifier = calibrate_classifier(classifier, cache, log)
-        learnt = hash_pixels(cache.take(np.flatnonzero(of_part != TEST)))
-        seen.write(folder, learnt, Path(config.from_model) if config.from_model else None)
         classifier.save(folder / results.MODEL)
         classifier = Classifier.load(folder)
         answers = answer(classifier, cache, log)
@@ -143,6 +144,20 @@ def run(
             raise outcome.stopped
         run_folder.finish(folder)
     return evaluations
+
+
+def _load_soft_labels(file: str, cache: Cache) -> SoftLabels:
+    """Read the soft labels of a cache.
+
+    Raises:
+        UserError: they cannot be read, or are of other images or classes.
+    """
+    if len(cache.classes) > 2:
+        raise UserError("--soft-labels: is for two classes, with cats among those of the teacher")
+    soft = soft_labels.load(file)
+    if not np.isin(cache.table.content, soft.content).any():
+        raise UserError(f"--soft-labels {file}: has none of these images; write it from this DATA")
+    return soft
 
 
 def leave_out(cache: Cache, names: Sequence[str]) -> Cache:

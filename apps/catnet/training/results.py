@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from catnet.data.dataset import Dataset
+from catnet.data.dataset import Dataset, get_whole
 from catnet.data.duplicates import hash_pixels
 from catnet.errors import UserError
 from catnet.evaluation import plots
@@ -95,11 +95,12 @@ def calibrate_and_write(
     """
     labels = match_labels(classifier, measured)
     classifier = calibrate_on(classifier, measured.images, labels, f"{curves.part} part", log)
+    classifier.save(folder / MODEL)
     tested = Tested(
         match_labels(classifier, test_part),
         classifier.probabilities(test_part.images),
         test_part.names,
-        hash_pixels(test_part.images),
+        hash_pixels(get_whole(test_part)),
         test_part.images.__getitem__,
     )
     return write(folder, classifier, curves, rule, tested, title)
@@ -114,7 +115,7 @@ def write(
     title: str,
     more: Mapping[str, Any] = MappingProxyType({}),
 ) -> Evaluation:
-    """Write the files of a calibrated model, each atomically.
+    """Write the files beside a calibrated model, each atomically.
 
     Args:
         more: other entries of ``evaluation.json``.
@@ -126,7 +127,6 @@ def write(
     result = evaluate(
         tested.labels, tested.probabilities, tested.names, classes, classifier.threshold
     )
-    classifier.save(folder / MODEL)
     curves.write(folder)
     write_json(folder / EVALUATION, {**result.as_json(), **more})
     _write_answers(folder / ANSWERS, result, tested)

@@ -10,7 +10,7 @@ import numpy as np
 
 import jaxnn
 from catnet.data.dataset import Dataset
-from catnet.images.decode import enlarge
+from catnet.images.decode import resize_squares
 from catnet.models import registry
 from catnet.models.classifier import Classifier
 from catnet.models.features import features
@@ -81,7 +81,7 @@ def _trunk(classifier: Classifier) -> tuple[Layer, Any]:
 def _compute_features(
     params: Any, trunk: Layer, classifier: Classifier, part: Dataset
 ) -> np.ndarray:
-    return features(trunk, params, enlarge(part.images, classifier.geometry))
+    return features(trunk, params, resize_squares(part.images, classifier.geometry))
 
 
 def _shrink(images: np.ndarray) -> np.ndarray:

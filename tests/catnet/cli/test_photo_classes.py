@@ -17,7 +17,6 @@ from catnet import Classifier
 from catnet.cli import main
 from catnet.data import cache as caches
 from catnet.data.cache import Cache
-from catnet.data.duplicates import hash_pixels
 from catnet.data.sampling import compute_priors, compute_sampling_weights
 from catnet.data.split import TEST, split
 from catnet.models.resnet import Targets, fine_loss
@@ -55,8 +54,8 @@ def test_three_classes(tmp_path: Path, monkeypatch, capsys) -> None:
     model = Classifier.load(out)
     [answer] = model.predict(data / "ant" / "0.png")
     assert list(answer.probabilities or {}) == ["ant", "bee", "cat"]
-    cache = caches.build([data], tmp_path / "cache", geometry=model.geometry)
-    learnt = hash_pixels(cache.take(np.flatnonzero(split(cache.table) != TEST)))
+    table = caches.build([data], tmp_path / "cache", geometry=model.geometry).table
+    learnt = table.content[split(table) != TEST]
     np.testing.assert_array_equal(seen.read(out), np.unique(learnt))
     printed, err = catnet(capsys, "eval", out, data, "--json")
     assert json.loads(printed)["accuracy"] == result["accuracy"]

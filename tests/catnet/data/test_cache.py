@@ -207,7 +207,7 @@ def test_decoded_once_unless_the_source_changes(tmp_path, monkeypatch):
     path = dogs_vs_cats(tmp_path)
     first = cache.build([path], tmp_path / "cache")
     with monkeypatch.context() as patch:
-        patch.setattr(reading, "decode_many", no_decoding)
+        patch.setattr(reading, "decode_with_whole", no_decoding)
         again = cache.build([path], tmp_path / "cache")
         np.testing.assert_array_equal(again.images[0], first.images[0])
         assert again.table.names == first.table.names
@@ -238,7 +238,7 @@ def test_another_decoder_means_another_cache(tmp_path, monkeypatch):
     path = dogs_vs_cats(tmp_path)
     cache.build([path], tmp_path / "cache")
     monkeypatch.setattr(cache, "decode", lambda data, *how: decode(data, *how) // 2)
-    monkeypatch.setattr(reading, "decode_many", no_decoding)
+    monkeypatch.setattr(reading, "decode_with_whole", no_decoding)
     with pytest.raises(AssertionError, match="decodes again"):
         cache.build([path], tmp_path / "cache")
 

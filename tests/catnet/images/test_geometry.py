@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from catnet.images.decode import decode, enlarge, from_array, from_image
+from catnet.images.decode import decode, from_array, from_image, resize_squares
 from catnet.images.geometry import WHOLE, Geometry, find_middle
 
 SIDES = st.integers(1, 5000)
@@ -63,6 +63,8 @@ def test_a_photo_that_exif_turns_is_cut_along_its_long_side() -> None:
 
 def test_squares_are_enlarged_as_the_decoder_enlarges_them() -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
-    assert enlarge(images, WHOLE) is images
+    assert resize_squares(images, WHOLE) is images
     bicubic = Image.fromarray(images[1]).resize((96, 96), Image.Resampling.BICUBIC)
-    np.testing.assert_array_equal(enlarge(images, Geometry(96, 1.15))[1], np.asarray(bicubic))
+    np.testing.assert_array_equal(
+        resize_squares(images, Geometry(96, 1.15))[1], np.asarray(bicubic)
+    )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from catnet.cli import main
 from catnet.evaluation.metrics import mcnemar
 from catnet.evaluation.report import evaluate
-from catnet.training import results, run_folder
+from catnet.training import results, run_folder, seen
 from catnet.training.curves import Curves, Measure
 
 CLASSES = ("ant", "bee", "cat")
@@ -122,3 +124,26 @@ def test_what_cannot_be_compared_is_one_line(names, line, tmp_path, monkeypatch,
     err = compare(capsys, *names, code=2)
     assert err.startswith(f"catnet: {line}")
     assert len(err.splitlines()) == 1
+
+
+def test_networks_that_see_a_photo_differently_are_compared_on_the_same_images(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
+    """One squashes the whole photo, the other sees its middle: the test part is the same."""
+    rng = np.random.default_rng(0)
+    for name, colour in (("ant", (250, 60, 60)), ("bee", (60, 60, 250))):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(10):
+            pixels = rng.integers(0, colour, (9, 16, 3)).astype(np.uint8)
+            photo = Image.fromarray(pixels).resize((160, 90), Image.Resampling.NEAREST)
+            photo.save(tmp_path / "photos" / name / f"{i}.png")
+    monkeypatch.chdir(tmp_path)
+    train = ["train", "photos", "--steps", "2"]
+    assert main.main([*train, "--model", "logistic", "--out", "whole"]) == 0
+    assert main.main([*train, "--from", "shipped", "--freeze", "--out", "middle"]) == 0
+    capsys.readouterr()
+    assert main.main(["compare", "whole", "middle", "--json"]) == 0
+    [pair] = json.loads(capsys.readouterr().out)["pairs"]
+    assert pair["common"] == 4
+    whole, middle = (seen.read(tmp_path / run) for run in ("whole", "middle"))
+    np.testing.assert_array_equal(whole, middle)  # type: ignore[arg-type]
