@@ -19,6 +19,7 @@ MAX_COSTLY_PIXELS = 25_000_000
 MAX_HEIC_PIXELS = 52_000_000  # phones make 50 million
 # Where a part after the other is decoded, or a reduced image: A0 at 600 dpi has 558 million.
 MAX_LARGE_PIXELS = 600_000_000
+MAX_WIDTH = 2_000_000  # a row is decoded as a whole
 MAX_JPEG_WORK = 2_000_000_000  # scans × pixels
 MAX_COEFFICIENTS = 216_000_000  # of a progressive JPEG, which is in memory as a whole; 2 bytes each
 MAX_SLOW_PIXELS = 1_000_000  # where Pillow decodes in Python: plain PPM, odd depths, BMP's RLE
@@ -49,13 +50,15 @@ def refuse_too_large(im: Any, data: bytes) -> None:
 
 
 def refuse_pixels(im: Any, limit: int) -> None:
-    """Refuse an image of no pixels, or of more than ``limit``."""
+    """Refuse an image of no pixels, of more than ``limit``, or of too long rows."""
     if im.width * im.height > limit:
         smaller = "save it smaller" if limit == MAX_LARGE_PIXELS else "save it as baseline JPEG"
         raise ImageError(
             f"{im.width}×{im.height} pixels: more than {limit / 1e6:.3g} million,"
             f" the limit for this kind of {im.format}; {smaller}"
         )
+    if im.width > MAX_WIDTH:
+        raise ImageError(f"{im.width} pixels wide: more than {MAX_WIDTH // 10**6} million; cut it")
     if min(im.size) < 1:
         raise ImageError("has no pixels")
 

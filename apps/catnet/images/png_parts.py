@@ -15,6 +15,7 @@ from catnet.images import parts
 from catnet.images.parts import MAX_STRIP_BYTES, dress, read_exactly
 from catnet.images.reading import ImageError
 
+MAX_MORE = 2**16  # bytes after the last row, which are ignored
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # colour type of 8 bits by bytes of a pixel
 
@@ -94,8 +95,12 @@ class _Inflater:
 
     def finish(self) -> None:
         """Read to the end, whose checksum is compared."""
+        more = 0
         while not self.inflate.eof:
-            self.inflate.decompress(self.inflate.unconsumed_tail or self._read_chunk(), 2**16)
+            compressed = self.inflate.unconsumed_tail or self._read_chunk()
+            more += len(self.inflate.decompress(compressed, MAX_MORE))
+            if more >= MAX_MORE:
+                raise ImageError("damaged or unsupported: it has data after its last row")
         kind = b""
         while kind != b"IEND":
             length, kind = struct.unpack(">I4s", read_exactly(self.file, self.at, 8))

@@ -25,11 +25,13 @@ START = re.compile(rb"FUJIFILMCCD-RAW|IIR[OS]|MMOR|IIU\0|....ftypcrx |FOVb|\0MRM
 
 MAX_DIRECTORIES = 64
 MAX_ENTRIES = 1000  # of a directory
+MAX_VALUES = 64  # of an entry
 MAX_PREVIEWS = 64
 MAX_BOXES = 2000
 MAX_SEGMENTS = 500  # of a JPEG, before its size
 _NOT_SHOWN = b"\xc3\xc5\xc6\xc7\xc9\xca\xcb\xcd\xce\xcf\xd9\xda"  # lossless, or no size
 
+_TAGS = frozenset({46, 259, 262, 273, 274, 279, 330, 513, 514, 50706})  # of TIFF, that are used
 _TIFF = {b"II": "<", b"MM": ">"}
 _TIFF_MAGIC = (42, 0x4F52, 0x5352, 0x55)  # TIFF, Olympus (2), Panasonic
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 7: 1, 9: 4, 13: 4}  # bytes of a value, by its type
@@ -106,22 +108,24 @@ def _walk(data: bytes, order: str) -> Iterator[_Directory]:
             continue
         visited.add(at)
         count = min(_read(data, at, 2, order), MAX_ENTRIES)
-        entries = (_read_entry(data, at + 2 + 12 * i, order) for i in range(count))
-        directory = _Directory({tag: values for tag, values in entries if values})
+        places = range(at + 2, at + 2 + 12 * count, 12)
+        entries = {tag: place for place in places if (tag := _read(data, place, 2, order)) in _TAGS}
+        values = {tag: _read_values(data, place, order) for tag, place in entries.items()}
+        directory = _Directory({tag: some for tag, some in values.items() if some})
         yield directory
-        queue += directory.tags.get(330, [])[:MAX_DIRECTORIES]  # SubIFDs
+        queue += directory.tags.get(330, [])  # SubIFDs
         queue.append(_read(data, at + 2 + 12 * count, 4, order))
 
 
-def _read_entry(data: bytes, at: int, order: str) -> tuple[int, list[int]]:
-    """The tag and up to ``MAX_ENTRIES`` values of an entry; no values for types like rationals."""
+def _read_values(data: bytes, at: int, order: str) -> list[int]:
+    """Up to ``MAX_VALUES`` values of an entry; none of types like rationals."""
     tag, kind, count = _read(data, at, 2, order), _read(data, at + 2, 2, order), 0
     if size := _SIZES.get(kind, 0):
-        count = min(_read(data, at + 4, 4, order), MAX_ENTRIES)
+        count = min(_read(data, at + 4, 4, order), MAX_VALUES)
     where = at + 8 if count * size <= 4 else _read(data, at + 8, 4, order)
     if kind == 7 and tag == 46:  # JpgFromRaw of Panasonic: the JPEG is the value
-        return tag, [where, _read(data, at + 4, 4, order)]
-    return tag, [_read(data, where + i * size, size, order) for i in range(count)]
+        return [where, _read(data, at + 4, 4, order)]
+    return [_read(data, where + i * size, size, order) for i in range(count)]
 
 
 def _is_sensor(one: _Directory) -> bool:

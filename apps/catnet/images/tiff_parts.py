@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from PIL import Image
@@ -20,6 +20,7 @@ from catnet.images.reading import ImageError
 _SAMPLE_TAGS = (256, 258, 259, 262, 266, 277, 284, 292, 317, 320, 332, 338, 339, 347, 529, 530, 532)
 _TYPES = {1: "B", 3: "H", 4: "I", 5: "I", 13: "I", 16: "Q"}  # of struct
 _DEFLATE = (8, 32946)
+MAX_OVERLAP = 4  # how often all bytes of the file may be read, where equal strips are stored once
 
 
 def cut_tiff(im: Any) -> Iterator[Image.Image] | None:
@@ -36,6 +37,8 @@ def cut_tiff(im: Any) -> Iterator[Image.Image] | None:
     count = across * -(-height // max(1, rows))
     if len(offsets) != len(lengths) or len(offsets) != count:
         return None
+    if min(lengths, default=0) < 0 or sum(lengths) > MAX_OVERLAP * im.fp.seek(0, io.SEEK_END):
+        raise ImageError("damaged or unsupported: its strips overlap")
     strips, compression = list(zip(offsets, lengths, strict=True)), tags.get(259, 1)
     line = -(-width * sum(tags.get(258, (1,))) // 8)  # bytes of a row
     plain = 324 not in tags and len(tags.get(258, (1,))) == tags.get(277, 1)
@@ -71,14 +74,23 @@ def _decode_strips(
 ) -> Iterator[Image.Image]:
     """Decode strips, or rows of tiles, as many at once as a part may have."""
     width, height = get_stored_size(im)
-    step = across * max(1, parts.PART_PIXELS // (rows * width))
-    for start in range(0, len(strips), step):
-        some = strips[start : start + step]
-        if max(length for _, length in some) > MAX_STRIP_BYTES:
+    most = across * max(1, parts.PART_PIXELS // (rows * width))
+    start = 0
+    while start < len(strips):
+        count = size = 0
+        while count < min(most, len(strips) - start):
+            row = strips[start + count : start + count + across]
+            size += sum(length for _, length in row)
+            if size > MAX_STRIP_BYTES:
+                break
+            count += across
+        if not count:
             raise ImageError("damaged or unsupported: a strip is too long")
-        here = min(height - start // across * rows, len(some) // across * rows)
-        contents = [read_exactly(im.fp, offset, length) for offset, length in some]
+        here = min(height - start // across * rows, count // across * rows)
+        some = strips[start : start + count]
+        contents = (read_exactly(im.fp, offset, length) for offset, length in some)
         yield _decode(_make_tiff(im, contents, rows, here))
+        start += count
 
 
 def _inflate_strips(
@@ -113,14 +125,15 @@ def _decode(file: io.BytesIO) -> Image.Image:
         return part
 
 
-def _make_tiff(im: Any, contents: Sequence[bytes], rows: int, height: int) -> io.BytesIO:
+def _make_tiff(im: Any, contents: Iterable[bytes], rows: int, height: int) -> io.BytesIO:
     """A TIFF with the contents of some strips or tiles of another one."""
     tags, file = im.tag_v2, io.BytesIO()
     file.write(bytes(8))
-    offsets, lengths = [], [len(content) for content in contents]
+    offsets, lengths = [], []
     for content in contents:
         offsets.append(file.tell())
-        file.write(content + bytes(len(content) % 2))
+        lengths.append(file.write(content))
+        file.write(bytes(lengths[-1] % 2))
     made = {tag: (tags.tagtype[tag], tags[tag]) for tag in _SAMPLE_TAGS if tag in tags}
     if 324 in tags:
         places = {322: tags[322], 323: tags[323], 324: offsets, 325: lengths}

@@ -204,6 +204,46 @@ def test_strips_too_large_and_interlaced_files_are_refused(monkeypatch) -> None:
         decode(one)
 
 
+def test_the_strips_of_a_part_are_limited_together(monkeypatch) -> None:
+    """Parts of fewer strips give the same image; strips that share their bytes are refused."""
+    data = encoded(image("RGB"), "TIFF", compression="tiff_lzw", tiffinfo={278: 2})
+    with Image.open(io.BytesIO(data)) as im:
+        longest = max(im.tag_v2[279])
+    whole = decode(data)
+    monkeypatch.setattr(large, "MAX_PIXELS", 131 * 64)
+    monkeypatch.setattr(tiff_parts, "MAX_STRIP_BYTES", longest + 1)
+    sizes, make = [], tiff_parts._make_tiff
+    monkeypatch.setattr(tiff_parts, "_make_tiff", lambda *a: sizes.append(a[3]) or make(*a))
+    np.testing.assert_array_equal(decode(data), whole)
+    assert max(sizes) <= 4
+    assert sum(sizes) == image("RGB").height
+    tags = {258: [8], 259: [8], 262: [1], 278: [1], 279: [60_000] * 200}
+    shared = formats.tiff(200, tags, [b""] * 200) + bytes(60_000)  # all strips at one place
+    with pytest.raises(ImageError, match="its strips overlap"):
+        decode(shared)
+
+
+def test_rows_that_are_too_long_are_refused() -> None:
+    for width, height in ((100_000_000, 1), (2_000_001, 3)):
+        data = formats.png(width, height, 8, 0, b"")  # without its pixels
+        with pytest.raises(ImageError, match=f"^{width} pixels wide: more than 2 million; cut it$"):
+            decode(data)
+
+
+def test_much_data_after_the_last_row_of_a_png(monkeypatch) -> None:
+    monkeypatch.setattr(large, "MAX_PIXELS", 131 * 64)
+    header = struct.pack(">IIBBBBB", 131, 100, 8, 0, 0, 0, 0)
+    for more, refused in ((10_000, False), (10**6, True)):
+        pixels = zlib.compress(bytes(132 * 100 + more))
+        chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
+        data = b"\x89PNG\r\n\x1a\n" + b"".join(formats.chunk(*one) for one in chunks)
+        if refused:
+            with pytest.raises(ImageError, match="it has data after its last row"):
+                decode(data)
+        else:
+            assert not decode(data).any()
+
+
 def test_a_file_larger_than_memory_is_read_in_parts(tmp_path: Path, monkeypatch) -> None:
     """Not a byte more than needed is read."""
     for form in ("TIFF", "PNG", "BMP", "PPM"):

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from catnet.images import raw
 from catnet.images.decode import ImageError, decode, decode_many, read_dimensions
 from catnet.images.paths import expand
 from catnet.images.raw import find_preview
@@ -216,6 +217,18 @@ def test_circles_and_endless_lists_end() -> None:
     ):
         with pytest.raises(ImageError):
             decode(data)
+
+
+def test_entries_that_are_not_used_are_not_read(monkeypatch) -> None:
+    """A thousand entries of a thousand values each, and as many of a tag that is used."""
+    read, calls = raw._read, []
+    monkeypatch.setattr(raw, "_read", lambda *a: calls.append(a[1]) or read(*a))
+    for tag in (700, 330):
+        entries = struct.pack("<HHII", tag, 4, 10**6, 8) * 1000
+        data = b"II*\0\x08\0\0\0" + struct.pack("<H", 1000) + entries + bytes(4000)
+        calls.clear()
+        assert find_preview(data) is None
+        assert len(calls) < 10_000
 
 
 @settings(max_examples=200, deadline=None)
