@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from catnet.errors import UserError
 from catnet.progress import show_elapsed
-from catnet.terminal import clear_live, one_line, start_command
+from catnet.terminal import clear_live, end_command, one_line, start_command
 
 
 def run_guarded(program: str, run: Callable[[], int]) -> int:
@@ -55,6 +55,8 @@ def run_guarded(program: str, run: Callable[[], int]) -> int:
             raise
         _print_error(program, _explain_jax_failure(error))
         return 2
+    finally:
+        end_command()
 
 
 def exit_fast(code: int) -> NoReturn:

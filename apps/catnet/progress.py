@@ -17,14 +17,16 @@ WAIT = 2.0  # seconds before a bar is shown
 EVERY = 0.2  # seconds between two drawings of a bar
 WIDTH = 24  # of a bar
 
+_active = False  # whether a bar of ``track`` is in use
+
 Item = TypeVar("Item")
 
 
 class Pace(NamedTuple):
-    """The speed of a training run.
+    """The speed of a task.
 
     Attributes:
-        speed: steps per second.
+        speed: units, such as steps or images, per second.
         remaining: seconds until the end.
     """
 
@@ -45,18 +47,18 @@ class Pace(NamedTuple):
         return f"{self.remaining / 3600:.1f} h left"
 
 
-def measure_pace(steps: int) -> Callable[[int], Pace | None]:
-    """Measure the pace of a training run from reports of its steps.
+def measure_pace(total: int) -> Callable[[int], Pace | None]:
+    """Measure the pace of a task from reports of what is done.
 
     The time before the first report does not count, because the program starts and compiles in
     it.  The pace is measured over the last ``RECENT`` reports, because the speed of a machine
     changes.
 
     Args:
-        steps: the number of steps of the whole run.
+        total: the number of units, such as steps or images, of the whole task.
 
     Returns:
-        A function to call with the number of completed steps; it returns None at the first call.
+        A function to call with the number of completed units; it returns None at the first call.
     """
     reports: deque[tuple[float, int]] = deque(maxlen=RECENT)
 
@@ -66,7 +68,7 @@ def measure_pace(steps: int) -> Callable[[int], Pace | None]:
         if done == before or now == then:
             return None
         speed = (done - before) / (now - then)
-        return Pace(speed, (steps - done) / speed)
+        return Pace(speed, (total - done) / speed)
 
     return pace
 
@@ -89,15 +91,19 @@ def format_bar(done: int, total: int, unit: str, pace: Pace | None) -> str:
 def track(items: Iterable[Item], total: int, unit: str, title: str = "") -> Iterator[Item]:
     """Yield the items; a command on a terminal shows a bar, if they take more than two seconds.
 
+    Inside the items of another bar, none is shown: the terminal has one line for it.
+
     Args:
         items: what is done one after the other.
         total: their number.
         unit: what they are, such as ``images``.
         title: the text before the bar.
     """
-    if not shows_live():
+    global _active
+    if _active or not shows_live():
         yield from items
         return
+    _active = True
     pace, shown, due = measure_pace(total), False, time.monotonic() + WAIT
     try:
         for done, item in enumerate(items):
@@ -106,6 +112,7 @@ def track(items: Iterable[Item], total: int, unit: str, title: str = "") -> Iter
                 show_live(title + format_bar(done, total, unit, pace(done)))
             yield item
     finally:
+        _active = False
         if shown:
             clear_live()
 
@@ -120,7 +127,7 @@ def show_elapsed() -> Iterator[None]:
 
     def tick() -> None:
         while not ended.wait(EVERY):
-            if silence() > WAIT:
+            if shows_live() and silence() > WAIT:  # --quiet is known once the block runs
                 show_live(f"running for {time.monotonic() - start:.0f} s", silent=True)
 
     thread = threading.Thread(target=tick, daemon=True)

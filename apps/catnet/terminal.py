@@ -23,6 +23,14 @@ def start_command(quiet: bool = False) -> None:
         sys.stdout = _Clearing(sys.stdout)
 
 
+def end_command() -> None:
+    """Undo :func:`start_command`, in a process that goes on."""
+    global _quiet, _live_wanted
+    _quiet = _live_wanted = False
+    if isinstance(sys.stdout, _Clearing):
+        sys.stdout = sys.stdout.stream
+
+
 def log(text: str) -> None:
     """Write a message to stderr, apart from the results; nothing with ``--quiet``."""
     if not _quiet:
@@ -34,6 +42,11 @@ def report_problem(text: str) -> None:
     with _lock:
         clear_live()
         print(text, file=sys.stderr, flush=True)
+
+
+def report_left_out(line: str) -> None:
+    """Write to stderr, also with ``--quiet``, which input is left out, and why."""
+    report_problem(one_line(f"left out: {line}"))
 
 
 def shows_live() -> bool:
@@ -74,14 +87,14 @@ class _Clearing:
     """A terminal as stdout, from which the line of progress is removed before a result."""
 
     def __init__(self, stream: Any) -> None:
-        self._stream = stream
+        self.stream = stream
 
     def write(self, text: str) -> int:
         clear_live()
-        return self._stream.write(text)
+        return self.stream.write(text)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        return getattr(self.stream, name)
 
 
 def one_line(name: str | None) -> str:

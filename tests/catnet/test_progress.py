@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 from types import SimpleNamespace
 
 import pytest
 
-from catnet import progress, terminal
+from catnet import process, progress, terminal
 from catnet.progress import RECENT, format_bar, make_progress_reporter, measure_pace, track
 
 
@@ -134,6 +135,17 @@ def test_no_bar_where_nobody_looks(why, clock: Clock, tty: Terminal, monkeypatch
     assert tty.getvalue() == ""
 
 
+def test_a_bar_inside_another_one_is_not_shown(clock: Clock, tty: Terminal) -> None:
+    for _ in track(range(2), 2, "images"):
+        for _ in track(range(10), 10, "batches"):
+            clock.now += 5
+    assert "images" in tty.getvalue()
+    assert "batches" not in tty.getvalue()
+    for _ in track(range(10), 10, "batches"):  # the other one has ended
+        clock.now += 5
+    assert "batches" in tty.getvalue()
+
+
 def test_messages_and_results_take_the_place_of_the_bar(tty: Terminal) -> None:
     terminal.start_command()
     terminal.show_live("a bar")
@@ -169,3 +181,31 @@ def test_a_command_in_silence_says_how_long_it_runs(tty: Terminal, monkeypatch) 
                 time.sleep(0.005)
     assert shown(tty)[0] == "running for 0 s"
     assert shown(tty)[-1] == ""
+
+
+def test_a_quiet_command_does_not_say_how_long_it_runs(tty: Terminal, monkeypatch) -> None:
+    """As in a process: it is quiet once its arguments are parsed, after the start."""
+    asked = threading.Semaphore(0)
+
+    def ask() -> bool:
+        live = terminal.shows_live()
+        monkeypatch.setattr(terminal, "_quiet", True)
+        asked.release()
+        return live
+
+    monkeypatch.setattr(progress, "shows_live", ask)
+    monkeypatch.setattr(progress, "WAIT", -1)
+    monkeypatch.setattr(progress, "EVERY", 0.001)
+    with progress.show_elapsed():
+        assert all(asked.acquire(timeout=60) for _ in range(4))
+    assert tty.getvalue() == ""
+
+
+def test_a_command_gives_back_the_output(tty: Terminal, monkeypatch) -> None:
+    streams = terminal.sys
+    streams.stdin = io.StringIO()
+    monkeypatch.setattr(process, "sys", streams)
+    before = streams.stdout
+    assert process.run_guarded("catnet", lambda: int(streams.stdout is before)) == 0
+    assert streams.stdout is before
+    assert not terminal.shows_live()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from catnet.errors import UserError
-from catnet.terminal import one_line, report_problem
+from catnet.terminal import one_line, report_left_out
 from seqnet.cli.train import DATA_HELP
 
 HELP = "evaluate a model on labelled data, or on names"
@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     from seqnet.evaluation.accuracy import cost_of_a_letter, measure
     from seqnet.models.model import load
 
-    data = read(options.data, lambda line: report_problem(one_line(f"left out: {line}")))
+    data = read(options.data, report_left_out)
     model = load(options.model)
     if model.kind != data.kind:
         raise UserError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from catnet.cli.options import seed
 from catnet.errors import UserError
-from catnet.terminal import one_line, report_problem
+from catnet.terminal import one_line, report_left_out
 
 if TYPE_CHECKING:
     from seqnet.data.examples import Data
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     from seqnet.data.reading import read
     from seqnet.models.model import FILE
 
-    data = read(options.data, lambda line: report_problem(one_line(f"left out: {line}")))
+    data = read(options.data, report_left_out)
     out = Path(options.out)
     if out.exists():
         raise UserError(f"{out}: exists; choose a new folder for --out")
