@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import struct
 import tarfile
 import tempfile
 import threading
@@ -17,10 +18,11 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from catnet.images.kinds import HEAD, detect_kind, is_system_folder
-from catnet.images.reading import ImageError, Readable
+from catnet.images.reading import MAX_BYTES, ImageError, Readable, Stored
 
 SNIFF = 512  # bytes that are enough to detect an archive
 MAX_MEMBERS = 500_000
+MAX_NAME = 200  # bytes of a zip's table for each file, on average
 # A compressed tar is decompressed to a temporary file: at most to this size, or to so many times
 # its own, because photos are compressed already.
 MIN_UNPACKED, MAX_RATIO = 2**32, 4
@@ -55,7 +57,7 @@ class Member(NamedTuple):
     """
 
     name: str
-    source: Readable
+    source: Stored
     problem: str | None = None
     kind: str = ""
 
@@ -74,23 +76,20 @@ def keep(stream: Readable) -> Kept:
     """Copy a stream to a temporary file, so that it can be read in any order.
 
     Raises:
-        ImageError: the temporary folder is full, or the stream cannot be read.
+        ImageError: the temporary folder is full, or the stream is too long or cannot be read.
     """
-    file = _make_temporary()
     try:
-        while part := stream.read(CHUNK):
-            file.write(part)
+        return _copy(stream, MIN_UNPACKED, "is more than {} GB; save it as a file")
     except OSError as error:
-        file.close()
-        raise ImageError(_describe_full(error)) from None
-    return file
+        raise ImageError(f"cannot be read: {error.strerror or error}") from None
 
 
 def list_members(file: Kept) -> list[Member]:
     """List the files of an archive, sorted; hidden files and folders are left out.
 
     Args:
-        file: it can be read as long as a member is in use, which closes it in the end.
+        file: if a name occurs several times in it, the last one counts, as for programs that
+            unpack it; it can be read as long as a member is in use, which closes it in the end.
 
     Raises:
         ImageError: the archive is damaged, too large, or of another kind.
@@ -100,6 +99,7 @@ def list_members(file: Kept) -> list[Member]:
     file.seek(0)
     try:
         if start.startswith(b"PK"):
+            _refuse_many(_count_zip(file))
             members = list(_list_zip(zipfile.ZipFile(file)))
         else:
             members = list(_list_tar(_decompress(file, start)))
@@ -108,7 +108,8 @@ def list_members(file: Kept) -> list[Member]:
             raise
         text = " ".join(str(error).split())[:200] or type(error).__name__
         raise ImageError(f"damaged, or not a zip or tar: {text}; copy it again") from None
-    return sorted(members, key=lambda member: PurePosixPath(member.name).parts)
+    last = {member.name: member for member in members}.values()
+    return sorted(last, key=lambda member: PurePosixPath(member.name).parts)
 
 
 def find_hidden(parts: tuple[str, ...]) -> str | None:
@@ -141,18 +142,16 @@ class ZipMember:
     """A file in a zip, opened on reading; a lock protects the shared archive."""
 
     def __init__(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: threading.Lock):
-        self.archive, self.info, self.lock, self.done = archive, info, lock, False
+        self.archive, self.info, self.lock = archive, info, lock
 
-    def read(self, size: int = -1, /) -> bytes:
-        """All of it; the second time, nothing, as of a stream at its end."""
-        if self.done:
-            self.done = False
-            return b""
-        self.done = True
-        return self.head(size)
+    def open(self) -> Readable:
+        """Its bytes, up to one more than an image may have."""
+        return io.BytesIO(self.head(MAX_BYTES + 1))
 
     def head(self, size: int) -> bytes:
         """Its first bytes."""
+        if self.info.flag_bits & 1:
+            raise OSError("has a password; unpack it")
         try:
             with self.lock, self.archive.open(self.info) as file:
                 return file.read(size)
@@ -170,6 +169,20 @@ def decode_name(info: zipfile.ZipInfo) -> str:
         return info.filename
 
 
+def _count_zip(file: Kept) -> int:
+    """The number of files, from the end of a zip, before all their names are in memory."""
+    start = max(0, os.fstat(file.fileno()).st_size - 2**16 - 100)
+    tail = os.pread(file.fileno(), 2**16 + 100, start)
+    at = tail.rfind(b"PK\5\6")
+    if at < 0:
+        return 0  # zipfile says what is wrong
+    count, size = struct.unpack_from("<HI", tail.ljust(at + 22, b"\0"), at + 10)
+    large = tail[max(0, at - 76) : at]  # of Zip64, with larger numbers
+    if large.startswith(b"PK\6\6"):
+        count, size = struct.unpack_from("<QQ", large, 32)
+    return max(count, size // MAX_NAME)
+
+
 def _list_zip(archive: zipfile.ZipFile) -> Iterator[Member]:
     lock, infos = threading.Lock(), archive.infolist()
     _refuse_many(len(infos))
@@ -184,18 +197,14 @@ def _list_zip(archive: zipfile.ZipFile) -> Iterator[Member]:
 
 
 class _TarMember:
-    """A part of a file; it is read independently of the place where others read."""
+    """A part of a file, read independently of the place where others read."""
 
     def __init__(self, file: Kept, offset: int, size: int) -> None:
-        self.file, self.offset, self.size, self.at = file, offset, size, 0
+        self.file, self.offset, self.size = file, offset, size
 
-    def read(self, size: int = -1, /) -> bytes:
-        """The bytes from the place where it was read before; from the start, after its end."""
-        left = self.size - self.at
-        size = min(size, left) if size >= 0 else left
-        part = os.pread(self.file.fileno(), size, self.offset + self.at)
-        self.at = self.at + len(part) if part else 0
-        return part
+    def open(self) -> Readable:
+        """Its bytes, up to one more than an image may have."""
+        return io.BytesIO(self.head(MAX_BYTES + 1))
 
     def head(self, size: int) -> bytes:
         """Its first bytes."""
@@ -211,6 +220,9 @@ def _list_tar(file: Kept) -> Iterator[Member]:
                 member = _make_member(info.name, _TarMember(file, info.offset_data, info.size))
                 if member is not None:
                     yield member
+            elif info.islnk() and not find_hidden(PurePosixPath(info.name).parts):
+                name = str(PurePosixPath(info.name))
+                yield Member(name, _TarMember(file, 0, 0), kind="hard link")
     if os.pread(file.fileno(), tarfile.BLOCKSIZE, archive.offset) != bytes(tarfile.BLOCKSIZE):
         raise EOFError("it is truncated")
 
@@ -221,18 +233,24 @@ def _decompress(file: Kept, start: bytes) -> Kept:
     if opener is None:
         return file
     limit = max(MIN_UNPACKED, MAX_RATIO * os.fstat(file.fileno()).st_size)
-    out = _make_temporary()
     with opener(file) as unpacked:
-        while part := unpacked.read(CHUNK):
-            try:
-                out.write(part)
-            except OSError as error:
-                raise ImageError(_describe_full(error)) from None
-            if out.tell() > limit:
-                raise ImageError(
-                    f"unpacks to more than {limit / 2**30:.0f} GB; unpack it and give the folder"
-                )
+        out = _copy(unpacked, limit, "unpacks to more than {} GB; unpack it and give the folder")
     out.seek(0)
+    return out
+
+
+def _copy(stream: Readable, limit: int, refusal: str) -> Kept:
+    """Copy a stream to a temporary file; ``refusal`` says that it is longer than the limit."""
+    out = _make_temporary()
+    while part := stream.read(CHUNK):
+        left = memoryview(part)
+        try:
+            while left:
+                left = left[out.write(left) :]  # a part of it, where the disk is nearly full
+        except OSError as error:
+            raise ImageError(_describe_full(error)) from None
+        if out.tell() > limit:
+            raise ImageError(refusal.format(round(limit / 2**30)))
     return out
 
 

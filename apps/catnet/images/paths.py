@@ -26,6 +26,7 @@ from catnet.images.reading import (
     ImageError,
     Readable,
     Started,
+    Stored,
     describe_mode,
     explain,
     is_pipe,
@@ -44,10 +45,11 @@ class ImageFile(NamedTuple):
 
     path: str  # as it is printed; "-" is standard input
     error: str | None = None
-    data: bytes | Readable | None = None  # of a stream, or a file in an archive
+    data: bytes | Stored | None = None  # of a stream, or a file in an archive
+    archive: str = ""  # the path of the archive that it is in
 
     @property
-    def source(self) -> str | bytes | Readable:
+    def source(self) -> str | bytes | Stored:
         """The argument for the decoder."""
         return self.path if self.data is None else self.data
 
@@ -57,6 +59,7 @@ class OtherFile(NamedTuple):
 
     path: str
     kind: str  # its name in a summary: ``.txt``, ``without extension``, ``folder @eaDir``
+    archive: str = ""
 
 
 OnOtherFile: TypeAlias = Callable[[OtherFile], object]
@@ -84,24 +87,31 @@ def expand(
 
     Example:
         >>> expand(["no-such-file.jpg"])
-        [ImageFile(path='no-such-file.jpg', error='no such file or folder', data=None)]
+        [ImageFile(path='no-such-file.jpg', error='no such file or folder', data=None, archive='')]
     """
-    images: dict[str, ImageFile] = {}
-    others: dict[str, OtherFile] = {}
+    images: dict[tuple[str, str], ImageFile] = {}
+    others: dict[tuple[str, str], OtherFile] = {}
     absolute: dict[str, str] = {}
+    has_stdin = False
 
-    def key(path: str) -> str:
+    def key(item: ImageFile | OtherFile) -> tuple[str, str]:
+        """The absolute path of a file, and the rest of the path inside an archive."""
+        path = item.archive or item.path
+        inside = item.path[len(path) :]
+        if path == "-":
+            return path, inside
         folder, name = os.path.split(path)
         if folder not in absolute:
             absolute[folder] = _make_absolute(folder)
-        return os.path.join(absolute[folder], name)
+        return os.path.join(absolute[folder], name), inside
 
     def note(other: OtherFile) -> None:
-        others.setdefault(key(other.path), other)
+        others.setdefault(key(other), other)
 
     for source in sources:
-        for item in _expand_one(source, stdin, note, has_stdin="-" in images):
-            images.setdefault("-" if item.path == "-" else key(item.path), item)
+        for item in _expand_one(source, stdin, note, has_stdin):
+            images.setdefault(key(item), item)
+        has_stdin = has_stdin or source == "-"
     for place, other in others.items():
         if place not in images:  # else it is also a source
             on_other(other)
@@ -254,9 +264,9 @@ def _expand_archive(path: str, file: archives.Kept, on_other: OnOtherFile) -> It
     images = [member for member in members if not member.kind]
     for member in members:
         if member.kind:
-            on_other(OtherFile(f"{path}/{member.name}", member.kind))
+            on_other(OtherFile(f"{path}/{member.name}", member.kind, path))
     for member in images:
-        yield ImageFile(f"{path}/{member.name}", member.problem, member.source)
+        yield ImageFile(f"{path}/{member.name}", member.problem, member.source, path)
     if not images:
         yield ImageFile(path, "an archive without images")
 

@@ -9,7 +9,7 @@ import errno
 import os
 import re
 import stat
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 MAX_BYTES = 128 * 2**20
 WEB = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -21,14 +21,21 @@ class Readable(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
 
 
-Source: TypeAlias = str | os.PathLike[str] | bytes | Readable
+@runtime_checkable
+class Stored(Protocol):
+    """What can be read any number of times, each time from its start."""
+
+    def open(self) -> Readable: ...
+
+
+Source: TypeAlias = str | os.PathLike[str] | bytes | Readable | Stored
 
 
 class ImageError(ValueError):
     """Why a source is not an image, in one line, without the name of the source."""
 
 
-def read(source: str | os.PathLike[str] | Readable) -> bytes:
+def read(source: str | os.PathLike[str] | Readable | Stored) -> bytes:
     """Read a regular file, or a stream to its end.
 
     Raises:
@@ -117,10 +124,11 @@ def explain(path: str, error: OSError) -> str:
     return "no such file or folder"
 
 
-def _read_stream(stream: Readable) -> bytes:
+def _read_stream(source: Readable | Stored) -> bytes:
     parts: list[bytes] = []
     budget = MAX_BYTES + 1
     try:
+        stream = source.open() if isinstance(source, Stored) else source
         while budget and (part := stream.read(budget)):
             parts.append(part)
             budget -= len(part)

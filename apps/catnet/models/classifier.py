@@ -24,7 +24,7 @@ from catnet.errors import UserError
 from catnet.images.decode import ImageError, decode_many, from_array, from_image
 from catnet.images.geometry import Geometry
 from catnet.images.paths import ImageFile
-from catnet.images.reading import Readable, read
+from catnet.images.reading import Readable, Stored, read
 from catnet.models import registry
 from catnet.progress import track
 from catnet.terminal import one_line
@@ -327,7 +327,7 @@ _PREPROCESSING = {"pixels": "divided by 255"}
 
 # The source of an image: a path, the bytes of a file or a file to read, a decoded image, or why
 # there is none.
-Source: TypeAlias = str | bytes | Readable | np.ndarray | ImageError
+Source: TypeAlias = str | bytes | Readable | Stored | np.ndarray | ImageError
 _DECODED = (np.ndarray, ImageError)
 
 _IMAGES = (

@@ -6,6 +6,7 @@ import gc
 import io
 import json
 import os
+import struct
 import subprocess
 import sys
 import tarfile
@@ -19,7 +20,7 @@ from PIL import Image
 
 from catnet.cli import main
 from catnet.images import archives
-from catnet.images.decode import decode, decode_many
+from catnet.images.decode import ImageError, decode, decode_many
 from catnet.images.paths import expand
 from catnet.images.reading import Started
 
@@ -69,7 +70,7 @@ def test_the_images_of_an_archive_are_what_they_are_as_files(name, tmp_path: Pat
     path, others = make(tmp_path / name), []
     images = expand([path], on_other=others.append)
     assert [image.path for image in images] == [f"{path}/{name}" for name in IMAGES]
-    assert [tuple(other) for other in others] == [(f"{path}/notes.txt", ".txt")]
+    assert [other[:2] for other in others] == [(f"{path}/notes.txt", ".txt")]
     for _ in range(2):  # they can be read again
         results = [result for _, result in decode_many(image.source for image in images)]
         for image, result in zip(IMAGES[:3], results[:3], strict=True):
@@ -127,6 +128,88 @@ def test_what_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch) -> Non
     for name in ("many.zip", "many.tar"):
         [image] = expand([make(tmp_path / name)])
         assert image.error == "has more than 3 files; unpack it and give the folder"
+
+
+def test_a_long_stream_is_refused(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(archives, "MIN_UNPACKED", 1000)
+    with Path(make(tmp_path / "photos.tar")).open("rb") as file:
+        [image] = expand(["-"], stdin=file)
+    assert image.error == "is more than 0 GB; save it as a file"
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_of_files_of_one_name_the_last_one_counts(tmp_path: Path) -> None:
+    """As after ``tar -r``, and as programs that unpack it do."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for red in (10, 20):
+            archive.writestr("a.png", png(red))
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name, red in (("a.png", 10), ("./a.png", 20)):
+            info = tarfile.TarInfo(name)
+            info.size = len(png(red))
+            archive.addfile(info, io.BytesIO(png(red)))
+    for name in ("a.zip", "a.tar"):
+        [image] = expand([str(tmp_path / name)])
+        assert decode(image.source)[0, 0, 0] == 20
+
+
+def test_a_file_in_an_archive_is_not_the_file_beside_it(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("photo.png").write_bytes(png(10))
+    make(tmp_path / "a.zip", {"../photo.png": png(20), "../notes.txt": b"x"})
+    images = expand(["photo.png", "a.zip", "./a.zip"])
+    assert [image.path for image in images] == ["photo.png", "a.zip/../photo.png"]
+    assert [decode(image.source)[0, 0, 0] for image in images] == [10, 20]
+
+
+def test_hard_links_of_a_tar_are_counted(tmp_path: Path) -> None:
+    with tarfile.open(make(tmp_path / "a.tar"), "a") as archive:
+        link = tarfile.TarInfo("again.png")
+        link.type, link.linkname = tarfile.LNKTYPE, "./b.png"
+        archive.addfile(link)
+    others = []
+    assert len(expand([str(tmp_path / "a.tar")], on_other=others.append)) == len(IMAGES)
+    assert [other.kind for other in others] == ["hard link", ".txt"]
+
+
+def test_a_member_is_read_again_after_an_error(tmp_path: Path) -> None:
+    """A wrong checksum, and a password, which the first bit of the flags means."""
+    path = Path(make(tmp_path / "a.zip", {"a.png": png(9)}))
+    content = path.read_bytes()
+    for data, reason in (
+        (content.replace(png(9), png(9)[:-1] + b"x"), "damaged in the zip: Bad CRC-32"),
+        (
+            content.replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\1"),
+            "has a password; unpack",
+        ),
+    ):
+        assert data != content
+        path.write_bytes(data)
+        [image] = expand([str(path)])
+        for _ in range(2):
+            with pytest.raises(ImageError, match=f"^cannot be read: {reason}"):
+                decode(image.source)
+
+
+def test_the_files_of_a_zip_are_counted_before_they_are_listed(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 3)
+    monkeypatch.setattr(archives.zipfile, "ZipFile", lambda file: pytest.fail("is listed"))
+    path = tmp_path / "a.zip"
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 4, 4, 100, 0, 0)
+    large = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, 4, 4, 100, 0)
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, 0, 1)
+    end64 = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, 100, 0, 0)
+    for content in (end, large + locator + end64):
+        path.write_bytes(b"PK\3\4" + content)
+        [image] = expand([str(path)])
+        assert image.error == "has more than 3 files; unpack it and give the folder"
+
+
+def test_a_disk_that_takes_a_part_of_what_is_written(tmp_path: Path, monkeypatch) -> None:
+    write = archives.Kept.write
+    monkeypatch.setattr(archives.Kept, "write", lambda self, part: write(self, part[:1000]))
+    images = expand([make(tmp_path / "photos.tar.gz")])
+    assert [decode(image.source)[0, 0, 0] for image in images[:3]] == [50, 100, 200]
 
 
 def test_names_that_lead_out_lead_nowhere(tmp_path: Path, model, capsys, monkeypatch) -> None:

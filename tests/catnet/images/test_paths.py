@@ -162,7 +162,7 @@ def test_content_decides_where_the_name_does_not(here, kind, name):
 def passed(*names: str) -> list[tuple[str, str]]:
     others = []
     expand(names, on_other=others.append)
-    return [tuple(other) for other in others]
+    return [(other.path, other.kind) for other in others]
 
 
 def test_what_is_no_image_is_passed_over_by_kind(here):
