@@ -67,9 +67,10 @@ class Gallery:
         self.labels: dict[str, list[_Picture]] = {}
         self.failures: list[tuple[str, str]] = []
         try:
-            self._file = Path(path).open("x", encoding="utf-8")  # noqa: SIM115
-        except FileExistsError:
-            raise UserError(f"--html {path}: exists already; choose another name") from None
+            self._refuse_existing()
+            # It is renamed at the end, so that the page is there as a whole or not at all.
+            self._part = Path(path).with_name(f".catnet-{os.getpid()}.part")
+            self._file = self._part.open("x", encoding="utf-8")
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "not a possible file name"
             raise UserError(f"--html {path}: cannot be created ({reason})") from None
@@ -83,11 +84,18 @@ class Gallery:
             with self._file, self._thumbnails:
                 if kind is None:
                     self._file.writelines(self._lines())
-        except BaseException:
-            Path(self.path).unlink(missing_ok=True)
-            raise
-        if kind is not None:
-            Path(self.path).unlink(missing_ok=True)
+            if kind is None:
+                self._refuse_existing()  # what was made meanwhile
+                self._part.rename(self.path)
+        finally:
+            self._part.unlink(missing_ok=True)
+
+    def _refuse_existing(self) -> None:
+        try:
+            Path(self.path).lstat()
+        except FileNotFoundError:
+            return
+        raise UserError(f"--html {self.path}: exists already; choose another name")
 
     def add(self, image: ImageFile, label: str, probability: float, remark: str = "") -> None:
         """Add an image; one that cannot be decoded now becomes a failure."""

@@ -9,10 +9,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from catnet.cli import answers
-from catnet.cli.gallery import Gallery
 from catnet.cli.inputs import load_model
 from catnet.cli.options import MODEL_HELP, count, fraction, name
-from catnet.cli.sort_into import make_sorter
 from catnet.errors import UserError
 from catnet.progress import track
 from catnet.terminal import log, one_line, report_problem
@@ -111,15 +109,18 @@ class _Output:
         self.options, self.width = options, answers.choose_width(classifier.classes)
         self.labels: Counter[str] = Counter()
         self.below = self.failed = self.sorted = self.unsorted = 0
-        self.explanations = _Explanations(classifier, options.explain) if options.explain else None
-        self.sort = None
-        if options.sort_into:
-            self.sort = make_sorter(options.sort_into, classifier.classes, options.link)
-        self.gallery = None
-        if options.html:
+        self.gallery = self.sort = None
+        if options.html:  # first: it makes nothing where another option is wrong
+            from catnet.cli.gallery import Gallery
+
             sources = ", ".join(options.sources[:3]) + (", …" if options.sources[3:] else "")
             gallery = Gallery(options.html, f"{sources}: {classifier.name}")
             self.gallery = stack.enter_context(gallery)
+        self.explanations = _Explanations(classifier, options.explain) if options.explain else None
+        if options.sort_into:
+            from catnet.cli.sort_into import make_sorter
+
+            self.sort = make_sorter(options.sort_into, classifier.classes, options.link)
         if options.csv:
             print(answers.format_csv_header(options.top or 1))
 

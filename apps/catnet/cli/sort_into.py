@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
 import os
 import re
@@ -40,6 +41,8 @@ def make_sorter(
     Raises:
         UserError: the folder cannot be made.
     """
+    from catnet.images.reading import read
+
     top = Path(folder)
     try:
         top.mkdir(parents=True, exist_ok=True)
@@ -51,6 +54,8 @@ def make_sorter(
     put = _link if link else _copy
 
     def sort(image: ImageFile, label: str) -> bool:
+        if not (link or isinstance(image.source, (str, bytes))):
+            image = image._replace(data=read(image.source))  # once, not for each name
         here = top / names[label]
         here.mkdir(exist_ok=True)
         name = Path(image.path).name if image.path != "-" else "standard input"
@@ -96,12 +101,13 @@ def _copy(image: ImageFile, target: Path) -> None:
                 with Path(image.source).open("rb") as file:
                     shutil.copyfileobj(file, out, 2**20)
             else:
-                out.write(_content(image))
+                out.write(_get_content(image))
         except BaseException:
             target.unlink()
             raise
     if isinstance(image.source, str):
-        shutil.copystat(image.source, target)
+        with contextlib.suppress(OSError):  # the copy is complete, but for its time
+            shutil.copystat(image.source, target)
 
 
 def _link(image: ImageFile, target: Path) -> None:
@@ -118,11 +124,11 @@ def _is_same(image: ImageFile, target: Path, link: bool) -> bool:
         return False
     if isinstance(image.source, str):
         return filecmp.cmp(image.source, target, shallow=False)
-    content = _content(image)
+    content = _get_content(image)
     return target.stat().st_size == len(content) and target.read_bytes() == content
 
 
-def _content(image: ImageFile) -> bytes:
-    from catnet.images.reading import read
-
-    return image.source if isinstance(image.source, bytes) else read(image.source)
+def _get_content(image: ImageFile) -> bytes:
+    """The bytes of an image that has no file of its own."""
+    assert isinstance(image.data, bytes)
+    return image.data

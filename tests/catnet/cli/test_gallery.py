@@ -13,7 +13,7 @@ import pytest
 import redblue
 from PIL import Image
 
-from catnet.cli import main
+from catnet.cli import gallery, main
 from catnet.images.thumbnail import make_thumbnail
 
 EVIL = "<script>alert('1')<script>\"&\n.png"
@@ -115,7 +115,43 @@ def test_no_part_of_a_page_is_left_where_a_command_is_stopped(photos, model, mon
 
     monkeypatch.setattr("catnet.images.thumbnail.decode", stop)
     assert main.main(["predict", "photos", "--model", model, "--html", "p.html"]) == 130
-    assert not Path("p.html").exists()
+    assert [path.name for path in Path().iterdir()] == ["photos"]
+
+
+def test_a_page_that_cannot_be_made_leaves_no_folders(photos, model, capsys) -> None:
+    Path("p.html").symlink_to("nowhere")
+    more = ["--explain", "e", "--sort-into", "s"]
+    for path, why in (
+        ("p.html", "exists already"),
+        ("x" * 300, "cannot be created (File name too long)"),
+        ("a\0b", "cannot be created (not a possible file name)"),
+    ):
+        how = ["predict", "photos", "--model", model, "--html", path, *more]
+        assert main.main(how) == 2
+        assert why in capsys.readouterr().err
+    assert sorted(path.name for path in Path().iterdir()) == ["p.html", "photos"]
+
+
+def test_a_page_made_meanwhile_is_left_alone(photos, model, capsys, monkeypatch) -> None:
+    add = gallery.Gallery.add_failure  # of photos/broken.png
+    monkeypatch.setattr(
+        gallery.Gallery,
+        "add_failure",
+        lambda *a: (add(*a), Path("p.html").write_text("mine")),
+    )
+    assert main.main(["predict", "photos", "--model", model, "--html", "p.html"]) == 2
+    assert "catnet: --html p.html: exists already" in capsys.readouterr().err
+    assert Path("p.html").read_text() == "mine"
+    assert sorted(path.name for path in Path().iterdir()) == ["p.html", "photos"]
+
+
+def test_a_thumbnail_reads_its_file_once(photos, monkeypatch) -> None:
+    from catnet.images import reading
+
+    opened, read = [], reading._read_stream
+    monkeypatch.setattr(reading, "_read_stream", lambda file: opened.append(1) or read(file))
+    assert make_thumbnail("photos/a.png").width == 200
+    assert opened == [1]
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])

@@ -14,7 +14,8 @@ import redblue
 from PIL import Image
 
 from catnet.cli import main
-from catnet.cli.sort_into import choose_folder_names
+from catnet.cli.sort_into import choose_folder_names, make_sorter
+from catnet.images.paths import ImageFile
 
 RED, DARK, BLUE = (255, 0, 0), (40, 10, 10), (0, 0, 255)
 
@@ -195,3 +196,30 @@ def test_a_name_that_is_empty_is_refused(option, capsys) -> None:
         main.main(["predict", "photos", option, ""])
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.endswith(f"argument {option}: '' is no name; give that of a file or folder")
+
+
+def test_an_image_of_an_archive_is_read_once_to_be_sorted(tmp_path: Path) -> None:
+    """Not once for each file that has its name already."""
+    opened = []
+
+    class Member:
+        def open(self) -> io.BytesIO:
+            opened.append(1)
+            return io.BytesIO(b"d")
+
+    sort = make_sorter(str(tmp_path), ["cat"])
+    for content in (b"a", b"b", b"c"):
+        assert sort(ImageFile("a.png", data=content), "cat")
+    assert sort(ImageFile("a.zip/a.png", data=Member()), "cat")
+    assert (tmp_path / "cat/a-4.png").read_bytes() == b"d"
+    assert opened == [1]
+
+
+def test_a_copy_whose_time_cannot_be_kept_is_a_copy(tmp_path: Path, monkeypatch) -> None:
+    def refuse(*_) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("shutil.copystat", refuse)
+    (tmp_path / "a.png").write_bytes(b"a")
+    assert make_sorter(str(tmp_path / "s"), ["cat"])(ImageFile(str(tmp_path / "a.png")), "cat")
+    assert (tmp_path / "s/cat/a.png").read_bytes() == b"a"
