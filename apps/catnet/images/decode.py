@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import mmap
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -30,7 +31,7 @@ from catnet.images.png_samples import (
     find_hidden_opacity,
     prepare,
 )
-from catnet.images.raw import find_preview
+from catnet.images.raw import Preview, find_preview
 from catnet.images.reading import MAX_BYTES, ImageError, Source, is_large, read
 from catnet.images.size import SIZE
 from catnet.terminal import one_line
@@ -313,10 +314,9 @@ class _BoundedFile(_Limits, io.FileIO):
     """A regular file with these limits."""
 
 
-def _decode(data: bytes, geometry: Geometry) -> np.ndarray:
+def _decode(data: bytes, geometry: Geometry, orientation: int = 1) -> np.ndarray:
     if (preview := find_preview(data)) is not None:
-        data = preview.jpeg
-    orientation = preview.orientation if preview else 1
+        data, orientation = preview.jpeg, preview.orientation
     file = _Bounded(data)
     with _open(file) as im:
         if (bands := open_bands(im)) is not None:
@@ -345,13 +345,21 @@ def _choose_draft(size: int) -> tuple[int, int]:
 def _decode_large(path: str | os.PathLike[str], geometry: Geometry) -> np.ndarray:
     """Decode a file that is too large to be read as a whole."""
     try:
-        with _convert_errors(), _BoundedFile(path) as file, _open(file) as im:
-            if (bands := open_bands(im, whole_fits=False)) is not None:
-                return _finish_bands(file, bands, geometry)
-            kind = f"this kind of {im.format}"
+        with _convert_errors(), _BoundedFile(path) as file:
+            if (preview := _find_preview_of_file(file)) is not None:
+                return _decode(preview.jpeg, geometry, preview.orientation)
+            with _open(file) as im:
+                if (bands := open_bands(im, whole_fits=False)) is not None:
+                    return _finish_bands(file, bands, geometry)
+                kind = f"this kind of {im.format}"
     except Image.UnidentifiedImageError:
         kind = "this kind of file"
     raise ImageError(f"larger than {MAX_BYTES // 2**20} MB, the limit for {kind}")
+
+
+def _find_preview_of_file(file: _BoundedFile) -> Preview | None:
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return find_preview(data)
 
 
 def _finish_bands(file: _Limits, bands: Bands, geometry: Geometry) -> np.ndarray:
@@ -386,10 +394,16 @@ def _read_unloaded(im: Image.Image) -> bytes | None:
 def _open_source(source: Source) -> _Bounded | _BoundedFile:
     """Open the file of a source, or its preview if it is camera raw."""
     if isinstance(source, (str, os.PathLike)) and is_large(source):
-        return _BoundedFile(source)
-    data = source if isinstance(source, bytes) else read(source)
-    preview = find_preview(data)
-    file = _Bounded(preview.jpeg if preview else data)
+        with _BoundedFile(source) as whole:
+            preview = _find_preview_of_file(whole)
+        if preview is None:
+            return _BoundedFile(source)
+        data = preview.jpeg
+    else:
+        data = source if isinstance(source, bytes) else read(source)
+        if (preview := find_preview(data)) is not None:
+            data = preview.jpeg
+    file = _Bounded(data)
     file.orientation = preview.orientation if preview else 1
     return file
 

@@ -8,12 +8,13 @@ untrusted: every loop and every offset is bounded.
 
 from __future__ import annotations
 
+import mmap
 import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from catnet.images.reading import ImageError
+from catnet.images.reading import MAX_BYTES, ImageError
 
 EXTENSIONS = frozenset(
     {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc"}
@@ -39,6 +40,9 @@ _CFA, _LINEAR_RAW = 32803, 34892  # photometric interpretations of a sensor's da
 _SENSOR_COMPRESSIONS = (32767, 34713, 65535, 65000)  # of Sony, Nikon, Pentax, Kodak
 
 
+Data: TypeAlias = bytes | mmap.mmap
+
+
 class Preview(NamedTuple):
     """The largest JPEG preview of a raw file.
 
@@ -60,8 +64,11 @@ class _Directory(NamedTuple):
         return (self.tags.get(tag) or [default])[0]
 
 
-def find_preview(data: bytes) -> Preview | None:
+def find_preview(data: Data) -> Preview | None:
     """Find the largest JPEG preview of a raw file.
+
+    Args:
+        data: the file, or its map in memory.
 
     Returns:
         None where the file is no camera raw.
@@ -77,7 +84,7 @@ def find_preview(data: bytes) -> Preview | None:
         orientation = directories[0].first(274, 1) if directories else 1
     elif not START.match(data):
         return None
-    elif data.startswith(b"FUJI"):
+    elif data[:4] == b"FUJI":
         spots, orientation = [(_read(data, 84, 4), _read(data, 88, 4))], 1
     elif data[4:8] == b"ftyp":
         spots, orientation = _read_boxes(data)
@@ -87,10 +94,12 @@ def find_preview(data: bytes) -> Preview | None:
     if not previews:
         raise ImageError("camera raw without a JPEG preview; save it as JPEG")
     _, at, length = max(previews)
-    return Preview(data[at : at + length], orientation if 1 <= orientation <= 8 else 1)
+    return Preview(
+        data[at : at + min(length, MAX_BYTES)], orientation if 1 <= orientation <= 8 else 1
+    )
 
 
-def _read(data: bytes, at: int, count: int, order: str = ">") -> int:
+def _read(data: Data, at: int, count: int, order: str = ">") -> int:
     """An unsigned integer of some bytes; 0 beyond the end."""
     part = data[at : at + count] if at >= 0 else b""
     return int.from_bytes(part, "little" if order == "<" else "big") if len(part) == count else 0
@@ -99,7 +108,7 @@ def _read(data: bytes, at: int, count: int, order: str = ">") -> int:
 # ---- TIFF
 
 
-def _walk(data: bytes, order: str) -> Iterator[_Directory]:
+def _walk(data: Data, order: str) -> Iterator[_Directory]:
     """The directories of a TIFF file and those that they point to, each once."""
     queue, visited = [_read(data, 4, 4, order)], set()
     while queue and len(visited) < MAX_DIRECTORIES:
@@ -117,7 +126,7 @@ def _walk(data: bytes, order: str) -> Iterator[_Directory]:
         queue.append(_read(data, at + 2 + 12 * count, 4, order))
 
 
-def _read_values(data: bytes, at: int, order: str) -> list[int]:
+def _read_values(data: Data, at: int, order: str) -> list[int]:
     """Up to ``MAX_VALUES`` values of an entry; none of types like rationals."""
     tag, kind, count = _read(data, at, 2, order), _read(data, at + 2, 2, order), 0
     if size := _SIZES.get(kind, 0):
@@ -152,7 +161,7 @@ def _spots_of(one: _Directory) -> Iterator[tuple[int, int]]:
 # ---- CR3
 
 
-def _read_boxes(data: bytes) -> tuple[list[tuple[int, int]], int]:
+def _read_boxes(data: Data) -> tuple[list[tuple[int, int]], int]:
     """Places of previews in the boxes of a CR3, and its orientation."""
     spots: list[tuple[int, int]] = []
     orientation, sizes = 1, [0]
@@ -194,19 +203,19 @@ def _read_boxes(data: bytes) -> tuple[list[tuple[int, int]], int]:
 # ---- JPEG
 
 
-def _scan(data: bytes) -> Iterator[tuple[int, int]]:
+def _scan(data: Data) -> Iterator[tuple[int, int]]:
     """Places where the first bytes of a JPEG are."""
     for match in re.finditer(rb"\xff\xd8\xff[\xc0-\xfe]", data):
         yield match.start(), len(data) - match.start()
 
 
-def _find_jpegs(data: bytes, spots: Iterable[tuple[int, int]]) -> list[tuple[int, int, int]]:
+def _find_jpegs(data: Data, spots: Iterable[tuple[int, int]]) -> list[tuple[int, int, int]]:
     """Pixels, offset and length of the JPEGs at some places."""
     found = [(_count_pixels(data, at), at, length) for at, length in islice(spots, MAX_PREVIEWS)]
     return [one for one in found if one[0]]
 
 
-def _count_pixels(data: bytes, start: int) -> int:
+def _count_pixels(data: Data, start: int) -> int:
     """Width times height of a JPEG; 0 for anything else, and for lossless JPEG: a sensor's data."""
     if start <= 0 or data[start : start + 2] != b"\xff\xd8":
         return 0

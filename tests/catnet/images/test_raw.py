@@ -166,6 +166,15 @@ def test_the_largest_preview_counts_and_stands_upright(kind) -> None:
     assert find_preview(KINDS[kind]).jpeg[: len(LARGE)] == LARGE  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_large_raw_file_is_not_read_as_a_whole(kind, tmp_path: Path, monkeypatch) -> None:
+    path, whole = tmp_path / "raw", decode(KINDS[kind])
+    path.write_bytes(KINDS[kind])
+    monkeypatch.setattr("catnet.images.reading.MAX_BYTES", 100)
+    np.testing.assert_array_equal(decode(path), whole)
+    assert read_dimensions(path) == (80, 60)
+
+
 def test_a_smaller_preview_is_better_than_none() -> None:
     preview = find_preview(cr3(in_track=False))
     assert preview is not None
