@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from catnet.data.dataset import Dataset
@@ -14,10 +12,9 @@ from jaxnn_lecture.chapters.cat_training import Trained, first_weights, train
 from jaxnn_lecture.html import table
 from jaxnn_lecture.plots import heat_map
 from jaxnn_lecture.svg import number
+from jaxnn_lecture.training import count_params
 
 INITIALIZATIONS = ("zeros", "lecun", "he", "large")
-
-
 RATES = (0.0003, 0.001, 0.003, 0.01, 0.03)
 
 
@@ -64,10 +61,7 @@ def compare_kinds(
         return float(np.abs(first_weights(a.params) - first_weights(b.params)).max())
 
     same, different = distance(shallow, again), distance(shallow, other)
-    counts = {
-        one.name: sum(int(jnp.size(leaf)) for leaf in jax.tree.leaves(one.params))
-        for one in networks
-    }
+    counts = {one.name: count_params(one.params) for one in networks}
     rows = [
         ["$W^{[l]}$, $b^{[l]}$", "parameters", "learnt by descent"]
         + [f"{counts[one.name]:,}" for one in networks],

@@ -7,13 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import jaxnn
+from catnet.errors import UserError
+from catnet.evaluation.confusion import confusion
 from jaxnn import Layer, dense, relu, serial
 from jaxnn_lecture.chapter import Chapter, Claim, Figure, Settings
 from jaxnn_lecture.chapters import CHAPTERS
 from jaxnn_lecture.drawn.digits import draw_digits
 from jaxnn_lecture.idx import read_digits
 from jaxnn_lecture.pictures import picture
-from jaxnn_lecture.plots import bar_plot, heat_map
+from jaxnn_lecture.plots import heat_map
+from jaxnn_lecture.scores import accuracy_bars, list_scores
 from jaxnn_lecture.training import output, train
 from seqnet.evaluation.accuracy import Accuracy
 
@@ -38,7 +41,11 @@ class Part(NamedTuple):
 
 
 def load(settings: Settings) -> tuple[Part, Part, str]:
-    """The training part, the test part, and their source in words."""
+    """The training part, the test part, and their source in words.
+
+    Raises:
+        UserError: the folder has too few images for a test part, or a file is damaged; one line.
+    """
     rng = np.random.default_rng(settings["seed"])
     count = settings["examples"]
     folder = settings.find_data("mnist")
@@ -50,6 +57,10 @@ def load(settings: Settings) -> tuple[Part, Part, str]:
             "scaled and moved, with unsteady lines and noise.",
         )
     images, digits = read_digits(folder)
+    if len(digits) <= TESTS:
+        raise UserError(
+            f"{folder}: has {len(digits)} images; give more than {TESTS}, the number of the test"
+        )
     order = rng.permutation(len(digits))
     test, known = order[:TESTS], order[TESTS : TESTS + count]
     return (
@@ -85,25 +96,13 @@ def answer(net: Layer, known: Part, test: Part, settings: Settings) -> np.ndarra
     return np.asarray(output(net, params, x_test)).argmax(axis=-1)
 
 
-def _measure(answers: np.ndarray, test: Part) -> Accuracy:
-    return Accuracy(int((answers == test.digits).sum()), len(answers))
-
-
 def _compare(answers: dict[str, np.ndarray], test: Part) -> Claim:
-    scores = {name: _measure(found, test) for name, found in answers.items()}
-    figure = bar_plot(
-        "Right answers to new digits",
-        "; ".join(f"{name}: {score}" for name, score in scores.items()),
-        list(scores),
-        [round(100 * score.right / score.count, 1) for score in scores.values()],
-        "%",
-    )
+    scores = {name: Accuracy.of(found, test.digits) for name, found in answers.items()}
+    figure = accuracy_bars("Right answers to new digits", scores)
     softmax, hidden, conv = (score.right for score in scores.values())
     return Claim(
         "Many classes need a softmax; a hidden layer helps, and a convolution helps more.",
-        "Right answers with their 95% intervals: "
-        + "; ".join(f"{name} {score}" for name, score in scores.items())
-        + ".",
+        f"Right answers with their 95% intervals: {list_scores(scores)}.",
         softmax < hidden < conv,
         formulas=(r"a_i = \frac{\exp(z_i)}{\sum_j \exp(z_j)}",),
         figures=(Figure("Three networks, trained on the same digits.", (figure,)),),
@@ -120,8 +119,10 @@ def _shuffle(answers: dict[str, np.ndarray], known: Part, test: Part, settings: 
         return part._replace(images=flat.reshape(part.images.shape))
 
     names = ("one hidden layer", "convolutional")
-    before = [_measure(answers[name], test) for name in names]
-    after = [_measure(answer(NETS[n], mix(known), mix(test), settings), test) for n in names]
+    again = {name: answer(NETS[name], mix(known), mix(test), settings) for name in names}
+    before, after = (
+        [Accuracy.of(found[name], test.digits) for name in names] for found in (answers, again)
+    )
     (hidden, conv), (hidden_mixed, conv_mixed) = before, after
     panels = [
         picture(f"A digit with its pixels {name}", part.images[0, :, :, 0], name)
@@ -138,8 +139,7 @@ def _shuffle(answers: dict[str, np.ndarray], known: Part, test: Part, settings: 
 
 
 def _confuse(answers: np.ndarray, test: Part) -> Claim:
-    counts = np.zeros((10, 10), int)
-    np.add.at(counts, (test.digits, answers), 1)
+    counts = confusion(test.digits, answers, classes=10)
     wrong = np.flatnonzero(answers != test.digits)
     pairs = counts.copy()
     np.fill_diagonal(pairs, 0)

@@ -12,7 +12,7 @@ from jaxnn_lecture.chapter import Chapter, Claim, Figure, Settings
 from jaxnn_lecture.chapters import CHAPTERS
 from jaxnn_lecture.drawn.applications import SIDE, draw_signs
 from jaxnn_lecture.pictures import picture
-from jaxnn_lecture.plots import Line, line_plot
+from jaxnn_lecture.scores import find_first_enough, plot_by_size
 from jaxnn_lecture.training import score, train
 
 TESTS = 1000  # new examples that a network is judged by
@@ -86,13 +86,13 @@ def _structure(settings: Settings) -> Claim:
     scores = {"convolutional": _score_by_size(CONV, settings)}
     scores["dense"] = _score_by_size(DENSE, settings)
     conv, plain = scores.values()
-    enough = [m for m, share in zip(SIZES, conv, strict=True) if share >= plain[-1]]
-    reached = f"with {enough[0]:,} examples" if enough else "with none of these numbers"
+    enough = find_first_enough(SIZES, conv, plain[-1])
+    reached = f"with {enough:,} examples" if enough else "with none of these numbers"
     return Claim(
         "What is built into a network it need not learn: shared weights save examples.",
         f"With {SIZES[-1]:,} examples the dense network has {plain[-1]:.1%} of new pictures right. "
         f"The convolutional one has as many right {reached}.",
-        bool(enough) and enough[0] < SIZES[-1],
+        enough is not None and enough < SIZES[-1],
         figures=(_draw("both kinds of network", scores),),
     )
 
@@ -110,17 +110,8 @@ def _score_by_size(net: Layer, settings: Settings) -> list[float]:
 
 
 def _draw(which: str, scores: dict[str, list[float]]) -> Figure:
-    figure = line_plot(
-        f"Right answers by the number of examples, for {which}",
-        "; ".join(f"{name}: from {s[0]:.0%} to {s[-1]:.0%}" for name, s in scores.items()),
-        [
-            Line(SIZES, 100 * np.array(shares), name, i, markers=True)
-            for i, (name, shares) in enumerate(scores.items())
-        ],
-        "examples m",
-        "right answers to new pictures, in percent",
-        log_x=True,
-    )
+    title = f"Right answers by the number of examples, for {which}"
+    figure = plot_by_size(title, SIZES, scores, "new pictures")
     return Figure("Each dot is a network; m is on a logarithmic scale.", (figure,))
 
 

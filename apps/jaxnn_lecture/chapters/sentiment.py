@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import numpy as np
@@ -15,7 +14,7 @@ from jaxnn_lecture.chapters import CHAPTERS
 from jaxnn_lecture.chapters.real_texts import describe_real_texts, measure_real_texts
 from jaxnn_lecture.drawn.reviews import LECTURE, draw_reviews
 from jaxnn_lecture.html import table
-from jaxnn_lecture.plots import bar_plot
+from jaxnn_lecture.scores import accuracy_bars
 from jaxnn_lecture.training import output, train
 from seqnet.evaluation.accuracy import Accuracy
 from seqnet.features import words
@@ -81,7 +80,13 @@ def run(settings: Settings) -> Chapter:
             for name, net in nets.items()
         }
 
-    claims = [_lecture(answer), _new(answer, new), _order(answer, new, rng)]
+    def measure(reviews: Reviews) -> dict[str, Accuracy]:
+        given = np.array([stars for _, stars in reviews])
+        return {name: Accuracy.of(_stars(p), given) for name, p in answer(reviews).items()}
+
+    mixed = [(" ".join(rng.permutation(words.tokenize(text))), stars) for text, stars in new]
+    scores = measure(new)
+    claims = [_lecture(answer(LECTURE)), _new(scores, new), _order(scores, measure(mixed), new)]
     return Chapter(
         "sentiment",
         CHAPTERS["sentiment"].title,
@@ -98,8 +103,7 @@ def _stars(p: np.ndarray) -> np.ndarray:
     return p.argmax(axis=-1) + 1
 
 
-def _lecture(answer: Any) -> Claim:
-    answers = answer(LECTURE)
+def _lecture(answers: dict[str, np.ndarray]) -> Claim:
     given = np.array([stars for _, stars in LECTURE])
     rows = [
         [text, str(stars), *(f"{_stars(p)[i]} ({p[i].max():.0%})" for p in answers.values())]
@@ -123,18 +127,8 @@ def _lecture(answer: Any) -> Claim:
     )
 
 
-def _new(answer: Any, new: Reviews) -> Claim:
-    given = np.array([stars for _, stars in new])
-    scores = {
-        name: Accuracy(int((_stars(p) == given).sum()), len(new)) for name, p in answer(new).items()
-    }
-    figure = bar_plot(
-        f"Right answers to {len(new):,} new reviews",
-        "; ".join(f"{name}: {score}" for name, score in scores.items()),
-        list(scores),
-        [round(100 * score.right / score.count, 1) for score in scores.values()],
-        "%",
-    )
+def _new(scores: dict[str, Accuracy], new: Reviews) -> Claim:
+    figure = accuracy_bars(f"Right answers to {len(new):,} new reviews", scores)
     read, bag = scores.values()
     return Claim(
         "An embedding and a recurrent network learn the stars of reviews from examples.",
@@ -145,16 +139,13 @@ def _new(answer: Any, new: Reviews) -> Claim:
     )
 
 
-def _order(answer: Any, new: Reviews, rng: np.random.Generator) -> Claim:
+def _order(scores: dict[str, Accuracy], mixed: dict[str, Accuracy], new: Reviews) -> Claim:
     """The same words in another order."""
-    given = np.array([stars for _, stars in new])
-    mixed = [(" ".join(rng.permutation(words.tokenize(text))), stars) for text, stars in new]
-    before, after = (
-        {name: float(np.mean(_stars(p) == given)) for name, p in answer(reviews).items()}
-        for reviews in (new, mixed)
-    )
-    rows = [[name, f"{before[name]:.1%}", f"{after[name]:.1%}"] for name in before]
-    (read, bag), (read_mixed, bag_mixed) = before.values(), after.values()
+    before, after = ([s.right / s.count for s in each.values()] for each in (scores, mixed))
+    rows = [
+        [name, f"{a:.1%}", f"{b:.1%}"] for name, a, b in zip(scores, before, after, strict=True)
+    ]
+    (read, bag), (read_mixed, bag_mixed) = before, after
     return Claim(
         "A bag of words does not see the order of the words; a recurrent network does.",
         f"With the words of each new review in a random order, the recurrent network falls from "

@@ -26,6 +26,16 @@ class Accuracy(NamedTuple):
     right: int
     count: int
 
+    @classmethod
+    def of(cls, answers: np.ndarray, labels: np.ndarray) -> Accuracy:
+        """The accuracy of answers (n,) to examples with labels (n,).
+
+        Example:
+            >>> Accuracy.of(np.array([0, 1, 1]), np.array([0, 1, 0]))
+            Accuracy(right=2, count=3)
+        """
+        return cls(int((answers == labels).sum()), len(labels))
+
     def __str__(self) -> str:
         low, high = wilson(self.right, self.count)
         share = self.right / self.count
@@ -50,7 +60,7 @@ def measure(model: Model, data: Examples) -> Accuracy:
         raise UserError(f"the model has no class {one_line(missing[0])!r}, it has {known}")
     answers = model.probabilities(data.items).argmax(axis=-1)
     expected = np.array([model.classes.index(name) for name in data.classes])[data.labels]
-    return Accuracy(int((answers == expected).sum()), len(answers))
+    return Accuracy.of(answers, expected)
 
 
 def cost_of_a_letter(model: Model, data: Sequence[str]) -> float:

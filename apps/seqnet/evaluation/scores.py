@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -47,38 +48,69 @@ def cross_validate(data: Examples, count: int = FOLDS) -> Accuracy:
     return total
 
 
+def measure_polarity(folder: Path, count: int = FOLDS) -> Accuracy:
+    """The accuracy on rt-polarity, by cross-validation with ``count`` folds."""
+    return cross_validate(texts.read_polarity(folder), count)
+
+
+def measure_treebank(folder: Path) -> tuple[Accuracy, Accuracy]:
+    """The accuracy on the test and the dev sentences of SST, of one model of the training ones."""
+    train, dev, test = texts.read_treebank(folder)
+    model = text.train(train)
+    return measure(model, test), measure(model, dev)
+
+
+def read_all_sounds(folder: Path) -> tuple[Examples, np.ndarray | None]:
+    """The recordings of a folder, and which (n,) are the official test part, where it has one."""
+    train, test = read_sounds(folder, _report)
+    if test is None:
+        return train, None
+    labels = np.concatenate([train.labels, test.labels])
+    data = Examples(train.items + test.items, labels, train.classes, train.groups + test.groups)
+    return data, np.arange(len(labels)) >= len(train.items)
+
+
+def measure_speech(data: Examples, is_test: np.ndarray) -> Accuracy:
+    """The accuracy on some recordings, (n,) bool, by a model of the others."""
+    return measure(speech.train(data.take(~is_test)), data.take(is_test))
+
+
+def measure_speakers(
+    data: Examples, recognize: Callable[[np.ndarray], Accuracy]
+) -> Iterator[tuple[str, Accuracy]]:
+    """Each speaker, answered by a model that was trained on all others.
+
+    Args:
+        data: recordings, with their speakers as groups.
+        recognize: trains without some recordings, (n,) bool, and measures on them.
+    """
+    groups = np.array(data.groups)
+    for speaker in sorted(set(data.groups)):
+        yield speaker, recognize(groups == speaker)
+
+
 def _polarity(folder: Path) -> Iterator[str]:
-    yield str(cross_validate(texts.read_polarity(folder)))
+    yield str(measure_polarity(folder))
 
 
 def _treebank(folder: Path) -> Iterator[str]:
-    train, dev, test = texts.read_treebank(folder)
-    model = text.train(train)
-    yield f"{measure(model, test)}; dev.txt {measure(model, dev)}"
+    test, dev = measure_treebank(folder)
+    yield f"{test}; dev.txt {dev}"
 
 
 def _digits(folder: Path) -> Iterator[str]:
-    train, test = read_sounds(folder, _report)
-    if test is not None:
-        yield str(measure(speech.train(train), test))
+    data, is_test = read_all_sounds(folder)
+    if is_test is not None:
+        yield str(measure_speech(data, is_test))
 
 
 def _speakers(folder: Path) -> Iterator[str]:
-    """Each speaker, answered by a model that was trained on all others."""
     total = Accuracy(0, 0)
-    train, test = read_sounds(folder, _report)
-    data = train if test is None else _together(train, test)
-    for speaker in sorted(set(data.groups)):
-        is_test = np.array(data.groups) == speaker
-        accuracy = measure(speech.train(data.take(~is_test)), data.take(is_test))
+    data, _ = read_all_sounds(folder)
+    for speaker, accuracy in measure_speakers(data, functools.partial(measure_speech, data)):
         total += accuracy
         yield f"{speaker} {accuracy}"
     yield f"all {total}"
-
-
-def _together(a: Examples, b: Examples) -> Examples:
-    labels = np.concatenate([a.labels, b.labels])
-    return Examples(a.items + b.items, labels, a.classes, a.groups + b.groups)
 
 
 def _names(folder: Path) -> Iterator[str]:
