@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -62,9 +61,3 @@ def draw_boundary(
         width=320,
         height=310,
     )
-
-
-def hidden_network(sizes: Sequence[int], activation: Layer) -> Any:
-    """dense, activation, …, dense: hidden layers of these sizes and one logit."""
-    layers = [layer for size in sizes for layer in (jaxnn.dense(size), activation)]
-    return jaxnn.serial(*layers, jaxnn.dense(1))

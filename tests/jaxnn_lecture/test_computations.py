@@ -95,7 +95,9 @@ def test_the_window_of_a_unit_is_counted_layer_by_layer() -> None:
     from catnet.models.resnet import trunk
     from jaxnn_lecture.chapters.cat_layers import find_stages
 
-    stages = find_stages(trunk((2, 2), (1, 1)))
+    net: Any = trunk((2, 2), (1, 1))
+    images = jax.ShapeDtypeStruct((1, 64, 64, 3), "float32")
+    stages = find_stages(net, jax.eval_shape(net.init, jax.random.key(0), images))
     assert [(s.name, s.layers, s.window, s.stride) for s in stages] == [
         ("first convolution", 1, 8, 4),
         ("stage 1", 2, 24, 4),
@@ -140,7 +142,8 @@ def test_the_drawn_data_have_the_labels_that_they_show() -> None:
 
 
 def test_a_house_is_priced_by_the_least_squares_of_the_others() -> None:
-    from jaxnn_lecture.chapters.housing import HOUSES, measure_houses
+    from catnet.course.housing import HOUSES
+    from jaxnn_lecture.chapters.housing import measure_houses
 
     rows = np.array([row.split(",") for row in HOUSES.split()], float)
     ones = np.insert(rows[:, :2], 0, 1, axis=1)

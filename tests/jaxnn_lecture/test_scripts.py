@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import jaxnn
-from jaxnn_lecture.networks import hidden_network, layer_gradients
+from catnet.course.networks import network
+from jaxnn_lecture.networks import layer_gradients
 from jaxnn_lecture.page import read_script
 
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "leaky_relu", "identity")
@@ -63,7 +64,7 @@ def results(examples: tuple[np.ndarray, np.ndarray]) -> dict[tuple[str, int], An
 
 
 def as_params(layers: Any) -> Any:
-    """The script's parameters as those of ``hidden_network``."""
+    """The script's parameters as those of ``network``."""
     params = [p for one in layers for p in ({k: np.array(v, float) for k, v in one.items()}, ())]
     return tuple(params[:-1])
 
@@ -76,7 +77,7 @@ def test_the_script_computes_and_trains_as_jaxnn(
 ) -> None:
     x, y = examples
     one = results[activation, len(sizes)]
-    net = hidden_network(sizes[1:-1], getattr(jaxnn, activation))
+    net: Any = network(sizes, getattr(jaxnn, activation))
     start, L, m = as_params(one["start"]), len(sizes) - 1, len(x)
     outputs, gradients = layer_gradients(net, start, x, y)
     _, grads = jaxnn.value_and_grad(net, jaxnn.binary_cross_entropy)(start, x, y)

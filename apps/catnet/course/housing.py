@@ -34,10 +34,15 @@ HOUSE = np.array([[1650.0, 3.0]])  # whose price is predicted
 STEPS = 400
 
 
+def read_houses() -> tuple[np.ndarray, np.ndarray]:
+    """Size and bedrooms (47, 2), and prices (47, 1)."""
+    rows = np.array([row.split(",") for row in HOUSES.split()], float)
+    return rows[:, :2], rows[:, 2:]
+
+
 def run(options: Options) -> Iterator[Table]:
     """A table of the normal equation, and a table of the descent."""
-    rows = np.array([row.split(",") for row in HOUSES.split()], float)
-    x, y = rows[:, :2], rows[:, 2:]
+    x, y = read_houses()
     net = jaxnn.dense(1)
 
     ones = np.concatenate([np.ones((len(x), 1)), x], axis=1)

@@ -149,6 +149,18 @@ def filters(classifier: Classifier) -> np.ndarray:
     return W.reshape(-1, SIZE, SIZE, 3)  # a dense layer: (count, pixels · 3)
 
 
+def as_shades(weights: np.ndarray) -> np.ndarray:
+    """Filters (count, height, width, 3) as uint8, each on its own scale; grey is 0.
+
+    Example:
+        >>> as_shades(np.array([[[[-2.0, 0.0, 1.0]]]])).tolist()
+        [[[[0, 128, 191]]]]
+    """
+    largest = np.abs(weights).max(axis=(1, 2, 3), keepdims=True)
+    scaled = 127.5 * (1 + weights / np.where(largest > 0, largest, 1))
+    return scaled.round().astype(np.uint8)
+
+
 def draw_filters(weights: np.ndarray, title: str = "") -> Image.Image:
     """Draw filters side by side, each on its own scale; grey is 0, brighter is positive.
 
@@ -156,11 +168,9 @@ def draw_filters(weights: np.ndarray, title: str = "") -> Image.Image:
         weights: of ``filters``.
         title: a line below the filters.
     """
-    largest = np.abs(weights).max(axis=(1, 2, 3), keepdims=True)
-    scaled = 127.5 * (1 + weights / np.where(largest > 0, largest, 1))
     columns = math.ceil(math.sqrt(len(weights)))
     scale = max(1, round(SCALE * 16 / weights.shape[1]))
-    squares = _in_rows(list(scaled.round().astype(np.uint8)), columns, scale)
+    squares = _in_rows(list(as_shades(weights)), columns, scale)
     if not title:
         return squares
     font, lines = ImageFont.load_default(13), [one_line(title), *FILTER_LEGEND]

@@ -1,4 +1,7 @@
-"""From edges to parts: what the layers of catnet's convolutional network respond to."""
+"""From edges to parts: what the layers of catnet's convolutional network respond to.
+
+The network gets each picture as prediction gives it: see :mod:`jaxnn_lecture.trunk`.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,15 @@ import numpy as np
 
 import jaxnn
 from catnet.data.dataset import Dataset
-from catnet.evaluation.saliency import filters
-from catnet.models import registry
+from catnet.evaluation.saliency import draw_filters, filters
+from catnet.images.size import SIZE
 from catnet.models.classifier import Classifier, in_batches
 from jaxnn_lecture.chapter import Claim, Figure
 from jaxnn_lecture.mathml import plain
 from jaxnn_lecture.pictures import picture
 from jaxnn_lecture.plots import bar_plot
 from jaxnn_lecture.svg import number
+from jaxnn_lecture.trunk import trunk, whole_views
 
 TOP = 5  # pictures of a unit
 
@@ -26,7 +30,7 @@ class Stage(NamedTuple):
     """A place in the network: its name, and the layers of the trunk up to it.
 
     Attributes:
-        window: pixels along one side that a unit depends on, at most 64.
+        window: pixels along one side that a unit depends on, at most 64, those of its input.
         stride: pixels between two units.
     """
 
@@ -36,34 +40,44 @@ class Stage(NamedTuple):
     stride: int
 
 
-def find_stages(trunk: Any) -> list[Stage]:
-    """The places after the first convolution and after the blocks of each size."""
+def find_stages(trunk: Any, params: Any) -> list[Stage]:
+    """The places after the first convolution and after the blocks of each size.
+
+    The windows are those of the kernels in ``params``, arrays or their shapes; the strides are
+    those of the layers' outputs.
+    """
     stages, window, stride = [], 1, 1
-    for i, layer in enumerate(trunk.layers):
-        if layer.name.startswith("conv"):
-            side, step = (8, 4) if i == 0 else (2, 2)
-            window, stride = window + (side - 1) * stride, stride * step
-            if i == 0:
-                stages.append(Stage("first convolution", 1, window, stride))
-        elif layer.name.startswith("residual"):
-            window += 2 * 2 * stride  # two convolutions with windows 3×3
-            if not trunk.layers[i + 1].name.startswith("residual"):
-                name = f"stage {len(stages)}"
-                stages.append(Stage(name, i + 1, min(window, 64), stride))
+    x = jax.ShapeDtypeStruct((1, SIZE, SIZE, 3), "float32")
+    for i, (layer, p) in enumerate(zip(trunk.layers, params, strict=True)):
+        kernels = [leaf.shape for leaf in jax.tree.leaves(p) if leaf.ndim == 4]
+        window += sum(side - 1 for side, *_ in kernels) * stride
+        x = jax.eval_shape(layer.apply, p, x)
+        if not kernels:
+            continue
+        stride = SIZE // x.shape[1]
+        if i == 0:
+            stages.append(Stage("first convolution", 1, window, stride))
+        elif layer.name == "residual" != trunk.layers[i + 1].name:
+            stages.append(Stage(f"stage {len(stages)}", i + 1, min(window, SIZE), stride))
     return stages
 
 
 def measure_layers(train_part: Dataset, test_part: Dataset, shown: int) -> Claim:
     """The claim about edges and parts, with ``shown`` units of every stage."""
     classifier = Classifier.load()
-    trunk: Any = registry.network(classifier.architecture).layers.layers[0]
-    stages = find_stages(trunk)
+    layers, (params,) = trunk(classifier)
+    [below] = layers.layers
+    parts = [
+        part._replace(images=whole_views(part.images, classifier))
+        for part in (train_part, test_part)
+    ]
+    stages = find_stages(below, params)
 
     @jax.jit
     def responses(params: Any, images: Any) -> list[Any]:
         """(n, 2 channels) of every stage, means and maxima, and where the maxima are."""
         x, results = images.astype("float32") / 255, []
-        for i, (layer, p) in enumerate(zip(trunk.layers, params, strict=True)):
+        for i, (layer, p) in enumerate(zip(below.layers, params, strict=True)):
             x = layer.apply(p, x)
             if any(stage.layers == i + 1 for stage in stages):
                 flat = x.reshape(len(x), -1, x.shape[-1])
@@ -71,19 +85,16 @@ def measure_layers(train_part: Dataset, test_part: Dataset, shown: int) -> Claim
                 results += [jnp.mean(flat, axis=1), top, jnp.argmax(flat, axis=1) * 1.0]
         return results
 
-    params = classifier.params[0]
     panels = []
-    found = [_collect(responses, params, part.images) for part in (train_part, test_part)]
-    colours, colours_test = (p.images.mean(axis=(1, 2)) / 255 for p in (train_part, test_part))
+    found = [_collect(responses, params, part.images) for part in parts]
+    colours, colours_test = (part.images.mean(axis=(1, 2)) / 255 for part in parts)
     accuracies = [_probe(colours, colours_test, train_part.labels, test_part.labels)]
     for k, stage in enumerate(stages):
         own, test = ([means, top] for means, top, _ in (part[3 * k : 3 * k + 3] for part in found))
         accuracies.append(
             _probe(np.hstack(own), np.hstack(test), train_part.labels, test_part.labels)
         )
-        panels.append(
-            _draw_units(stage, found[1][3 * k + 1], found[1][3 * k + 2], test_part, shown)
-        )
+        panels.append(_draw_units(stage, found[1][3 * k + 1], found[1][3 * k + 2], parts[1], shown))
     places = ["mean colour", *(stage.name for stage in stages)]
     bars = bar_plot(
         "Right test answers of a linear classifier on the outputs of each layer",
@@ -156,7 +167,7 @@ def _draw_units(stage: Stage, top: np.ndarray, where: np.ndarray, part: Dataset,
     """Rows of pictures: for some units, the parts of pictures with the largest output."""
     count = min(shown, top.shape[1])
     units = np.linspace(0, top.shape[1] - 1, count).round().astype(int)
-    across = 64 // stage.stride
+    across = SIZE // stage.stride
     rows = []
     for unit in units:
         best = np.argsort(-top[:, unit], kind="stable")[:TOP]
@@ -165,7 +176,7 @@ def _draw_units(stage: Stage, top: np.ndarray, where: np.ndarray, part: Dataset,
             row, column = divmod(int(where[i, unit]), across)
             middle = [int((at + 0.5) * stage.stride) for at in (row, column)]
             half = stage.window // 2
-            y, x = (int(np.clip(m - half, 0, 64 - stage.window)) for m in middle)
+            y, x = (int(np.clip(m - half, 0, SIZE - stage.window)) for m in middle)
             crops.append(part.images[i, y : y + stage.window, x : x + stage.window])
         rows.append(_in_row(crops))
     gap = np.full((2, rows[0].shape[1], 3), 255, np.uint8)
@@ -176,20 +187,12 @@ def _draw_units(stage: Stage, top: np.ndarray, where: np.ndarray, part: Dataset,
 
 def _in_row(crops: list[np.ndarray]) -> np.ndarray:
     """Pictures side by side on a common size, with gaps."""
-    scale = max(1, 64 // crops[0].shape[0])
+    scale = max(1, SIZE // crops[0].shape[0])
     large = [np.repeat(np.repeat(crop, scale, axis=0), scale, axis=1) for crop in crops]
     gap = np.full((large[0].shape[0], 2, 3), 255, np.uint8)
     return np.concatenate([part for crop in large for part in (crop, gap)], axis=1)[:, :-2]
 
 
 def _draw_filters(weights: np.ndarray) -> str:
-    largest = np.abs(weights).max(axis=(1, 2, 3), keepdims=True)
-    shades = 127.5 * (1 + weights / np.where(largest > 0, largest, 1))
-    shades = shades.round().astype(np.uint8)
-    columns = 12
-    rows = -(-len(shades) // columns)
-    sheet = np.full((rows * 9 - 1, columns * 9 - 1, 3), 255, np.uint8)
-    for i, shade in enumerate(shades):
-        y, x = i // columns * 9, i % columns * 9
-        sheet[y : y + 8, x : x + 8] = shade[:8, :8]
-    return picture(f"The {len(shades)} filters of the first layer", sheet, width=400)
+    sheet = np.asarray(draw_filters(weights))
+    return picture(f"The {len(weights)} filters of the first layer", sheet, width=400)

@@ -6,6 +6,8 @@ import numpy as np
 
 from catnet.data.dataset import Dataset
 from catnet.evaluation.metrics import wilson
+from catnet.evaluation.saliency import as_shades
+from catnet.images.size import SIZE
 from catnet.terminal import shorten
 from jaxnn_lecture.chapter import Chapter, Claim, Figure, Settings
 from jaxnn_lecture.chapters import CHAPTERS
@@ -130,12 +132,6 @@ def _mistakes(networks: list[Trained], test_part: Dataset) -> Claim:
     )
 
 
-def as_picture(w: np.ndarray) -> np.ndarray:
-    """Weights of pixels as a picture: grey is 0, brighter is positive."""
-    largest = np.abs(w).max() or 1.0
-    return np.round(127.5 * (1 + w.reshape(64, 64, 3) / largest)).astype(np.uint8)
-
-
 def _weights(networks: list[Trained], train_part: Dataset) -> Claim:
     logistic, shallow = networks[0], networks[1]
     moved = first_weights(shallow.params) - first_weights(shallow.start)
@@ -143,12 +139,18 @@ def _weights(networks: list[Trained], train_part: Dataset) -> Claim:
     # The part of the change that no combination of the pictures explains.
     Q, _ = np.linalg.qr(X.T)
     rest = np.linalg.norm(moved - (moved @ Q) @ Q.T) / np.linalg.norm(moved)
-    changes = [first_weights(logistic.params)[0] - first_weights(logistic.start)[0], *moved]
+    start, end = (
+        np.concatenate([first_weights(getattr(one, when)) for one in (logistic, shallow)])
+        for when in ("start", "params")
+    )
     names = ["logistic regression", *(f"hidden unit {i + 1}" for i in range(len(moved)))]
-    panels = [
-        picture(f"Change of the weights, {name}", as_picture(w), name)
-        for name, w in zip(names, changes, strict=True)
-    ]
+    weights, changes = (
+        [
+            picture(f"{title}, {name}", shades, name)
+            for name, shades in zip(names, as_shades(w.reshape(-1, SIZE, SIZE, 3)), strict=True)
+        ]
+        for title, w in (("Weights", end), ("Change of the weights", end - start))
+    )
     return Claim(
         "Descent adds multiples of the training pictures to the weights: "
         r"$dW = \frac{1}{m} dZ \, X^T$",
@@ -158,9 +160,14 @@ def _weights(networks: list[Trained], train_part: Dataset) -> Claim:
         bool(rest < 1e-3),
         figures=(
             Figure(
-                "What training added to the weights of each unit, as a picture: grey is nothing, "
-                "bright is positive.",
-                (*panels,),
+                "The weights of each unit of the first layer after training, as a picture: grey is "
+                "0, bright is positive. Those of hidden units are mostly their random start.",
+                (*weights,),
+                small=True,
+            ),
+            Figure(
+                "What training added to them: grey is nothing, bright is positive.",
+                (*changes,),
                 small=True,
             ),
         ),

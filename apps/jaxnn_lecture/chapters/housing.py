@@ -9,13 +9,14 @@ import jax
 import numpy as np
 
 import jaxnn
-from catnet.course.housing import HOUSES
+from catnet.course.housing import read_houses
 from jaxnn_lecture.chapter import Claim, Figure
 from jaxnn_lecture.plots import WIDTH
 from jaxnn_lecture.svg import Axis, drawing, element, make_frame
 from jaxnn_lecture.training import count_params
 
 STEPS, RATE = 200, 0.2
+UNIT = 100_000  # dollars: what the network's answers count in
 LINEAR = jaxnn.dense(1)
 SIGMOID = jaxnn.serial(LINEAR, jaxnn.sigmoid)
 HEIGHT = 340
@@ -41,20 +42,18 @@ class Houses(NamedTuple):
 
 def measure_houses() -> Houses:
     """Train for each house on the 46 others, with both outputs."""
-    rows = np.array([row.split(",") for row in HOUSES.split()], np.float32)
-    x, prices = rows[:, :2], rows[:, 2]
-    x = (x - x.mean(axis=0)) / x.std(axis=0)
-    y = prices[:, None] / 100_000
+    x, y = read_houses()
+    prices = y[:, 0]
     answers = {}
     for net in (LINEAR, SIGMOID):
         found = []
         for i in range(len(x)):
             others = np.arange(len(x)) != i
-            found.append(_descend(net, x[others], y[others])(x[i : i + 1]).item())
-        answers[net] = 100_000 * np.array(found)
+            found.append(_learn(net, x[others], prices[others])(x[i : i + 1]).item())
+        answers[net] = np.array(found)
     ones = np.concatenate([np.ones((len(x), 1)), x], axis=1)
     theta = np.linalg.lstsq(ones, prices, rcond=None)[0]
-    trained = 100_000 * _descend(LINEAR, x, y)(x)[:, 0]
+    trained = _learn(LINEAR, x, prices)(x)
     params = LINEAR.init(jax.random.key(0), x)
     linear, sigmoid = (
         1 - float(np.mean((a - prices) ** 2) / prices.var()) for a in answers.values()
@@ -69,13 +68,22 @@ def measure_houses() -> Houses:
     )
 
 
-def _descend(net: jaxnn.Layer, x: np.ndarray, y: np.ndarray) -> Callable[[Any], np.ndarray]:
-    """The network after gradient descent, as a function."""
+def _learn(net: jaxnn.Layer, houses: np.ndarray, prices: np.ndarray) -> Callable[[Any], np.ndarray]:
+    """The network after gradient descent, as a function from houses (n, 2) to prices (n,).
+
+    The features are standardized with the means and deviations of these houses alone.
+    """
+    mean, deviation = houses.mean(axis=0), houses.std(axis=0)
+
+    def standardize(houses: np.ndarray) -> np.ndarray:
+        return ((houses - mean) / deviation).astype(np.float32)
+
+    x, y = standardize(houses), (prices[:, None] / UNIT).astype(np.float32)
     start = jax.tree.map(lambda a: a * 0, net.init(jax.random.key(0), x))
     params, _ = jaxnn.gradient_descent(
         net, jaxnn.mean_squared_error, start, x, y, learning_rate=RATE, steps=STEPS, chunk=STEPS
     )
-    return lambda x: np.asarray(net.apply(params, x))
+    return lambda houses: UNIT * np.asarray(net.apply(params, standardize(houses)), float)[:, 0]
 
 
 def compare_outputs(houses: Houses) -> Claim:

@@ -10,16 +10,15 @@ import numpy as np
 
 import jaxnn
 from catnet.data.dataset import Dataset
-from catnet.images.decode import resize_squares
-from catnet.models import registry
 from catnet.models.classifier import Classifier
 from catnet.models.features import features
 from jaxnn import Layer, dense, relu, serial
 from jaxnn_lecture.chapter import Chapter, Claim, Figure, Settings
 from jaxnn_lecture.chapters import CHAPTERS
 from jaxnn_lecture.html import table
-from jaxnn_lecture.plots import Line, line_plot
+from jaxnn_lecture.scores import find_first_enough, plot_by_size
 from jaxnn_lecture.training import count_params, output, train
+from jaxnn_lecture.trunk import trunk, whole_views
 
 SIZES = (5, 10, 20, 50, 100, 200)  # examples
 RATE = 0.003
@@ -42,8 +41,8 @@ def run(settings: Settings) -> Chapter:
     classifier = Classifier.load()
     trained = f"catnet's trained network {classifier.name}, which has learnt from photographs,"
     parts = (train_part, test_part)
-    trunk, params = _trunk(classifier)
-    found = [_compute_features(params, trunk, classifier, part) for part in parts]
+    layers, params = trunk(classifier)
+    found = [features(layers, params, whole_views(part.images, classifier)) for part in parts]
     mean, deviation = found[0].mean(axis=0), found[0].std(axis=0) + 1e-6
     own, new = ((f - mean) / deviation for f in found)
     pixels, new_pixels = (_shrink(part.images) for part in parts)
@@ -52,7 +51,8 @@ def run(settings: Settings) -> Chapter:
         "from scratch, one hidden layer": Inputs(WHOLE, pixels, new_pixels),
         "from scratch, one neuron": Inputs(HEAD, _flat(pixels), _flat(new_pixels)),
     }
-    sizes = tuple(m for m in SIZES if m <= len(train_part.labels)) or (len(train_part.labels),)
+    most = 2 * int(np.bincount(train_part.labels, minlength=2).min())  # half of each class
+    sizes = tuple(m for m in SIZES if m <= most) or (most,)
     scores = {
         name: np.array([_scores(way, m, *parts, settings) for m in sizes])
         for name, way in ways.items()
@@ -69,19 +69,6 @@ def run(settings: Settings) -> Chapter:
             _parameters(params, own, pixels),
         ),
     )
-
-
-def _trunk(classifier: Classifier) -> tuple[Layer, Any]:
-    """The layers below the head, and their params."""
-    network = registry.network(classifier.architecture)
-    layers: Any = network.layers
-    return layers[: network.head], classifier.params[: network.head]
-
-
-def _compute_features(
-    params: Any, trunk: Layer, classifier: Classifier, part: Dataset
-) -> np.ndarray:
-    return features(trunk, params, resize_squares(part.images, classifier.geometry))
 
 
 def _shrink(images: np.ndarray) -> np.ndarray:
@@ -119,16 +106,8 @@ def _scores(
 
 def _few(scores: dict[str, np.ndarray], sizes: tuple[int, ...], settings: Settings) -> Claim:
     means = {name: share.mean(axis=1) for name, share in scores.items()}
-    figure = line_plot(
-        "Right test pictures by the number of examples",
-        "; ".join(f"{name}: from {s[0]:.0%} to {s[-1]:.0%}" for name, s in means.items()),
-        [
-            Line(sizes, 100 * share, name, i, markers=True)
-            for i, (name, share) in enumerate(means.items())
-        ],
-        "examples m",
-        "right test pictures, in percent",
-        log_x=True,
+    figure = plot_by_size(
+        "Right test pictures by the number of examples", sizes, means, "test pictures"
     )
     rows = [
         [str(m), *(_range(shares[k]) for shares in scores.values())] for k, m in enumerate(sizes)
@@ -161,13 +140,13 @@ def _range(shares: np.ndarray) -> str:
 def _more(scores: dict[str, np.ndarray], sizes: tuple[int, ...]) -> Claim:
     own, *others = (share.mean(axis=1) for share in scores.values())
     scratch = np.maximum(*others)
-    enough = [m for m, share in zip(sizes, own, strict=True) if share >= scratch[-1]]
-    reached = f"with {enough[0]}" if enough else "with none of these numbers"
+    enough = find_first_enough(sizes, own, scratch[-1])
+    reached = f"with {enough}" if enough else "with none of these numbers"
     return Claim(
         "Transfer saves examples: the trained features need a fraction of them.",
         f"From scratch the best is {scratch[-1]:.1%}, with {sizes[-1]} examples. The trained "
         f"features are as good {reached}; with {sizes[-1]} they have {own[-1]:.1%}.",
-        bool(enough) and enough[0] < sizes[-1],
+        enough is not None and enough < sizes[-1],
     )
 
 
