@@ -83,8 +83,8 @@ def _draw_points(frame: Frame, points: Points) -> list[str]:
             corner = f"M{coordinate(a - 3.5)} {coordinate(b - 3.5)}"
             crosses.append(f"{corner}l7 7m0 -7l-7 7")
         else:
-            crosses_at = f"M{coordinate(a - 3)} {coordinate(b)}"
-            circles.append(f"{crosses_at}a3 3 0 1 0 6 0a3 3 0 1 0 -6 0")
+            leftmost = f"M{coordinate(a - 3)} {coordinate(b)}"
+            circles.append(f"{leftmost}a3 3 0 1 0 6 0a3 3 0 1 0 -6 0")
     drawn = zip(("zero", "one"), (circles, crosses), strict=True)
     return [element("path", d="".join(d), class_=f"points {name}") for name, d in drawn if d]
 

@@ -47,13 +47,19 @@ def output(net: Layer, params: Any, x: Any) -> Any:
     return net.apply(params, x)
 
 
-def score(net: Layer, params: Any, x: Any, y: Any) -> float:
-    """The share of right answers; of numbers, the share of their variance that is explained."""
+def score(net: Layer, loss: Loss, params: Any, x: Any, y: Any) -> float:
+    """The share of right answers; with the squared error, the share of the explained variance.
+
+    Args:
+        loss: that the network was trained with: softmax or binary cross-entropy, or squared error.
+    """
     z = np.asarray(output(net, params, x))
-    if y.dtype.kind == "i":
+    if loss == jaxnn.softmax_cross_entropy:
         return float(np.mean(z.argmax(axis=-1) == y))
-    if set(np.unique(y)) <= {0.0, 1.0}:
+    if loss == jaxnn.binary_cross_entropy:
         return float(np.mean((z > 0) == (y > 0.5)))
+    if loss != jaxnn.mean_squared_error:
+        raise ValueError(f"expected a cross-entropy or the squared error, got {loss}")
     return 1 - float(np.mean((z - y) ** 2) / np.mean((y - y.mean(axis=0)) ** 2))
 
 

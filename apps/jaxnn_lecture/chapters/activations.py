@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +17,22 @@ from jaxnn_lecture.networks import draw_boundary, layer_gradients
 from jaxnn_lecture.plots import Line, line_plot
 from jaxnn_lecture.svg import number
 
-# name → (layer, formula of g, formula of g′)
+
+class Activation(NamedTuple):
+    """An activation: its layer, and the formulas of g and g′ in LaTeX."""
+
+    layer: jaxnn.Layer
+    function: str
+    slope: str
+
+
 ACTIVATIONS = {
-    "sigmoid": (jaxnn.sigmoid, r"a = \frac{1}{1 + e^{-z}}", r"g'(z) = a (1 - a)"),
-    "tanh": (jaxnn.tanh, r"a = \frac{e^z - e^{-z}}{e^z + e^{-z}}", r"g'(z) = 1 - a^2"),
-    "ReLU": (jaxnn.relu, r"a = \max(0, z)", r"g'(z) = 0 \text{ if } z < 0, 1 \text{ if } z > 0"),
-    "leaky ReLU": (
+    "sigmoid": Activation(jaxnn.sigmoid, r"a = \frac{1}{1 + e^{-z}}", r"g'(z) = a (1 - a)"),
+    "tanh": Activation(jaxnn.tanh, r"a = \frac{e^z - e^{-z}}{e^z + e^{-z}}", r"g'(z) = 1 - a^2"),
+    "ReLU": Activation(
+        jaxnn.relu, r"a = \max(0, z)", r"g'(z) = 0 \text{ if } z < 0, 1 \text{ if } z > 0"
+    ),
+    "leaky ReLU": Activation(
         jaxnn.leaky_relu,
         r"a = \max(0.01 z, z)",
         r"g'(z) = 0.01 \text{ if } z < 0, 1 \text{ if } z > 0",
@@ -56,7 +66,8 @@ def slope_by_hand(layer: jaxnn.Layer, z: Any) -> np.ndarray:
 def _derivatives() -> Claim:
     z = np.linspace(-5, 5, 202)  # without 0, where ReLU has a kink
     panels, worst = [], 0.0
-    for name, (layer, _, _) in ACTIVATIONS.items():
+    for name, activation in ACTIVATIONS.items():
+        layer = activation.layer
         a, slope = np.asarray(layer.apply((), z)), slope_by_hand(layer, z)
         by_jax = jax.vmap(jax.grad(lambda v, layer=layer: layer.apply((), v)))(jnp.asarray(z))
         worst = max(worst, float(np.abs(slope - np.asarray(by_jax)).max()))
@@ -78,7 +89,7 @@ def _derivatives() -> Claim:
         f"jaxnn's rules by hand and jax.grad differ by at most {number(worst)} at {len(z)} points "
         "from −5 to 5. At z = 0 ReLU has no derivative; jaxnn takes 0.",
         worst < 1e-12,
-        formulas=tuple(rf"{g} \quad {slope}" for _, g, slope in ACTIVATIONS.values()),
+        formulas=tuple(rf"{one.function} \quad {one.slope}" for one in ACTIVATIONS.values()),
         figures=(Figure("g (solid) and its derivative (dashed).", (*panels,)),),
     )
 
@@ -169,10 +180,10 @@ def measure_gradients(
     """The root mean square of dZ of every layer, by activation; the first layer first."""
     norms = {}
     sizes = (2, *[units] * (depth - 1), 1)
-    for name, (layer, _, _) in ACTIVATIONS.items():
+    for name, activation in ACTIVATIONS.items():
         scale = "he" if "ReLU" in name else "sqrt"
         params = as_params(initialize(sizes, scale, seed=seed))
-        _, gradients = layer_gradients(network(sizes, layer), params, x, y)
+        _, gradients = layer_gradients(network(sizes, activation.layer), params, x, y)
         norms[name] = np.array([float(jnp.sqrt(jnp.mean(dz**2))) for dz in gradients[::2]])
     return norms
 

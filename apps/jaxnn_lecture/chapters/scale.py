@@ -42,7 +42,7 @@ def _weights_are_shared(settings: Settings) -> Claim:
     results = []
     for net in (CONV, DENSE):
         params = _train(net, *left, settings)
-        results.append([score(net, params, *part) for part in (new, right)])
+        results.append([score(net, BINARY, params, *part) for part in (new, right)])
     (conv_left, conv_right), (dense_left, dense_right) = results
     panels = [
         picture(
@@ -105,7 +105,8 @@ def _score_by_size(net: Layer, settings: Settings) -> list[float]:
     shares = []
     for m in SIZES:
         chosen = np.arange(max(SIZES)) % m  # the same m examples again: one compiled program
-        shares.append(score(net, _train(net, x[chosen], y[chosen], settings), *new))
+        params = _train(net, x[chosen], y[chosen], settings)
+        shares.append(score(net, BINARY, params, *new))
     return shares
 
 

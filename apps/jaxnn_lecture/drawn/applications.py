@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-SIDE, STEPS_OF_TIME, BANDS, WORDS, ADS = 12, 20, 4, 6, 12
+SIDE, ADS = 12, 12
 TAGS = {
     "plus": ".#. ### .#.", "cross": "#.# .#. #.#", "ring": "### #.# ###", "tee": "### .#. .#.",
     "corner": "#.. #.. ###", "steps": "#.. ##. .##", "bar": "... ### ...", "pole": ".#. .#. .#.",
@@ -46,24 +46,6 @@ def draw_signs(n: int, rng: np.random.Generator, columns: Sequence[int] = range(
     for image, label, (i, j) in zip(x, y[:, 0], places, strict=True):
         image[i : i + 3, j : j + 3, 0] += times if label else plus
     return x.astype(np.float32), y.astype(np.float32)
-
-
-def draw_sounds(n: int, rng: np.random.Generator) -> Data:
-    """Noise in four bands, with two tones; 1 where the high one comes before the low one."""
-    x, y = rng.normal(0, 0.3, (n, STEPS_OF_TIME, BANDS)), np.zeros((n, 1))
-    for i in range(n):
-        low, high = rng.choice(STEPS_OF_TIME, 2, replace=False)
-        x[i, low, 0] += 3
-        x[i, high, 1] += 3
-        y[i] = high < low
-    return x.astype(np.float32), y.astype(np.float32)
-
-
-def draw_sentences(n: int, rng: np.random.Generator) -> Data:
-    """Sentences of words; the translation of a word depends on the word before it."""
-    words = rng.integers(0, WORDS, (n, 8))
-    before = np.concatenate([np.zeros((n, 1), int), words[:, :-1]], axis=1)
-    return np.eye(WORDS, dtype=np.float32)[words], ((words + before) % WORDS).astype(np.int32)
 
 
 def draw_cars(n: int, rng: np.random.Generator) -> Data:
