@@ -1,18 +1,49 @@
-"""Networks in the plane: their forward and backward passes layer by layer, and their answers."""
+"""The lecture's small networks: descent, the passes layer by layer, and answers in the plane."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 import jaxnn
+from catnet.course.networks import Scale, as_params, initialize, network
 from jaxnn import Layer
+from jaxnn_lecture.chapter import Settings
 from jaxnn_lecture.plane import Points, plane
 from jaxnn_lecture.svg import Axis
 
 CELLS = 72  # of a drawn decision boundary along each axis
+
+
+def descend(
+    sizes: Sequence[int],
+    activation: Layer,
+    x: np.ndarray,
+    y: np.ndarray,
+    settings: Settings,
+    scale: Scale = "sqrt",
+) -> tuple[Layer, Any, np.ndarray]:
+    """The lecture's network, its params after gradient descent, and the costs (steps,).
+
+    Args:
+        sizes: inputs, and units of every layer.
+        settings: with ``learning_rate``, ``steps``, and the ``seed`` of the start.
+        scale: of the random start, as for ``catnet.course.networks.initialize``.
+    """
+    net = network(sizes, activation)
+    params, costs = jaxnn.gradient_descent(
+        net,
+        jaxnn.binary_cross_entropy,
+        as_params(initialize(sizes, scale, seed=settings["seed"])),
+        x,
+        y,
+        learning_rate=settings["learning_rate"],
+        steps=settings["steps"],
+    )
+    return net, params, np.asarray(costs)
 
 
 def layer_gradients(net: Any, params: Any, x: Any, y: Any) -> tuple[list[Any], list[Any]]:

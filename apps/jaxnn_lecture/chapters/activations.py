@@ -13,7 +13,7 @@ from catnet.course import synthetic
 from catnet.course.networks import as_params, initialize, network, share_right
 from jaxnn_lecture.chapter import Chapter, Claim, Figure, Settings
 from jaxnn_lecture.chapters import CHAPTERS
-from jaxnn_lecture.networks import draw_boundary, layer_gradients
+from jaxnn_lecture.networks import descend, draw_boundary, layer_gradients
 from jaxnn_lecture.plots import Line, line_plot
 from jaxnn_lecture.svg import number
 
@@ -139,16 +139,7 @@ def _linear(x: np.ndarray, y: np.ndarray, settings: Settings) -> Claim:
         ("three linear layers", sizes, jaxnn.identity),
         ("three layers with tanh", sizes, jaxnn.tanh),
     ):
-        net = network(hidden, activation)
-        params, _ = jaxnn.gradient_descent(
-            net,
-            jaxnn.binary_cross_entropy,
-            as_params(initialize(hidden, "sqrt", seed=settings["seed"])),
-            x,
-            y,
-            learning_rate=settings["learning_rate"],
-            steps=settings["steps"],
-        )
+        net, params, _ = descend(hidden, activation, x, y, settings)
         right = share_right(net, params, x, y)
         results[name] = right, draw_boundary(name, net, params, x, y, right)
     rights = {name: right for name, (right, _) in results.items()}

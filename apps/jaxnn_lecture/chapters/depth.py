@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -11,11 +10,11 @@ import numpy as np
 
 import jaxnn
 from catnet.course import planar, synthetic
-from catnet.course.networks import as_params, initialize, network, share_right
+from catnet.course.networks import as_params, network, share_right
 from jaxnn_lecture.chapter import Chapter, Claim, Figure, Settings
 from jaxnn_lecture.chapters import CHAPTERS
 from jaxnn_lecture.html import details, table, widget
-from jaxnn_lecture.networks import draw_boundary
+from jaxnn_lecture.networks import descend, draw_boundary
 from jaxnn_lecture.plots import Line, line_plot
 from jaxnn_lecture.svg import number
 
@@ -34,24 +33,6 @@ def run(settings: Settings) -> Chapter:
             "The course's flower: 400 points in the plane, two classes in alternating petals.",
             (_depths(settings), _widths(settings), _parity(), _sawtooth()),
         )
-
-
-def train(
-    hidden: Sequence[int], x: np.ndarray, y: np.ndarray, settings: Settings, scale: Any = "sqrt"
-) -> tuple[Any, Any, np.ndarray]:
-    """The network with tanh, its params after the descent, and the costs."""
-    sizes = (2, *hidden, 1)
-    net = network(sizes, jaxnn.tanh)
-    params, costs = jaxnn.gradient_descent(
-        net,
-        jaxnn.binary_cross_entropy,
-        as_params(initialize(sizes, scale, seed=settings["seed"])),
-        x,
-        y,
-        learning_rate=settings["learning_rate"],
-        steps=settings["steps"],
-    )
-    return net, params, np.asarray(costs)
 
 
 def playground_data(seed: int) -> dict[str, Any]:
@@ -75,7 +56,7 @@ def _depths(settings: Settings) -> Claim:
     x, y = planar.draw_flower()
     rights, panels = [], []
     for depth in DEPTHS:
-        net, params, _ = train([settings["units"]] * depth, x, y, settings)
+        net, params, _ = descend((2, *[settings["units"]] * depth, 1), jaxnn.tanh, x, y, settings)
         rights.append(share_right(net, params, x, y))
         name = "logistic regression" if not depth else f"{depth} hidden layer{'s' * (depth > 1)}"
         panels.append(draw_boundary(name, net, params, x, y, rights[-1]))
@@ -108,7 +89,7 @@ def _widths(settings: Settings) -> Claim:
     x_new, y_new = planar.draw_flower(seed=(settings["seed"] + 100) % 2**32)
     rows, shares = [], []
     for units in WIDTHS:
-        net, params, costs = train([units], x, y, settings, scale="0.01")
+        net, params, costs = descend((2, units, 1), jaxnn.tanh, x, y, settings, scale="0.01")
         shares.append((share_right(net, params, x, y), share_right(net, params, x_new, y_new)))
         own, new = shares[-1]
         rows.append([str(units), f"{costs[-1]:.4f}", f"{own:.1%}", f"{new:.1%}"])

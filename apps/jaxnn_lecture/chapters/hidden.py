@@ -12,7 +12,7 @@ from catnet.course.networks import as_params, initialize, network
 from jaxnn_lecture.chapter import Chapter, Claim, Figure, Settings
 from jaxnn_lecture.chapters import CHAPTERS
 from jaxnn_lecture.html import details, table, widget
-from jaxnn_lecture.networks import layer_gradients
+from jaxnn_lecture.networks import descend, layer_gradients
 from jaxnn_lecture.plots import Line, line_plot
 from jaxnn_lecture.svg import number
 
@@ -36,7 +36,7 @@ def run(settings: Settings) -> Chapter:
                 _formulas(layers, settings),
                 _dimensions(layers),
                 _check(layers),
-                _descent(layers, settings),
+                _descent(settings),
             ),
         )
 
@@ -194,31 +194,11 @@ def _check(layers: Any) -> Claim:
     )
 
 
-def _descent(layers: Any, settings: Settings) -> Claim:
+def _descent(settings: Settings) -> Claim:
     steps = settings["steps"]
-    params, costs = jaxnn.gradient_descent(
-        NET,
-        jaxnn.binary_cross_entropy,
-        as_params(layers),
-        X,
-        Y,
-        learning_rate=settings["learning_rate"],
-        steps=steps,
-    )
-    costs = np.asarray(costs)
-    answers = np.asarray(jax.nn.sigmoid(NET.apply(params, X)))[:, 0]
-    one = jaxnn.dense(1)
-    start = {"W": np.zeros((1, 2)), "b": np.zeros(1)}
-    _, single = jaxnn.gradient_descent(
-        one,
-        jaxnn.binary_cross_entropy,
-        start,
-        X,
-        Y,
-        learning_rate=settings["learning_rate"],
-        steps=steps,
-    )
-    single = np.asarray(single)
+    net, params, costs = descend(SIZES, jaxnn.tanh, X, Y, settings)
+    answers = np.asarray(jax.nn.sigmoid(net.apply(params, X)))[:, 0]
+    _, _, single = descend((2, 1), jaxnn.tanh, X, Y, settings, scale="0")
     right = int(np.sum((answers > 0.5) == (Y[:, 0] > 0.5)))
     figure = line_plot(
         "Cost by step on the four examples",

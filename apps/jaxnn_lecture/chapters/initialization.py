@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -14,12 +15,11 @@ from catnet.course import synthetic
 from catnet.course.networks import as_params, initialize, network
 from jaxnn_lecture.chapter import Chapter, Claim, Figure, Settings
 from jaxnn_lecture.chapters import CHAPTERS
-from jaxnn_lecture.networks import layer_gradients
 from jaxnn_lecture.plots import Line, line_plot
 from jaxnn_lecture.svg import number
 
 SIZES = (2, 4, 1)
-NET = network(SIZES, jaxnn.tanh)
+NET: Any = network(SIZES, jaxnn.tanh)
 RECORDS = 60  # points of a drawn path of weights
 CONSTANT = 0.5
 
@@ -45,6 +45,13 @@ def run(settings: Settings) -> Chapter:
 def constant_start(value: float) -> list[tuple[np.ndarray, np.ndarray]]:
     """All weights equal, biases 0."""
     return [(np.full((n, m), value), np.zeros(n)) for m, n in itertools.pairwise(SIZES)]
+
+
+def normal_start(
+    sizes: Sequence[int], factor: float, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Weights of ``factor`` times standard normal numbers, biases 0."""
+    return [(100 * factor * W, b) for W, b in initialize(sizes, "0.01", seed)]
 
 
 def descend(
@@ -140,15 +147,13 @@ def _symmetric(x: np.ndarray, y: np.ndarray, settings: Settings) -> Claim:
 
 
 def _large(x: np.ndarray, y: np.ndarray, settings: Settings) -> Claim:
-    rng = np.random.RandomState(settings["seed"])
-    normal = [(rng.randn(n, m), np.zeros(n)) for m, n in itertools.pairwise(SIZES)]
     factors, lines, results = (0.01, 1, 100), [], []
     for i, factor in enumerate(factors):
-        layers = [(W * factor, b) for W, b in normal]
+        layers = normal_start(SIZES, factor, settings["seed"])
         _, _, costs = descend(layers, x, y, settings)
-        outputs, _ = layer_gradients(NET, as_params(layers), x, y)
-        flat = float(np.mean(np.abs(np.asarray(outputs[1])) > 0.99))
-        slope = float(np.mean(1 - np.asarray(outputs[1]) ** 2))
+        a = np.asarray(NET[:2].apply(as_params(layers)[:2], x))
+        flat = float(np.mean(np.abs(a) > 0.99))
+        slope = float(np.mean(1 - a**2))
         results.append((flat, slope, float(costs[0]), float(costs[-1])))
         lines.append(Line(np.arange(len(costs)), costs, f"{factor} · randn", i))
     figure = line_plot(
@@ -177,20 +182,16 @@ def _large(x: np.ndarray, y: np.ndarray, settings: Settings) -> Claim:
 def _deep(x: np.ndarray, settings: Settings) -> Claim:
     depth, units = settings["layers"], 20
     sizes = (2, *[units] * depth)
-    net = network(sizes, jaxnn.relu)
-    layer = np.arange(1, depth + 1)
-    rng = np.random.RandomState(settings["seed"])
-    normal = [rng.randn(n, m) for m, n in itertools.pairwise(sizes)]
-    scales = {
-        "0.01 · randn": [0.01 for _ in normal],
-        "√(2/n) · randn (He)": [np.sqrt(2 / W.shape[1]) for W in normal],
-        "randn": [1.0 for _ in normal],
+    net: Any = network(sizes, jaxnn.relu)
+    layer, seed = np.arange(1, depth + 1), settings["seed"]
+    starts = {
+        "0.01 · randn": initialize(sizes, "0.01", seed),
+        "√(2/n) · randn (He)": initialize(sizes, "he", seed),
+        "randn": normal_start(sizes, 1, seed),
     }
     lines, last = [], {}
-    for i, (name, factors) in enumerate(scales.items()):
-        params = as_params(
-            [(W * f, np.zeros(len(W))) for W, f in zip(normal, factors, strict=True)]
-        )
+    for i, (name, layers) in enumerate(starts.items()):
+        params = as_params(layers)
         a, sizes_of_signal = jnp.asarray(x), []
         for one, p in zip((*net.layers, jaxnn.relu), (*params, ()), strict=True):
             a = one.apply(p, a)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,7 @@ def run(settings: Settings) -> Chapter:
     with jax.enable_x64(True):
         x, y = draw_examples(settings["examples"], settings["seed"])
         best, largest = find_minimum(x, y)
+        surface = compute_surface(x, y, best)
         return Chapter(
             "logistic",
             CHAPTERS["logistic"].title,
@@ -32,9 +34,9 @@ def run(settings: Settings) -> Chapter:
             (
                 _neuron(),
                 _loss(),
-                _surface(x, y, best),
-                _descent(x, y, best, largest, settings),
-                _rates(x, y, largest, settings),
+                _convex(x, y, best, surface),
+                _descent(x, y, best, surface, settings),
+                _rates(x, y, best, largest, settings),
             ),
         )
 
@@ -73,7 +75,13 @@ def descend(
     x: np.ndarray, y: np.ndarray, start: Any, learning_rate: float, steps: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The path (steps + 1, 2) of (w, b), and the cost at each of its points."""
-    params = {"W": jnp.asarray(start[:1])[None], "b": jnp.asarray(start[1:])}
+    points, costs = _descend(x, y, start, learning_rate, steps)
+    return np.asarray(points), np.asarray(costs)
+
+
+@functools.partial(jax.jit, static_argnames="steps")
+def _descend(x: Any, y: Any, start: Any, learning_rate: Any, steps: int) -> tuple[Any, Any]:
+    params = {"W": start[:1][None], "b": start[1:]}
     step = jaxnn.value_and_grad(NEURON, jaxnn.binary_cross_entropy)
 
     def update(params: Any, _: Any) -> tuple[Any, Any]:
@@ -81,8 +89,7 @@ def descend(
         point = jnp.concatenate([params["W"][0], params["b"]])
         return jax.tree.map(lambda p, g: p - learning_rate * g, params, grads), (point, cost)
 
-    _, (points, costs) = jax.jit(lambda p: jax.lax.scan(update, p, None, steps + 1))(params)
-    return np.asarray(points), np.asarray(costs)
+    return jax.lax.scan(update, params, None, steps + 1)[1]
 
 
 def _neuron() -> Claim:
@@ -131,10 +138,8 @@ def _neuron() -> Claim:
 def _loss() -> Claim:
     a = np.linspace(0.005, 0.995, 199)
     z = np.log(a / (1 - a))
-    losses = [
-        np.array([float(jaxnn.binary_cross_entropy(jnp.array([v]), jnp.array([y]))) for v in z])
-        for y in (1.0, 0.0)
-    ]
+    each = jax.jit(jax.vmap(jaxnn.binary_cross_entropy))
+    losses = [np.asarray(each(z[:, None], np.full((len(z), 1), y))) for y in (1.0, 0.0)]
     figure = line_plot(
         "The loss of one example as ŷ moves",
         "For y = 1 the loss falls from above 5 at ŷ = 0.005 to almost 0 at ŷ = 0.995; for y = 0 it "
@@ -158,19 +163,36 @@ def _loss() -> Claim:
     )
 
 
-def _grid(best: np.ndarray) -> tuple[Axis, Axis, np.ndarray]:
-    """Axes around the minimum and the points of a grid over them, (GRID², 2)."""
+class Surface(NamedTuple):
+    """The cost around its minimum: axes, the points of a grid (GRID², 2), and J (GRID²,) there."""
+
+    w: Axis
+    b: Axis
+    points: np.ndarray
+    J: np.ndarray
+
+
+def compute_surface(x: np.ndarray, y: np.ndarray, best: np.ndarray) -> Surface:
+    """The surface of the cross-entropy."""
     reach = max(3.0, 1.5 * float(np.abs(best).max()))
     w, b = Axis(best[0] - reach, best[0] + reach, "w"), Axis(best[1] - reach, best[1] + reach, "b")
     ws, bs = np.linspace(w.low, w.high, GRID), np.linspace(b.low, b.high, GRID)
-    return w, b, np.stack(np.meshgrid(ws, bs), axis=-1).reshape(-1, 2)
+    points = np.stack(np.meshgrid(ws, bs), axis=-1).reshape(-1, 2)
+    return Surface(w, b, points, _compute_costs(_cost, points, x, y))
 
 
-def _surface(x: np.ndarray, y: np.ndarray, best: np.ndarray) -> Claim:
-    w, b, points = _grid(best)
+def _compute_costs(cost: Any, points: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.asarray(jax.jit(jax.vmap(cost, (0, None, None)))(points, x, y))
+
+
+def _convex(x: np.ndarray, y: np.ndarray, best: np.ndarray, surface: Surface) -> Claim:
+    w, b, points, entropy = surface
+    error = _compute_costs(_squared_error, points, x, y)
     panels, lowest = [], []
-    for name, cost in (("cross-entropy", _cost), ("squared error", _squared_error)):
-        J = np.asarray(jax.jit(jax.vmap(cost, (0, None, None)))(points, x, y))
+    for name, cost, J in (
+        ("cross-entropy", _cost, entropy),
+        ("squared error", _squared_error, error),
+    ):
         H = np.asarray(jax.jit(jax.vmap(jax.hessian(cost), (0, None, None)))(points, x, y))
         lowest.append(float(np.linalg.eigvalsh(H).min()))
         panels.append(
@@ -200,10 +222,9 @@ def _surface(x: np.ndarray, y: np.ndarray, best: np.ndarray) -> Claim:
 
 
 def _descent(
-    x: np.ndarray, y: np.ndarray, best: np.ndarray, largest: float, settings: Settings
+    x: np.ndarray, y: np.ndarray, best: np.ndarray, surface: Surface, settings: Settings
 ) -> Claim:
-    w, b, points = _grid(best)
-    J = np.asarray(jax.jit(jax.vmap(_cost, (0, None, None)))(points, x, y)).reshape(GRID, GRID)
+    w, b, _, J = surface
     reach = 0.9 * (w.high - best[0])
     starts = [best + reach * np.array(corner) for corner in ((-1, -1), (-1, 1), (1, -1))]
     alpha, steps = settings["learning_rate"], settings["steps"]
@@ -220,7 +241,7 @@ def _descent(
         f"{best[1]:.2f}.",
         w,
         b,
-        shades=J,
+        shades=J.reshape(GRID, GRID),
         levels=np.quantile(J, [0.02, 0.1, 0.25, 0.45, 0.65, 0.85]).tolist(),
         lines=lines,
     )
@@ -240,13 +261,15 @@ def _descent(
     )
 
 
-def _rates(x: np.ndarray, y: np.ndarray, largest: float, settings: Settings) -> Claim:
+def _rates(
+    x: np.ndarray, y: np.ndarray, best: np.ndarray, largest: float, settings: Settings
+) -> Claim:
     """Far too small, the reader's, and both sides of the limit 2 / (largest curvature)."""
     limit = 2 / largest
     steps, start = settings["steps"], np.zeros(2)
     rates = (limit / 500, settings["learning_rate"], limit * 1.5)
     runs = [descend(x, y, start, rate, steps) for rate in rates]
-    lowest = float(_cost(find_minimum(x, y)[0], x, y))
+    lowest = float(_cost(best, x, y))
     labels = [f"α = {number(float(f'{rate:.3g}'))}" for rate in rates]
     figure = line_plot(
         "Cost by step for three learning rates",
