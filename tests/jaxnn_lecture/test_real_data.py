@@ -15,6 +15,7 @@ from jaxnn_lecture.chapter import Settings
 from jaxnn_lecture.chapters import digits, real_texts, speech
 from jaxnn_lecture.data import check_sequences
 from jaxnn_lecture.idx import read_digits
+from seqnet.evaluation.accuracy import Accuracy
 
 
 def settings(folder: Path | None, **numbers: int) -> Settings:
@@ -83,6 +84,25 @@ def test_the_test_part_of_digits_is_not_for_training(tmp_path: Path) -> None:
     assert "No real digits are given" in digits.load(settings(None, examples=10))[2]
 
 
+def test_digits_without_room_for_a_test_part_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "mnist" / "images-idx3-ubyte", idx(np.zeros((1000, 4, 5))))
+    write(tmp_path / "mnist" / "labels-idx1-ubyte", idx(np.arange(1000) % 10))
+    with pytest.raises(UserError, match=r"mnist: has 1000 images; give more than 1000"):
+        digits.load(settings(tmp_path, examples=20))
+
+
+def test_recordings_without_speakers_have_no_claim_about_speakers(
+    tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(speech, "measure_speech", lambda data, is_test: Accuracy(9, 10))
+    for i, label in enumerate(("no", "yes") * 6):
+        write_wav(tmp_path / "fsdd" / label / f"{i}.wav", np.sin(np.arange(600) / (3 + i)))
+    chapter = speech.run(settings(tmp_path, steps=2))
+    assert len(chapter.claims) == 2
+    assert "every tenth recording" in chapter.claims[0].measured
+    assert "The goal is 93%" in chapter.claims[0].measured
+
+
 def test_recordings_zero_to_four_are_the_test_part(tmp_path: Path) -> None:
     for label, number in [(0, 1), (1, 4), (0, 5), (1, 8)]:
         write_wav(tmp_path / "fsdd" / f"{label}_ada_{number}.wav", np.zeros(300))
@@ -96,8 +116,6 @@ def test_recordings_zero_to_four_are_the_test_part(tmp_path: Path) -> None:
 def test_real_reviews_are_measured_where_they_are_given(tmp_path: Path, monkeypatch) -> None:
     assert real_texts.measure_real_texts(settings(tmp_path)) == ()
     assert "No real reviews" in real_texts.describe_real_texts(settings(None))
-    from seqnet.evaluation.accuracy import Accuracy
-
     seen = []
 
     def measure(folder: Path, folds: int) -> Accuracy:
