@@ -18,7 +18,9 @@ from catnet.process import Version, exit_fast, run_guarded
 from catnet.terminal import format_exactly, log
 from jaxnn_lecture.chapters import CHAPTERS
 from jaxnn_lecture.data import Data, check_sequences, find_sequences, prepare_images
-from jaxnn_lecture.exercises import EXERCISES, TIME_LIMIT, describe, read
+from jaxnn_lecture.exercises.command import add_options
+from jaxnn_lecture.exercises.command import run as run_exercise
+from jaxnn_lecture.files import write
 from jaxnn_lecture.settings import read_settings
 
 if TYPE_CHECKING:
@@ -81,28 +83,7 @@ def parser() -> argparse.ArgumentParser:
         help="real texts, sounds and digits instead of drawn ones: a folder with some of the "
         f"folders {', '.join(find_sequences())}; this takes minutes",
     )
-    exercises = top.add_mutually_exclusive_group()
-    exercises.add_argument(
-        "--exercise",
-        type=int,
-        nargs="?",
-        const=0,
-        choices=EXERCISES,
-        metavar="N",
-        help=f"write exercise N, 1 to {len(EXERCISES)}: a layer with a mistake in its backward "
-        "pass; without N, list them",
-    )
-    exercises.add_argument(
-        "--check",
-        metavar="FILE",
-        help="run the mended exercise in FILE, and compare its gradients with jax.vjp",
-    )
-    top.add_argument(
-        "--time-limit",
-        type=float,
-        metavar="SECONDS",
-        help=f"with --check, how long the file may run (default {TIME_LIMIT:g})",
-    )
+    add_options(top)
     top.add_argument(
         "--no-cache", action="store_true", help="compute all chapters anew, and keep none"
     )
@@ -111,72 +92,33 @@ def parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Write the page, or an exercise; or check an exercise."""
-    if options.check is not None or options.exercise is not None:
-        for name in ("only", "set", "data", "sequences"):
-            if getattr(options, name):
-                raise UserError(f"--{name} is for the page; leave it out with an exercise")
-    if options.check is None and options.time_limit is not None:
-        raise UserError("--time-limit is for --check FILE; leave it out")
-    if options.check is not None:
-        return check_exercise(options)
-    if options.exercise == 0:
-        print(describe())
-        return 0
-    if options.exercise is not None:
-        return write_exercise(options.exercise, options.out)
-    return write_page(options)
+    code = run_exercise(options)
+    return write_page(options) if code is None else code
 
 
 def write_page(options: argparse.Namespace) -> int:
     """Compute the chapters, or take them from the cache; write the page."""
+    start = time.monotonic()
     names = list(dict.fromkeys(options.only or CHAPTERS))
     numbers = read_settings(names, options.set)
     out = Path("lecture.html" if options.out is None else options.out)
     refuse_out(out)
     sequences = check_sequences(options.sequences, names)
 
-    from jaxnn.files import write_atomically
     from jaxnn_lecture.page import render
 
     data = Data(*prepare_images(options.data), sequences)
     chapters = [_compute(name, numbers[name], data, not options.no_cache) for name in names]
     page = render(chapters).encode()
     refuse_out(out)
-    write_atomically(out, page)
+    write(out, page)
     print(out)
     width = max(map(len, names))
     for chapter in chapters:
         count = len(chapter.claims)
         print(f"{chapter.name:{width}}  {chapter.holding} of {count} claims hold")
+    log(f"{len(chapters)} chapters: {time.monotonic() - start:.1f} s")
     return 0
-
-
-def write_exercise(number: int, name: str | None) -> int:
-    """Write an exercise into a new file."""
-    from jaxnn.files import write_atomically
-
-    out = Path(f"exercise-{number}.py" if name is None else name)
-    if not out.parent.is_dir():
-        raise UserError(f"--out {out}: there is no folder {out.parent}; create it first")
-    if out.exists() or out.is_symlink():
-        raise UserError(f"{out}: exists already; choose another name with --out")
-    write_atomically(out, read(number).encode())
-    print(out)
-    return 0
-
-
-def check_exercise(options: argparse.Namespace) -> int:
-    """Print a line for each gradient of an exercise, and what a wrong one looks like."""
-    from jaxnn_lecture.exercises.process import check
-
-    if options.out is not None:
-        raise UserError("--out is for the page or --exercise; leave it out with --check")
-    limit = TIME_LIMIT if options.time_limit is None else options.time_limit
-    if not 0 < limit < float("inf"):
-        raise UserError(f"--time-limit {limit:g}: expected a number of seconds above 0")
-    result = check(options.check, limit)
-    print(result.text)
-    return 0 if result.ok else 1
 
 
 def refuse_out(out: Path) -> None:
@@ -208,8 +150,8 @@ def _compute(name: str, numbers: dict[str, float], data: Data, use_cache: bool) 
     hashes = [data.hash_images()] if entry.uses_images else []
     if data.sequences:
         hashes += [cache.hash_folder(data.sequences / one) for one in entry.sequences]
-    key = cache.make_key(name, numbers, " ".join(hashes))
-    chapter = cache.load(key) if use_cache else None
+    key = cache.make_key(numbers, " ".join(hashes))
+    chapter = cache.load(name, key) if use_cache else None
     if chapter:
         log(f"{name}: from an earlier run")
         return chapter
@@ -217,7 +159,7 @@ def _compute(name: str, numbers: dict[str, float], data: Data, use_cache: bool) 
     chapter = chapters.run(name, Settings(numbers, data.load_images, data.sequences))
     log(f"{name}: {time.monotonic() - start:.1f} s")
     if use_cache:
-        cache.store(key, chapter)
+        cache.store(name, key, chapter)
     return chapter
 
 

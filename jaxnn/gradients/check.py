@@ -83,18 +83,23 @@ class GradientCheck:
         return next((row for row in self.rows if not row.ok), None)
 
     def __str__(self) -> str:
-        width = max(len(row.path) for row in self.rows)
-        shapes = max(len(str(row.shape)) for row in self.rows)
-        lines = [f"{'leaf':{width}}  {'shape':{shapes}}  jax.vjp  differences"]
-        for row in self.rows:
-            verdict = f"{'pass' if row.ok else 'FAIL'}  {row.note}".rstrip()
-            lines.append(
-                f"{row.path:{width}}  {row.shape!s:{shapes}}  {_number(row.jax_error):>7}"
-                f"  {_number(row.differences_error):>11}  {verdict}"
-            )
         wrong = self.culprit
-        lines.append(f"wrong: {wrong.path}" if wrong else "every gradient by hand is right")
-        return "\n".join(lines)
+        last = f"wrong: {wrong.path}" if wrong else "every gradient by hand is right"
+        return f"{format_rows(self.rows)}\n{last}"
+
+
+def format_rows(rows: Sequence[Row]) -> str:
+    """A table with a line for each row, below a line of headings."""
+    width = max(len(row.path) for row in rows)
+    shapes = max(len(str(row.shape)) for row in rows)
+    lines = [f"{'leaf':{width}}  {'shape':{shapes}}  jax.vjp  differences"]
+    for row in rows:
+        verdict = f"{'pass' if row.ok else 'FAIL'}  {row.note}".rstrip()
+        lines.append(
+            f"{row.path:{width}}  {row.shape!s:{shapes}}  {_number(row.jax_error):>7}"
+            f"  {_number(row.differences_error):>11}  {verdict}"
+        )
+    return "\n".join(lines)
 
 
 def _number(error: float) -> str:

@@ -28,6 +28,7 @@ class Part(NamedTuple):
     shape: tuple[int, ...]
     note: str  # what is wrong with its gradient; empty where nothing is
     differentiable: bool = True
+    got: tuple[int, ...] | None = None  # the shape of its gradient, where it has one
 
     @property
     def name(self) -> str:
@@ -84,9 +85,10 @@ class BoundLayer(NamedTuple):
         parts = []
 
         def examine(point: Point, dy: Array) -> None:
-            for path, leaf, _, note in _match(point, self.backward(point, dy)):
+            for path, leaf, got, note in _match(point, self.backward(point, dy)):
                 shape = () if leaf is None else jnp.shape(leaf)
-                parts.append(Part(path, shape, note, _is_floating(leaf)))
+                of_gradient = getattr(got, "shape", None)
+                parts.append(Part(path, shape, note, _is_floating(leaf), of_gradient))
 
         _traced("backward", examine, point, y)
         return parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -72,7 +73,8 @@ def test_a_page_is_written_and_its_chapters_are_counted(run: Run, quick: list) -
     text = Path("lecture.html").read_text("utf-8")
     assert "1 &lt; 2" in text
     assert "Of\n4 claims, 2 hold" in text
-    assert err.count("\n") == 2
+    assert re.search(r"\n2 chapters: [\d.]+ s\n\Z", err)
+    assert err.count("\n") == 3
 
 
 def test_without_only_all_chapters_are_made(run: Run, quick: list) -> None:
@@ -99,17 +101,61 @@ def test_a_damaged_entry_of_the_cache_is_computed_again(run: Run, quick: list, t
     assert len(quick) == 2
 
 
-def test_the_key_depends_on_all_that_changes_a_chapter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_depends_on_the_numbers_and_the_data() -> None:
     keys = [
-        cache.make_key("hidden", {"steps": 1}, ""),
-        cache.make_key("hidden", {"steps": 2}, ""),
-        cache.make_key("depth", {"steps": 1}, ""),
-        cache.make_key("hidden", {"steps": 1}, "other pictures"),
+        cache.make_key({"steps": 1}, ""),
+        cache.make_key({"steps": 2}, ""),
+        cache.make_key({"steps": 1}, "other pictures"),
     ]
-    assert cache.make_key("hidden", {"steps": 1}, "") == keys[0]
-    monkeypatch.setattr(cache, "_hash_code", lambda: "changed code")
-    keys.append(cache.make_key("hidden", {"steps": 1}, ""))
-    assert len(set(keys)) == 5
+    assert cache.make_key({"steps": 1}, "") == keys[0]
+    assert len(set(keys)) == 3
+
+
+def test_other_code_computes_anew_and_removes_its_chapter_only(
+    run: Run, quick: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("--only", "hidden", "--only", "depth")
+    run("--only", "hidden", "--set", "steps=7")
+    folder = tmp_path / "cache" / "catnet" / "lecture"
+    (folder / f"{0:032x}.json").write_text("{}")  # as an earlier version named it
+    assert len(list(folder.iterdir())) == 4
+    monkeypatch.setattr(cache, "_hash_code", lambda: "changed")
+    run("--only", "hidden")
+    assert len(quick) == 4
+    names = sorted(file.name.rpartition("-")[0] for file in folder.iterdir())
+    assert names == ["depth-code", "hidden-changed"]
+
+
+def test_the_hash_of_the_code_has_all_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = {cache._hash_code.__wrapped__()}
+    version = cache.metadata.version
+    for package in ("jax", "jaxlib", "numpy", "optax", "pillow", "safetensors"):
+        changed = {package: "9"}.get
+        monkeypatch.setattr(cache.metadata, "version", lambda p, get=changed: get(p) or version(p))
+        hashes.add(cache._hash_code.__wrapped__())
+    assert len(hashes) == 7
+
+
+def test_a_run_from_the_cache_and_an_exercise_do_not_import_jax(
+    run: Run, quick: list, tmp_path: Path
+) -> None:
+    for label in ("cat", "dog"):
+        (tmp_path / "my" / label).mkdir(parents=True)
+        (tmp_path / "my" / label / "a.png").write_bytes(b"a picture that nobody decodes")
+    arguments = ["--only", "hidden", "--only", "cats", "--data", str(tmp_path / "my")]
+    run(*arguments)
+    code = (
+        "import sys; from jaxnn_lecture import cache; from jaxnn_lecture.cli import main\n"
+        "cache._hash_code(); cache._hash_code = lambda: 'code'\n"
+        f"assert main({arguments}) == 0 and main(['--exercise', '1']) == 0\n"
+        "assert 'jax' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("from an earlier run") == 2
+    (tmp_path / "my" / "cat" / "a.png").write_bytes(b"another one")
+    run(*arguments)
+    assert [name for name, _ in quick] == ["hidden", "cats", "cats"]
 
 
 def test_set_changes_all_chosen_chapters_that_have_the_number() -> None:
@@ -136,7 +182,9 @@ def test_set_changes_all_chosen_chapters_that_have_the_number() -> None:
         (["--check", "mine.html", "--only", "cats"], ["--only is for the page"]),
         (["--check", "mine.html", "--out", "a.html"], ["--out is for the page or --exercise"]),
         (["--check", "mine.html", "--time-limit", "0"], ["--time-limit 0", "above 0"]),
+        (["--check", "mine.html", "--seed", "-1"], ["--seed -1", "from 0"]),
         (["--time-limit", "9"], ["--time-limit is for --check"]),
+        (["--exercise", "1", "--seed", "9"], ["--seed is for --check"]),
         (["--check", "folder"], ["--check folder", "not a file"]),
         (["--only", "cats", "--data", "nowhere"], ["nowhere", "No such file"]),
         (["--only", "cats", "--data", "mine.html"], ["mine.html", "not a dataset"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
 import shlex
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 
 from jaxnn_lecture.cli import main
-from jaxnn_lecture.exercises import EXERCISES, read
+from jaxnn_lecture.exercises import EXERCISES, process, read
 from jaxnn_lecture.exercises.diagnosis import Evidence, diagnose
+from jaxnn_lecture.exercises.inputs import INPUTS
 from jaxnn_lecture.exercises.judge import Verdict, judge
 
 README = Path(__file__).parents[2] / "apps/jaxnn_lecture/README.md"
@@ -74,7 +76,8 @@ def judge_text(number: int, text: str, tmp_path: Path) -> Verdict:
     """Judge the layer of a text, with one small batch."""
     file = tmp_path / "mine.py"
     file.write_text(text, "utf-8")
-    return judge(number, runpy.run_path(str(file))["layer"], examples=(4,))
+    layer = runpy.run_path(str(file))["layer"]
+    return judge(number, layer, file=str(file), examples=(4,))
 
 
 @pytest.mark.parametrize("number", EXERCISES)
@@ -106,13 +109,14 @@ def test_an_exercise_says_its_number_and_its_title() -> None:
         ("jnp.sum(dZ))", "jnp.nan)", "b", "not a number"),
         ("dX = dZ @ W", "dX = jnp.zeros_like(X)", "input", "0 everywhere"),
         ("W.T + b,", "W.T + 2 * b,", "forward", "leave forward as it was"),
-        ("dX = dZ @ W", "raise OSError('no')", "backward", "backward raises OSError: no"),
+        ("dX = dZ @ W", "raise OSError('no')", "backward", "backward raises OSError: no (line 32)"),
+        ("X @ W.T + b,", "X @ V.T + b,", "forward", "name 'V' is not defined (line 25)"),
     ],
 )
 @pytest.mark.usefixtures("compiled_quickly")
 def test_other_mistakes_are_named_too(old, new, row, kind, tmp_path) -> None:
     verdict = judge_text(1, read(1).replace(old, new), tmp_path)
-    assert re.search(rf"^{row} .* FAIL", str(verdict), re.MULTILINE)
+    assert re.search(rf"^{row} .* FAIL", str(verdict), re.MULTILINE), str(verdict)
     assert kind in str(verdict)
 
 
@@ -210,3 +214,42 @@ def test_a_file_that_is_no_exercise_is_refused(content: bytes | None, tmp_path, 
     assert printed.out == ""
     assert printed.err.startswith(f"jaxnn-lecture: --check {file}: ")
     assert printed.err.count("\n") == 1
+
+
+def test_the_time_limit_ends_what_the_file_has_started(tmp_path: Path) -> None:
+    file, pipe = tmp_path / "mine.py", tmp_path / "pipe"
+    child = "import time; time.sleep(20); print('outlived', flush=True)"
+    file.write_text(
+        f"{HEAD}import subprocess, sys\nwith open({str(pipe)!r}, 'w') as out:\n"
+        "    print('started', file=out, flush=True)\n"
+        f"    subprocess.run([sys.executable, '-c', {child!r}], stdout=out)\n",
+        "utf-8",
+    )
+    os.mkfifo(pipe)
+    with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)) as reading:  # noqa: PTH123
+        assert main(["--check", str(file), "--time-limit", "2"]) == 2
+        os.set_blocking(reading.fileno(), True)
+        assert reading.read() == "started\n"  # to the end: no process has it open
+
+
+def test_a_check_says_the_seed_that_repeats_it(tmp_path: Path, monkeypatch, capsys) -> None:
+    calls = []
+
+    def check(path: str, seed: int, limit: float) -> process.Result:
+        calls.append(seed)
+        return process.Result("", True)
+
+    monkeypatch.setattr(process, "check", check)
+    for _ in range(5):
+        assert main(["--check", "mine.py"]) == 0
+    assert len(set(calls)) > 1
+    assert main(["--check", "mine.py", "--seed", "7"]) == 0
+    assert calls[-1] == 7
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_inputs_have_random_sizes(name: str) -> None:
+    drawn = [INPUTS[name](np.random.default_rng(seed), 4) for seed in range(20)]
+    sizes = [tuple(one.items()) for _, one in drawn]
+    assert len(set(sizes)) > 1
+    assert len({dict(one).get("T") for one in sizes}) > 1 or "T" not in dict(sizes[0])

@@ -172,7 +172,7 @@ def _open_shard(
     all_classes: bool,
     geometry: Geometry,
 ) -> _Shard:
-    place = folder / f"{Path(name).name}-{_compute_key(path, all_classes, geometry)}"
+    place = folder / f"{Path(name).name}-{compute_key(path, all_classes, geometry)}"
     if not place.is_dir():
         _remove_stale(folder, place.name)
         partial = Path(tempfile.mkdtemp(prefix=f"{place.name}.partial-", dir=folder))
@@ -194,7 +194,7 @@ def _open_shard(
     return _Shard(images, table, about)
 
 
-def _compute_key(path: Path, all_classes: bool, geometry: Geometry) -> str:
+def compute_key(path: Path, all_classes: bool, geometry: Geometry) -> str:
     """A hash that changes if decoding the source could give another result."""
     try:
         state = [("", *_read_size_and_time(path))]

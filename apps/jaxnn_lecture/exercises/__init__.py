@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ class Exercise(NamedTuple):
     Attributes:
         name: of its file in ``planted``.
         title: what the layer is; it does not tell the mistake.
-        inputs: the function of ``inputs.py`` that draws its input.
+        inputs: the name of the function in ``inputs.INPUTS`` that draws its input.
     """
 
     name: str
@@ -61,3 +62,9 @@ def read(number: int) -> str:
 def describe() -> str:
     """A line for each exercise: its number and its title."""
     return "\n".join(f"{number:4}  {one.title}" for number, one in EXERCISES.items())
+
+
+def find_line(error: BaseException, path: str) -> int | None:
+    """The line of a file where an error was raised, or passed through at last."""
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == path]
+    return getattr(error, "lineno", None) or (lines[-1] if lines else None)

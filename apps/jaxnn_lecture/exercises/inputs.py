@@ -1,27 +1,19 @@
 """Random inputs of the exercises, of random sizes; one batch has one example.
 
-Each function takes a generator and the number of examples m, and returns the input and those of
-its sizes by which a gradient may be too large, by name.
+Each function of ``INPUTS`` takes a generator and the number of examples m, and returns the input
+and those of its sizes by which a gradient may be too large, by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 Sizes = dict[str, float]
 
-
 EXAMPLES = (1, 5, 4)  # m of each batch
-
-
-def draw(name: str, examples: Sequence[int] = EXAMPLES) -> Iterator[tuple[Any, Sizes]]:
-    """Inputs of an exercise by the name of their function, one for each number of examples."""
-    rng = np.random.default_rng(0)
-    for m in examples:
-        yield globals()[name](rng, m)
 
 
 def rows(rng: np.random.Generator, m: int) -> tuple[Any, Sizes]:
@@ -51,8 +43,8 @@ def three_rows(rng: np.random.Generator, m: int) -> tuple[Any, Sizes]:
 
 def sequences(rng: np.random.Generator, m: int) -> tuple[Any, Sizes]:
     """X (m, T, n)."""
-    n = int(rng.integers(2, 5))
-    return rng.normal(size=(m, 3, n)), {"m": m, "T": 3, "n": n}
+    T, n = rng.integers((3, 2), 5).tolist()
+    return rng.normal(size=(m, T, n)), {"m": m, "T": T, "n": n}
 
 
 def three_sequences(rng: np.random.Generator, m: int) -> tuple[Any, Sizes]:
@@ -70,13 +62,30 @@ def masked(rng: np.random.Generator, m: int) -> tuple[Any, Sizes]:
 
 
 def tokens(rng: np.random.Generator, m: int) -> tuple[Any, Sizes]:
-    """Tokens (m, 4) below 6, of which one appears twice."""
-    drawn = rng.integers(6, size=(m, 4))
+    """Tokens (m, T) below 6, of which one appears twice."""
+    T = int(rng.integers(3, 6))
+    drawn = rng.integers(6, size=(m, T))
     drawn[:, 1] = drawn[:, 0]
-    return drawn, {"m": m, "T": 4}
+    return drawn, {"m": m, "T": T}
 
 
 def images(rng: np.random.Generator, m: int) -> tuple[Any, Sizes]:
     """X (m, H, W, channels), H and W even."""
     H, W = (2 * rng.integers(1, 3, size=2)).tolist()
     return rng.normal(size=(m, H, W, 2)), {"m": m, "H·W": H * W}
+
+
+INPUTS: dict[str, Callable[[np.random.Generator, int], tuple[Any, Sizes]]] = {
+    function.__name__: function
+    for function in (
+        rows,
+        rows_with_zeros,
+        labeled_rows,
+        three_rows,
+        sequences,
+        three_sequences,
+        masked,
+        tokens,
+        images,
+    )
+}

@@ -1,25 +1,29 @@
 """Run a student's file in a process of its own, with a time limit, and judge its layer.
 
+The processes that it starts end with it: all are of one group.
+
 What the file prints goes to stderr.  The process writes its result, as JSON, into a file whose
 path it is given; a file that loops, or ends its process, leaves none.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
-import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from catnet.errors import UserError
 from catnet.terminal import one_line
-from jaxnn_lecture.exercises import EXERCISES, TIME_LIMIT
+from jaxnn_lecture.exercises import EXERCISES, TIME_LIMIT, find_line
 
 SETTINGS = {
     "JAX_ENABLE_X64": "1",  # from the start, for arrays that the file makes when it is loaded
@@ -35,8 +39,13 @@ class Result(NamedTuple):
     ok: bool
 
 
-def check(path: str, time_limit: float = TIME_LIMIT) -> Result:
+def check(path: str, seed: int, time_limit: float = TIME_LIMIT) -> Result:
     """Check a file that ``--exercise`` wrote; its first line says which exercise it is.
+
+    Args:
+        path: of the file.
+        seed: of the random inputs.
+        time_limit: in seconds.
 
     Raises:
         UserError: the file cannot be read, is no exercise, raises, exits, has no layer, or takes
@@ -52,13 +61,11 @@ def check(path: str, time_limit: float = TIME_LIMIT) -> Result:
             "jaxnn_lecture.exercises.process",
             path,
             str(number),
+            str(seed),
             str(result),
         ]
-        env = {**os.environ, **SETTINGS}
         try:
-            done = subprocess.run(
-                command, env=env, stdin=subprocess.DEVNULL, stdout=2, timeout=time_limit
-            )
+            code = _run_group(command, time_limit)
         except subprocess.TimeoutExpired:
             raise UserError(
                 f"--check {path}: is not done after {time_limit:g} s; mend a loop that does not "
@@ -66,13 +73,40 @@ def check(path: str, time_limit: float = TIME_LIMIT) -> Result:
             ) from None
         if not result.exists():
             raise UserError(
-                f"--check {path}: ended its process with exit code {done.returncode} before it was "
+                f"--check {path}: ended its process with exit code {code} before it was "
                 "checked; let it define its layer only"
             )
         answer = json.loads(result.read_text("utf-8"))
     if "error" in answer:
         raise UserError(f"--check {path}: {answer['error']}")
     return Result(**answer)
+
+
+def _run_group(command: Sequence[str], time_limit: float) -> int:
+    """Run a process; end it, and all that it has started, at the time limit or Ctrl-C.
+
+    Returns:
+        Its exit code.
+
+    Raises:
+        subprocess.TimeoutExpired: after the time limit.
+    """
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, **SETTINGS},
+        stdin=subprocess.DEVNULL,
+        stdout=2,
+        start_new_session=True,
+    )
+    try:
+        return process.wait(time_limit)
+    finally:
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.wait()
 
 
 def _read_number(path: str) -> int:
@@ -93,7 +127,7 @@ def _read_number(path: str) -> int:
     return numbers.pop()
 
 
-def _judge_file(path: str, number: int) -> dict[str, str | bool]:
+def _judge_file(path: str, number: int, seed: int) -> dict[str, str | bool]:
     """What the process says of a file: ``text`` and ``ok``, or ``error``."""
     try:
         layer = runpy.run_path(path).get("layer")
@@ -104,30 +138,25 @@ def _judge_file(path: str, number: int) -> dict[str, str | bool]:
         if not isinstance(layer, Layer):
             got = "nothing" if layer is None else f"one of type {type(layer).__name__}"
             return {"error": f"expected a jaxnn.Layer with the name layer, got {got}"}
-        verdict = judge(number, layer)
-    except KeyboardInterrupt:
-        raise
+        verdict = judge(number, layer, seed, path)
     except BaseException as error:
         return {"error": _describe(error, path)}
-    return {"text": f"exercise {number}: {EXERCISES[number].title}\n{verdict}", "ok": verdict.ok}
+    head = f"exercise {number}: {EXERCISES[number].title} (--seed {seed})"
+    return {"text": f"{head}\n{verdict}", "ok": verdict.ok}
 
 
 def _describe(error: BaseException, path: str) -> str:
     """An error of the student's code: its kind, its text, and the line of the file."""
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == path]
-    line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
+    line = find_line(error, path)
     place = f"line {line}: " if line else ""
     return one_line(f"{place}{type(error).__name__}: {error}".removesuffix(": "))
 
 
 if __name__ == "__main__":
-    file, exercise, result_file = sys.argv[1:]
+    file, exercise, drawn, result_file = sys.argv[1:]
     sys.argv = [file]
-    try:
-        answer = json.dumps(_judge_file(file, int(exercise)))
-        Path(result_file).write_text(answer, "utf-8")
-    except KeyboardInterrupt:
-        pass  # the parent gets it too, and says so
+    answer = json.dumps(_judge_file(file, int(exercise), int(drawn)))
+    Path(result_file).write_text(answer, "utf-8")
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # a thread that the file has left must not keep the process
