@@ -16,6 +16,8 @@ IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
 def read_digits(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read the pairs of ``*images-idx3-ubyte`` and ``*labels-idx1-ubyte``, with or without ``.gz``.
 
+    Of a file that is there with and without ``.gz``, the one without is read.
+
     Returns:
         Images (n, height, width, 1) uint8, and digits (n,) int32 from 0 to 9.
 
@@ -23,10 +25,19 @@ def read_digits(folder: Path) -> tuple[np.ndarray, np.ndarray]:
         UserError: there is no such pair, or a file is damaged; one line.
     """
     images, labels = [], []
-    for path in sorted(folder.glob(f"*{IMAGES}*")):
-        other = path.with_name(path.name.replace(IMAGES, LABELS))
-        if not other.is_file():
-            raise UserError(f"{path}: {other.name} is missing beside it; add it")
+    stems = {
+        path.with_name(path.name.removesuffix(".gz"))
+        for pattern in (f"*{IMAGES}", f"*{IMAGES}.gz")
+        for path in folder.glob(pattern)
+    }
+    for stem in sorted(stems):
+        path = _find(stem)
+        other = _find(stem.with_name(stem.name.removesuffix(IMAGES) + LABELS))
+        if path is None:
+            continue  # a folder of this name
+        if other is None:
+            missing = f"{stem.name.removesuffix(IMAGES)}{LABELS}"
+            raise UserError(f"{path}: {missing} is missing beside it; add it, or with .gz")
         images.append(_read(path, 3))
         labels.append(_read(other, 1))
         if len(images[-1]) != len(labels[-1]) or labels[-1].max(initial=0) > 9:
@@ -38,6 +49,12 @@ def read_digits(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     if len({part.shape[1:] for part in images}) > 1:
         raise UserError(f"{folder}: its images have different sizes; keep those of one size")
     return np.concatenate(images)[..., None], np.concatenate(labels).astype(np.int32)
+
+
+def _find(stem: Path) -> Path | None:
+    """The file of this name, else the one with ``.gz``."""
+    files = (stem, stem.with_name(f"{stem.name}.gz"))
+    return next((file for file in files if file.is_file()), None)
 
 
 def _read(path: Path, axes: int) -> np.ndarray:

@@ -58,16 +58,16 @@ def coordinate(value: float) -> str:
 
 
 def number(value: float) -> str:
-    """A number for a reader: at most four digits, with a proper minus sign.
+    """A number for a reader: at most four digits, or whole, with a proper minus sign.
 
     Example:
-        >>> number(12288), number(-0.5), number(1e-6), number(0.69314), number(3.2e-16)
-        ('12,288', '−0.5', '10⁻⁶', '0.6931', '3.2·10⁻¹⁶')
+        >>> number(9999.7), number(-0.5), number(1e-6), number(0.69314), number(3.2e-16)
+        ('10,000', '−0.5', '10⁻⁶', '0.6931', '3.2·10⁻¹⁶')
     """
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else "−∞" if value < 0 else "∞"
     if value == 0 or 1e-4 <= abs(value) < 1e6:
-        short = f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
+        short = f"{value:,.0f}" if abs(value) >= 999.95 else f"{value:.4g}"
         return short.replace("-", "−")
     digits, power = f"{value:.1e}".split("e")
     raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

@@ -56,7 +56,8 @@ def test_prose_escapes_what_is_no_formula() -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.0, "0"), (1234567, "1.2·10⁶"), (-12288, "−12,288"), (0.1 + 0.2, "0.3"), (math.inf, "∞"),
-     (-math.inf, "−∞"), (math.nan, "not a number"), (-2.5e-9, "−2.5·10⁻⁹"), (99.99, "99.99")],
+     (-math.inf, "−∞"), (math.nan, "not a number"), (-2.5e-9, "−2.5·10⁻⁹"), (99.99, "99.99"),
+     (9999.7, "10,000"), (-999.96, "−1,000"), (999.9, "999.9")],
 )  # fmt: skip
 def test_numbers_are_short_and_have_a_minus_sign(value: float, text: str) -> None:
     assert number(value) == text

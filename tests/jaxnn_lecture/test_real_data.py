@@ -42,6 +42,17 @@ def test_digits_are_read_and_divided(tmp_path: Path) -> None:
     assert digits_found.tolist() == [3, 9, 2, 8]
 
 
+def test_a_file_of_digits_is_read_once_and_no_other_name(tmp_path: Path) -> None:
+    images, labels = np.arange(40).reshape(2, 4, 5), np.array([3, 9])
+    for name, array in (("images-idx3-ubyte", images), ("labels-idx1-ubyte", labels)):
+        write(tmp_path / name, idx(array))
+        write(tmp_path / f"{name}.gz", gzip.compress(idx(array)))
+        write(tmp_path / f"{name}.gz.part", b"half")
+    assert read_digits(tmp_path)[1].tolist() == [3, 9]
+    (tmp_path / "labels-idx1-ubyte").unlink()
+    assert read_digits(tmp_path)[1].tolist() == [3, 9]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -58,7 +69,8 @@ def test_a_wrong_file_of_digits_is_named(
 ) -> None:
     write(tmp_path / "images-idx3-ubyte", idx(np.zeros((2, 4, 5))))
     write(tmp_path / "labels-idx1-ubyte", idx(np.array([1, 2])))
-    write(tmp_path / "labels-idx1-ubyte.gz", gzip.compress(idx(np.array([1, 2]))))
+    if name.endswith(".gz"):
+        (tmp_path / name.removesuffix(".gz")).unlink()
     if content is None:
         (tmp_path / name).unlink()
     else:
