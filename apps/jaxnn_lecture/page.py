@@ -57,7 +57,7 @@ backward passes are written by hand, computed it; the result stands beside the c
 </header>
 <main id="main">{body}</main>
 <footer><p>Made by <code>jaxnn-lecture</code>. The file is complete: it loads nothing.</p></footer>
-{scripts}
+<script>{read_script("printing")}</script>{scripts}
 </body>
 </html>
 """

@@ -18,9 +18,13 @@ FAULTS = Path(__file__).with_name("faults.js").read_text()
 RATE = 0.5
 LAYERS = initialize(hidden.SIZES, "sqrt")
 STAGES = (
-    [], ["Z[1]"], ["Z[1]", "A[1]"], ["A[1]", "Z[2]"], ["Z[2]", "A[2]"], ["A[2]", "dZ[2]"],
-    ["dZ[2]", "dW[2]", "db[2]"], ["dZ[2]", "dZ[1]"], ["dZ[1]", "dW[1]", "db[1]"],
+    ["X"], ["W[1]", "X", "b[1]", "Z[1]"], ["Z[1]", "A[1]"], ["W[2]", "A[1]", "b[2]", "Z[2]"],
+    ["Z[2]", "A[2]"], ["A[2]", "Y", "dZ[2]"], ["dZ[2]", "A[1]", "dW[2]", "db[2]"],
+    ["W[2]", "dZ[2]", "A[1]", "dZ[1]"], ["dZ[1]", "X", "dW[1]", "db[1]"],
 )  # fmt: skip
+GIVEN = {"X": hidden.X.T, "Y": hidden.Y.T}
+GIVEN |= {f"W[{i}]": W for i, (W, _) in enumerate(LAYERS, start=1)}
+GIVEN |= {f"b[{i}]": b[:, None] for i, (_, b) in enumerate(LAYERS, start=1)}
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ def shown(browser: Page) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("opened", [(360, "stepper"), (1200, "stepper")], indirect=True)
 def test_the_slider_shows_the_numbers_of_every_stage(opened: Page) -> None:
-    expected = hidden.by_formulas(LAYERS)
+    expected = {**GIVEN, **hidden.by_formulas(LAYERS)}
     for stage, names in enumerate(STAGES):
         opened.evaluate(
             f"{{const r = document.querySelector('input'); r.value = {stage};"
@@ -140,3 +144,42 @@ def test_a_learning_rate_too_large_is_said(opened: Page) -> None:
     click(opened, "100 steps")
     assert "the learning rate is too large" in status(opened)
     assert opened.problems == []
+
+
+@pytest.mark.parametrize("opened", [(1200, "playground")], indirect=True)
+def test_the_cost_curve_has_every_cost_at_its_step(opened: Page) -> None:
+    opened.evaluate(
+        "for (const [i, value] of [[0, 'moons'], [1, '0'], [4, '0.01']]) {"
+        "const s = document.querySelectorAll('select')[i]; s.value = value;"
+        "s.dispatchEvent(new Event('change'))}"
+    )
+    for _ in range(60):  # after 4,000 steps every second cost is dropped
+        click(opened, "100 steps")
+    heights, costs, high = opened.evaluate(
+        """(() => {
+          const d = document.querySelector("path.line.s0").getAttribute("d");
+          const points = d.slice(1).split("L").map(p => p.split(" ").map(Number));
+          const all = document.querySelector('[data-widget] script').textContent;
+          const {X, Y} = JSON.parse(all).moons, costs = [];
+          let params = network.init([2, 1], "tanh", 1);
+          for (let k = 0; k < 6000; k++) {
+            const done = network.step(params, "tanh", X, Y, 0.01);
+            params = done.params;
+            costs.push(done.cost);
+          }
+          const high = Math.max(0.7, ...costs);
+          const at = points.map(([x]) => costs[Math.min(5999, Math.round((x - 46) / 250 * 6000))]);
+          return [points.map(p => p[1]), at, high];
+        })()"""
+    )
+    np.testing.assert_allclose((180 - np.array(heights)) / 150 * high, costs, atol=0.002)
+
+
+@pytest.mark.parametrize("opened", [(1200, "stepper")], indirect=True)
+def test_what_is_folded_is_open_in_print(opened: Page) -> None:
+    opened.evaluate("document.body.insertAdjacentHTML('beforeend', '<details>more</details>')")
+    state = "document.querySelector('details').open"
+    opened.evaluate(f"addEventListener('beforeprint', () => {{ window.seen = {state}; }})")
+    opened.call("Page.printToPDF")
+    assert opened.evaluate("window.seen") is True
+    assert opened.evaluate(state) is False

@@ -32,7 +32,7 @@ document.querySelectorAll('[data-widget="playground"]').forEach(place => {
   const curve = make("div"), beside = make("div"); beside.className = "beside";
   beside.append(canvas, curve);
   place.prepend(controls, status, beside);
-  let running = false, seed = 1, params, steps, costs, X, Y, view;
+  let running = false, seed = 1, params, steps, costs, X, Y, view;  // costs: pairs [step, cost]
 
   function start() {
     ({X, Y} = sets[dataset.value]);
@@ -47,7 +47,7 @@ document.querySelectorAll('[data-widget="playground"]').forEach(place => {
     for (let k = 0; k < count; k++) {
       const done = network.step(params, activation.value, X, Y, +rate.value);
       params = done.params;
-      costs.push(done.cost);
+      costs.push([steps, done.cost]);
       steps += 1;
     }
     if (costs.length > MOST_COSTS) costs = costs.filter((_, i) => i % 2 === 0);
@@ -103,11 +103,11 @@ document.querySelectorAll('[data-widget="playground"]').forEach(place => {
   }
 
   function cost_curve() {
-    const shown = costs.filter(Number.isFinite), high = Math.max(0.7, ...shown);
+    const shown = costs.filter(([, cost]) => Number.isFinite(cost)), high = Math.max(0.7, ...shown.map(([, cost]) => cost));
     const every = Math.max(1, Math.ceil(shown.length / 200));
-    const line = shown.filter((_, i) => i % every === 0).map((c, i, all) =>
-      `${(46 + 250 * i / Math.max(1, all.length - 1)).toFixed(1)} ${(180 - 150 * c / high).toFixed(1)}`).join("L");
-    const label = `The cost by step: ${shown.length ? `from ${shown[0].toFixed(3)} to ${shown[shown.length - 1].toFixed(3)}` : "no step yet"}`;
+    const line = shown.filter((_, i) => i % every === 0).map(([step, cost]) =>
+      `${(46 + 250 * step / Math.max(1, steps)).toFixed(1)} ${(180 - 150 * cost / high).toFixed(1)}`).join("L");
+    const label = `The cost by step: ${shown.length ? `from ${shown[0][1].toFixed(3)} to ${shown[shown.length - 1][1].toFixed(3)}` : "no step yet"}`;
     return `<svg role="img" aria-label="${label}" viewBox="0 0 310 224" style="max-width:24rem"><title>${label}</title>` +
       `<text x="4" y="18">cost J</text><text x="40" y="35" text-anchor="end">${high.toFixed(1)}</text>` +
       `<text x="40" y="185" text-anchor="end">0</text><path d="M46 30V180H296" class="axis"/>` +

@@ -8,15 +8,15 @@ document.querySelectorAll('[data-widget="stepper"]').forEach(place => {
   const show = v => v.toFixed(Math.abs(v) >= 99.95 ? 0 : Math.abs(v) >= 9.995 ? 1 : Math.abs(v) >= 0.9995 ? 2 : 3)
     .replace(/^-(0\.?0*)$/, "$1").replace("-", "−");
   const STAGES = [
-    ["Input", "the numbers x of the example", []],
-    ["Forward", "Z[1] = W[1] X + b[1]", ["Z1"]],
+    ["Input", "the numbers x of the example", ["X"]],
+    ["Forward", "Z[1] = W[1] X + b[1]", ["W1", "X", "b1", "Z1"]],
     ["Forward", "A[1] = tanh(Z[1])", ["Z1", "A1"]],
-    ["Forward", "Z[2] = W[2] A[1] + b[2]", ["A1", "Z2"]],
+    ["Forward", "Z[2] = W[2] A[1] + b[2]", ["W2", "A1", "b2", "Z2"]],
     ["Forward", "A[2] = σ(Z[2]), the prediction ŷ, and the cost J", ["Z2", "A2"]],
-    ["Backward", "dZ[2] = A[2] − Y", ["A2", "dZ2"]],
-    ["Backward", "dW[2] = 1/m dZ[2] A[1]ᵀ and db[2]", ["dZ2", "dW2", "db2"]],
-    ["Backward", "dZ[1] = W[2]ᵀ dZ[2] ∘ (1 − A[1]²)", ["dZ2", "dZ1"]],
-    ["Backward", "dW[1] = 1/m dZ[1] Xᵀ and db[1]", ["dZ1", "dW1", "db1"]],
+    ["Backward", "dZ[2] = A[2] − Y", ["A2", "Y", "dZ2"]],
+    ["Backward", "dW[2] = 1/m dZ[2] A[1]ᵀ and db[2]", ["dZ2", "A1", "dW2", "db2"]],
+    ["Backward", "dZ[1] = W[2]ᵀ dZ[2] ∘ (1 − A[1]²)", ["W2", "dZ2", "A1", "dZ1"]],
+    ["Backward", "dW[1] = 1/m dZ[1] Xᵀ and db[1]", ["dZ1", "X", "dW1", "db1"]],
   ];
 
   const make = (name, text) => { const e = document.createElement(name); if (text) e.textContent = text; return e; };
@@ -58,6 +58,8 @@ document.querySelectorAll('[data-widget="stepper"]').forEach(place => {
     picture.innerHTML = network_svg(run, back);
     const columns = rows => rows[0].map((_, i) => rows.map(row => row[i]));  // (n, m) as in the lecture
     const all = {
+      X: columns(X), Y: [Y], W1: params[0].W, W2: params[1].W,
+      b1: params[0].b.map(v => [v]), b2: params[1].b.map(v => [v]),
       Z1: columns(run.Z[0]), A1: columns(run.A[0]), Z2: columns(run.Z[1]), A2: columns(run.A[1]),
       dZ1: columns(back.dZ[0]), dZ2: columns(back.dZ[1]), dW1: back.dW[0], dW2: back.dW[1],
       db1: back.db[0].map(v => [v]), db2: back.db[1].map(v => [v]),
@@ -66,7 +68,7 @@ document.querySelectorAll('[data-widget="stepper"]').forEach(place => {
   }
 
   function matrix(name, rows) {
-    const title = name.replace(/(\d)/, "[$1]"), perExample = /^d?[ZA]/.test(name);
+    const title = name.replace(/(\d)/, "[$1]"), perExample = /^d?[XYZA]/.test(name);
     const cells = rows.map(row => `<tr>${row.map((v, j) =>
       `<td${perExample && j === example ? ' class="now"' : ""}>${show(v)}</td>`).join("")}</tr>`).join("");
     return `<div class="scroll"><table><caption><b>${title}</b> (${rows.length}, ${rows[0].length})` +
@@ -80,7 +82,7 @@ document.querySelectorAll('[data-widget="stepper"]').forEach(place => {
     const parts = [], text = (x, y, words, cls = "", anchor = "middle") =>
       parts.push(`<text x="${x}" y="${y}" text-anchor="${anchor}" class="${cls}">${words}</text>`);
     params.forEach(({W}, l) => W.forEach((w, i) => w.forEach((v, j) => {
-      const [x1, y1] = layers[l][j], [x2, y2] = layers[l + 1][i], t = l ? 0.42 : 0.62;
+      const [x1, y1] = layers[l][j], [x2, y2] = layers[l + 1][i];
       parts.push(`<line x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}" class="edge" stroke-width="${Math.min(6, 0.6 + 2 * Math.abs(v))}"${v < 0 ? ' stroke-dasharray="6 4"' : ""}/>`);
     })));
     params.forEach(({W}, l) => W.forEach((w, i) => w.forEach((v, j) => {
@@ -110,7 +112,7 @@ document.querySelectorAll('[data-widget="stepper"]').forEach(place => {
     if (stage >= 5) text(out[0], out[1] + 62, `dz ${show(back.dZ[1][example][0])}`, "halo gradient");
     if (stage >= 6) text(out[0], out[1] + 78, `db ${show(back.db[1][0])}`, "halo gradient");
     const title = `The network at example ${example + 1}`;
-    return `<svg role="img" aria-label="${title}: the numbers are in the tables below" viewBox="0 0 440 446" style="max-width:33.85rem"><title>${title}</title>${parts.join("")}</svg>`;
+    return `<svg role="img" aria-label="${title}: the numbers of this stage are in the tables beside it" viewBox="0 0 440 446" style="max-width:33.85rem"><title>${title}</title>${parts.join("")}</svg>`;
   }
   draw();
 });
