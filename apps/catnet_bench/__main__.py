@@ -21,6 +21,7 @@ CASES = {
     "cold_start": "catnet predict and catnet --help as whole processes",
     "folder": "a folder of large photos, decode included",
     "photo": "the photo network in training and inference",
+    "classes": "200 classes from a zip: training beside the same network in PyTorch",
     "tax": "what the library costs over the same mathematics in plain JAX",
     "growth": "time and memory against examples, width, depth and batch",
     "rules": "every rule by hand against jax.vjp, layer by layer",
@@ -31,7 +32,7 @@ CASES = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the chosen cases; 1 when one of them misses a goal."""
     words = parser().parse_args(arguments)
-    options = Options(words.data, words.rounds, words.quick, words.plot)
+    options = Options(words.data, words.rounds, words.quick, words.plot, words.tiny_imagenet)
     try:
         success = run(list(dict.fromkeys(words.cases)) or list(CASES), options, words.json)
         return 0 if success else 1
@@ -77,6 +78,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("cases", nargs="*", type=_case, metavar="CASE", help="default: all of them")
     top.add_argument(
         "--data", type=Path, metavar="FOLDER", help="the folder with the course's two h5 files"
+    )
+    top.add_argument(
+        "--tiny-imagenet", type=Path, metavar="ZIP", help="Tiny ImageNet, for the case classes"
     )
     top.add_argument("--rounds", type=_count, default=5, metavar="N", help="default 5")
     top.add_argument("--quick", action="store_true", help="small sizes: only checks that it works")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import itertools
@@ -21,6 +22,7 @@ from catnet import Classifier
 from catnet.training.resnet import PhotoConfig
 from catnet_bench import __main__ as app
 from catnet_bench.cases import (
+    classes,
     cold_start,
     folder,
     growth,
@@ -160,7 +162,7 @@ def test_the_command_prints_the_table_writes_all_rounds_and_fails_on_a_missed_go
     monkeypatch.setattr(rules, "rows", rows)
     file = tmp_path / "all.json"
     assert app.main(["rules", "--rounds", "2", "--quick", "--json", str(file)]) == 1
-    assert options_seen == [Options(None, 2, True, None)]
+    assert options_seen == [Options(None, 2, True, None, None)]
     out, err = capsys.readouterr()
     assert "| a thing  | 2.5 s | somebody | 2 s        | 0.8× as fast | ≥ 1×: MISSED |" in out
     assert "Quick" in out
@@ -412,6 +414,19 @@ def test_a_rule_is_timed_forward_and_backward_and_a_wrong_one_refused(no_waiting
     )
     with pytest.raises(AssertionError, match="values differ"):
         rules.compare(pool._replace(forward=plain.average_pool), 2, INSTANT)
+
+
+@pytest.mark.parametrize("train", [classes.by_catnet, classes.by_torch])
+def test_a_training_of_many_classes_is_scored_on_its_test_part(tmp_path: Path, train) -> None:
+    if train is classes.by_torch:
+        pytest.importorskip("torch")
+    data = classes.draw_classes(tmp_path / "drawn")
+    config = dataclasses.replace(TINY, steps=160, batch_size=16, augment="none")
+    right, examples, count = score = train(classes.Budget(data, tmp_path / "cache", config))()
+    assert count == 3
+    assert 180 * 0.03 < examples < 180 * 0.12
+    assert right > examples * 0.6  # a third by chance
+    assert f"{examples} test images right" in str(score)
 
 
 def test_contestants_of_the_photo_network_agree_or_are_refused() -> None:

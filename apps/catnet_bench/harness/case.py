@@ -25,12 +25,14 @@ class Options(NamedTuple):
         rounds: number of rounds; the contestants alternate in each.
         quick: small sizes; checks that the benchmark works, not the speed.
         plot: the file for the plot of growth; None for no plot.
+        tiny_imagenet: the zip of Tiny ImageNet; None for a stand-in.
     """
 
     data: Path | None = None
     rounds: int = 5
     quick: bool = False
     plot: Path | None = None
+    tiny_imagenet: Path | None = None
 
     @property
     def least(self) -> float:
