@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import io
 import itertools
-import json
 import math
 import os
 import reprlib
@@ -26,13 +24,10 @@ from catnet.images.geometry import Geometry
 from catnet.images.paths import ImageFile
 from catnet.images.reading import Readable, Stored, read
 from catnet.models import registry
-from catnet.progress import track
+from catnet.models.inference import BATCH, compute_logits
 from catnet.terminal import one_line
 
 SHIPPED = Path(__file__).with_name("model.safetensors")
-# The network always gets batches of this size; the last one is padded with black images.  So an
-# answer does not depend on the other images, and the network is compiled once.
-BATCH = 16
 
 
 class Prediction(NamedTuple):
@@ -193,11 +188,7 @@ class Classifier:
         two = len(self.classes) == 2
         if not len(images):
             return np.zeros(0 if two else (0, len(self.classes)))
-        compute = _compile_logits(json.dumps(self.architecture))
-        # Test-time augmentation makes two images of each one, for every side.
-        copies = 2 * len(self.architecture.get("test_time_augmentation", ())) or 1
-        size = max(1, BATCH // copies)
-        z = in_batches(lambda batch: compute(self.params, batch), images, size)
+        z = compute_logits(self.architecture, self.params, images)
         return (z[:, 0] if two else z).astype(np.float64)
 
     def predict(self, images: Any, threshold: float | None = None) -> list[Prediction]:
@@ -297,29 +288,6 @@ def shift_band(band: tuple[float, float], before: float, after: float) -> tuple[
     ratio = after / (1 - after) * (1 - before) / before
     low, high = (ratio * p / (ratio * p + 1 - p) for p in band)
     return low, high
-
-
-def in_batches(
-    compute: Callable[[np.ndarray], Any], images: np.ndarray, size: int = BATCH
-) -> np.ndarray:
-    """Compute something of images (n, size, size, 3), n ≥ 1, in equal batches, zero-padded."""
-    rows = []
-    starts = range(0, len(images), size)
-    for start in track(starts, len(starts), "batches", "answering  "):
-        part = images[start : start + size]
-        batch = np.zeros((size, *images.shape[1:]), images.dtype)
-        batch[: len(part)] = part
-        rows.append(np.asarray(compute(batch))[: len(part)])
-    return np.concatenate(rows)
-
-
-@functools.cache
-def _compile_logits(architecture: str) -> Callable[[Any, np.ndarray], Any]:
-    """Compile the network of a description: (params, images uint8) → logits (n, 1 or classes)."""
-    import jax
-
-    net = registry.build(json.loads(architecture))
-    return jax.jit(lambda params, images: net.apply(params, images.astype("float32") / 255))
 
 
 # How pixels become numbers; part of a model file.

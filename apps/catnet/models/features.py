@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from catnet.models.classifier import in_batches
+from catnet.models.inference import in_batches
 
 if TYPE_CHECKING:
     from jaxnn import Layer

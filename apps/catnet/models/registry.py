@@ -97,7 +97,9 @@ def read_geometry(described: dict[str, Any]) -> Geometry:
 
 def with_classes(described: dict[str, Any], classes: int) -> dict[str, Any]:
     """The description of the same network with a head for another number of classes."""
-    rest = {key: value for key, value in described.items() if key not in ("classes", "cats")}
+    # What makes an answer doubtful depends on the head.
+    other = ("classes", "cats", "first_view")
+    rest = {key: value for key, value in described.items() if key not in other}
     if classes == 2:
         return {**rest, "classes": 2, "cats": [1]} if rest["model"] == "photo" else rest
     return {**rest, "classes": classes}
@@ -156,7 +158,7 @@ def build(described: dict[str, Any], initialization: str = "lecun") -> Layer:
     """Build the network of a description: images (..., 64, 64, 3) in [0, 1] → logits (..., 1).
 
     The images may have another size; see ``read_geometry``.  With more than two classes the logits
-    are (..., classes).
+    are (..., classes).  ``first_view`` is for :mod:`catnet.models.inference`.
 
     Args:
         described: what ``architecture`` returns, or the description of a photo network.
@@ -195,13 +197,15 @@ def initializer(initialization: str) -> Initializer:
 def _is_photo(described: dict[str, Any]) -> bool:
     """Whether this describes a photo network, with numbers in a sensible range."""
     needed = ("classes", "widths", "blocks")
-    extra = ("cats", "model", "geometry", "test_time_augmentation")
+    extra = ("cats", "model", "geometry", "test_time_augmentation", "first_view")
     if not set(needed) <= set(described) <= {*needed, *extra}:
         return False
     sides, geometry = described.get("test_time_augmentation", []), described.get("geometry", [SIZE])
     if not isinstance(geometry, (list, tuple)) or not _is_geometry(*geometry):
         return False
     if not _are_whole(sides, 1, geometry[0]) or (geometry[0] != SIZE and not sides):
+        return False
+    if "first_view" in described and not (sides and _is_view(described["first_view"], geometry[0])):
         return False
     classes, widths, blocks = (described[name] for name in needed)
     cats = described.get("cats", [0])
@@ -214,6 +218,14 @@ def _is_photo(described: dict[str, Any]) -> bool:
         and 0 < len(widths) == len(blocks)
         and len(widths) + sum(blocks) <= LAYERS
     )
+
+
+def _is_view(view: Any, size: int) -> bool:
+    """Whether it is a side of at most ``size`` pixels and a doubt."""
+    if not isinstance(view, (list, tuple)) or len(view) != 2:
+        return False
+    side, doubt = view
+    return _are_whole([side], 1, size) and type(doubt) in (int, float) and 0 <= doubt < 1e6
 
 
 def _is_geometry(size: Any = None, max_aspect: Any = None, *more: Any) -> bool:

@@ -39,6 +39,8 @@ def test_time_augmentation(net: Layer, sides: tuple[int, ...], size: int) -> Lay
     whole images.  Magnified copies reduce this difference (Touvron et al. 2019,
     arXiv:1906.06423).
 
+    In prediction, :mod:`catnet.models.inference` makes the same copies, and spares most images.
+
     Args:
         net: a layer of images (..., 64, 64, C).
         sides: side of each middle, in pixels; ``size`` is the whole image.
@@ -58,8 +60,7 @@ def test_time_augmentation(net: Layer, sides: tuple[int, ...], size: int) -> Lay
             [0.78125]
     """
     name = "test_time_augmentation"
-    zooms = np.stack([zoom(side, size) for side in sides])
-    rows, columns = np.concatenate([zooms, zooms]), np.concatenate([zooms, zooms[:, ::-1]])
+    rows, columns = make_copies(sides, size)
 
     def init(key: Key, x: Shaped) -> Any:
         shape = (*x.shape[:-3], SIZE, SIZE, *x.shape[-1:])
@@ -90,6 +91,15 @@ def test_time_augmentation(net: Layer, sides: tuple[int, ...], size: int) -> Lay
         return test_time_augmentation(net, sides, size)
 
     return Layer(name, init, forward, backward, Children((net,), rebuild))
+
+
+def make_copies(sides: tuple[int, ...], size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The matrices of the rows and columns of all copies, (2 · sides, 64, size) float32 each.
+
+    Copy v of an image x is ``rows[v] x columns[v]ᵀ``; the mirror images come last.
+    """
+    zooms = np.stack([zoom(side, size) for side in sides]).astype(np.float32)
+    return np.concatenate([zooms, zooms]), np.concatenate([zooms, zooms[:, ::-1]])
 
 
 def zoom(side: int, size: int = SIZE) -> np.ndarray:

@@ -16,8 +16,9 @@ from catnet.evaluation import plots
 from catnet.evaluation.report import Evaluation
 from catnet.images.size import SIZE
 from catnet.models import registry
-from catnet.models.classifier import Classifier, in_batches
+from catnet.models.classifier import Classifier
 from catnet.models.features import features
+from catnet.models.inference import in_batches
 from catnet.models.test_time_augmentation import views
 from catnet.training import curves, descent, results, run_folder, seen
 from catnet.training.class_weights import ClassWeights, weigh_classes

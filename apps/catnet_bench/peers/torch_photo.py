@@ -100,11 +100,20 @@ def restore(file: str) -> tuple[nn.Module, dict[str, Any]]:
 def probabilities(net: nn.Module, model: dict[str, Any], images: torch.Tensor) -> torch.Tensor:
     """Probabilities of a cat (N,) for images (N, size, size, 3) uint8."""
     x = images.permute(0, 3, 1, 2).float() / 255  # a view of pixels in rows is channels_last
-    views = torch.cat(
-        [view for part in model["network"]["test_time_augmentation"] for view in _view(x, part)]
-    )
-    odds = _log_odds(net, model, views).reshape(-1, len(x)).mean(0)
+    if "first_view" not in model["network"]:
+        odds = _mean_log_odds(net, model, x)
+    else:
+        part, doubt = model["network"]["first_view"]
+        odds = _log_odds(net, model, _view(x, part)[0])
+        if (doubtful := odds.abs() < doubt).any():
+            odds[doubtful] = _mean_log_odds(net, model, x[doubtful])
     return torch.sigmoid(model["slope"] * odds + model["offset"])
+
+
+def _mean_log_odds(net: nn.Module, model: dict[str, Any], x: torch.Tensor) -> torch.Tensor:
+    """The mean over all views."""
+    views = [view for part in model["network"]["test_time_augmentation"] for view in _view(x, part)]
+    return _log_odds(net, model, torch.cat(views)).reshape(-1, len(x)).mean(0)
 
 
 def _view(x: torch.Tensor, part: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -15,7 +15,8 @@ import jaxnn
 from catnet.data.dataset import Dataset
 from catnet.evaluation.saliency import draw_filters, filters
 from catnet.images.size import SIZE
-from catnet.models.classifier import Classifier, in_batches
+from catnet.models.classifier import Classifier
+from catnet.models.inference import in_batches
 from jaxnn_lecture.chapter import Claim, Figure
 from jaxnn_lecture.mathml import plain
 from jaxnn_lecture.pictures import picture
