@@ -41,7 +41,7 @@ EXAMPLES = (
 
 def run(options: argparse.Namespace) -> int:
     """Train, write the run folder, print the evaluation."""
-    from catnet.training import run_folder
+    from catnet.training import checkpoints, run_folder
 
     resumed = Path(options.resume) if options.resume else None
     config = _read_config(resumed) if resumed else {}
@@ -53,8 +53,8 @@ def run(options: argparse.Namespace) -> int:
         steps, before = settings.pop("steps", None), config
         _refuse_contradictions(resumed, config, settings, options.out)
         if steps:
-            config = run_folder.plan_extension(resumed, steps)
-        if run_folder.is_finished(resumed) and config == before:
+            config = checkpoints.plan_extension(resumed, steps)
+        if checkpoints.is_finished(resumed) and config == before:
             log(f"{resumed} is finished already; nothing was changed; --steps N extends it")
             return 0
     folder = resumed or run_folder.choose_folder(
@@ -98,7 +98,7 @@ def _train_lecture(
 ) -> int:
     """Train one of the lecture's networks."""
     from catnet.models import registry
-    from catnet.training import descent, run_folder
+    from catnet.training import checkpoints, descent, run_folder
     from catnet.training.mlp import Config, train_run
 
     if config:
@@ -131,12 +131,12 @@ def _train_lecture(
         test_part,
         source,
         make_progress_reporter(
-            how.steps, run_folder.read_progress(folder)["step"] if config else 0
+            how.steps, checkpoints.read_progress(folder)["step"] if config else 0
         ),
         data=data,
         all_classes=all_classes,
         resume=bool(config),
-        every=options.save_every or run_folder.EVERY,
+        every=options.save_every or checkpoints.EVERY,
     )
     costs = curves.costs
     log(f"cost {costs[0]:.4f} → {costs[-1]:.4f} in {len(costs)} steps; the run is in {folder}")
@@ -197,7 +197,7 @@ def _fine_tune(
     options: argparse.Namespace, folder: Path, config: dict[str, Any], settings: dict[str, Any]
 ) -> int:
     """Fine-tune a trained model: a new last layer for the classes of DATA."""
-    from catnet.training import finetune, run_folder
+    from catnet.training import checkpoints, finetune, run_folder
     from catnet.training.measuring import refuse_batch_size
 
     name = options.from_model or config["from_model"]
@@ -213,7 +213,7 @@ def _fine_tune(
     data, all_classes, parts = _load(options, config, model.geometry)
     log(f"from {model.name}, training on {len(parts[0].labels)} images, {parts[2]}")
     refuse_batch_size(settings.get("batch_size"), len(parts[0].labels))
-    done = run_folder.read_progress(folder)["step"] if config else 0
+    done = checkpoints.read_progress(folder)["step"] if config else 0
 
     def phase(title: str) -> Callable[[int, float], None]:
         return make_progress_reporter(how.steps, done, title=f"{title}  ")
@@ -228,7 +228,7 @@ def _fine_tune(
         data=data,
         all_classes=all_classes,
         resume=bool(config),
-        every=options.save_every or run_folder.EVERY,
+        every=options.save_every or checkpoints.EVERY,
     )
     log(f"the run is in {folder}")
     print(result)

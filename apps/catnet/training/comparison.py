@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from catnet.errors import UserError
 from catnet.evaluation.metrics import mcnemar
 from catnet.terminal import format_exactly, one_line, shorten
-from catnet.training import results, run_folder
+from catnet.training import checkpoints, results, run_folder
 from catnet.training.curves import Curves, Measure
 from catnet.training.curves import as_json as measures_as_json
 from catnet.training.results import Answer
@@ -225,7 +225,7 @@ def read_run(name: str) -> Run:
         raise UserError(f"{path}: {error.strerror}; train the run to its end first") from None
     except (ValueError, TypeError):
         raise UserError(f"{path}: is not a file of this catnet; start a new run") from None
-    finished = config.get("model") == "sweep" or run_folder.is_finished(folder)
+    finished = config.get("model") == "sweep" or checkpoints.is_finished(folder)
     return Run(name, config, Curves.read(folder), evaluation, answers, finished)
 
 

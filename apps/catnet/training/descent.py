@@ -11,8 +11,8 @@ import numpy as np
 
 from catnet.errors import UserError, describe_divergence
 from catnet.terminal import log
+from catnet.training.checkpoints import Stopped
 from catnet.training.curves import Curves, Measure, Rule, is_due
-from catnet.training.run_folder import Stopped
 
 if TYPE_CHECKING:
     import jax

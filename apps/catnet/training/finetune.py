@@ -20,13 +20,13 @@ from catnet.models.classifier import Classifier
 from catnet.models.features import features
 from catnet.models.inference import in_batches
 from catnet.models.test_time_augmentation import views
-from catnet.training import curves, descent, results, run_folder, seen
+from catnet.training import checkpoints, curves, descent, results, run_folder, seen
+from catnet.training.checkpoints import Checkpoint
 from catnet.training.class_weights import ClassWeights, weigh_classes
 from catnet.training.curves import Curves
 from catnet.training.descent import Outcome, Report, Track
 from catnet.training.measuring import choose_measured, divide, make_rule, measure_with
 from catnet.training.mlp import find_weights
-from catnet.training.run_folder import Checkpoint
 
 if TYPE_CHECKING:
     from jaxnn import Layer
@@ -115,7 +115,7 @@ def run(
     data: str | None = None,
     all_classes: bool = False,
     resume: bool = False,
-    every: float = run_folder.EVERY,
+    every: float = checkpoints.EVERY,
 ) -> Evaluation:
     """Train and fill the run folder; see ``catnet.training.results`` for its files.
 
@@ -170,7 +170,7 @@ def run(
         }
         run_folder.create(folder, described)
     with run_folder.lock(folder):
-        run_folder.extend(folder, config.steps, config.extended_at)
+        checkpoints.extend(folder, config.steps, config.extended_at)
         with Checkpoint(folder, every) as checkpoint:
             architecture, outcome = train(
                 config, model, train_part, phase, checkpoint, (measured, part)
@@ -195,7 +195,7 @@ def run(
         )
         if outcome.stopped:
             raise outcome.stopped
-        run_folder.finish(folder)
+        checkpoints.finish(folder)
     return result
 
 
@@ -258,7 +258,7 @@ def train(
     )
     whole_start = (*below, *initial)
     track = Track(Curves(part), whole_start)
-    about: dict[str, Any] = run_folder.read_progress(checkpoint.folder) if checkpoint else {}
+    about: dict[str, Any] = checkpoints.read_progress(checkpoint.folder) if checkpoint else {}
     at_phase = about.get("phase", 0)
     stopped = None
 

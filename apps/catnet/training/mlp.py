@@ -15,7 +15,8 @@ from catnet.evaluation.report import Evaluation
 from catnet.models import registry
 from catnet.models.classifier import Classifier
 from catnet.terminal import format_exactly
-from catnet.training import curves, descent, results, run_folder, seen
+from catnet.training import checkpoints, curves, descent, results, run_folder, seen
+from catnet.training.checkpoints import Checkpoint
 from catnet.training.class_weights import ClassWeights, weigh_classes
 from catnet.training.curves import Curves
 from catnet.training.descent import Outcome, Report, Track
@@ -26,7 +27,6 @@ from catnet.training.measuring import (
     measure_with,
     refuse_batch_size,
 )
-from catnet.training.run_folder import Checkpoint
 
 if TYPE_CHECKING:
     from jaxnn import Layer
@@ -132,7 +132,7 @@ def train(
     key_of_init, key_of_steps = jax.random.split(jax.random.key(config.seed))
     params = in_training.init(key_of_init, x)
     # A run that was started in the row space of its examples stays there when it is extended.
-    in_row_space = run_folder.read_progress(checkpoint.folder).get("in_row_space")
+    in_row_space = checkpoints.read_progress(checkpoint.folder).get("in_row_space")
     if config.descends:
         momentum = DESCENT[config.optimizer]
         start = begin(in_training, params, x, config.steps, momentum, in_row_space)
@@ -268,7 +268,7 @@ def train_run(
     data: str | None = None,
     all_classes: bool = False,
     resume: bool = False,
-    every: float = run_folder.EVERY,
+    every: float = checkpoints.EVERY,
 ) -> tuple[Curves, Evaluation]:
     """Train and fill the run folder; see ``catnet.training.results`` for its files.
 
@@ -317,7 +317,7 @@ def train_run(
         }
         run_folder.create(folder, described)
     with run_folder.lock(folder):
-        run_folder.extend(folder, config.steps, config.extended_at)
+        checkpoints.extend(folder, config.steps, config.extended_at)
         with Checkpoint(folder, every) as checkpoint:
             outcome = train(config, train_part, checkpoint, report, (measured, part))
         classifier = Classifier(
@@ -334,5 +334,5 @@ def train_run(
         )
         if outcome.stopped:
             raise outcome.stopped
-        run_folder.finish(folder)
+        checkpoints.finish(folder)
     return outcome.curves, result

@@ -33,12 +33,12 @@ from catnet.progress import format_bar, measure_pace
 from catnet.terminal import show_live, shows_live
 from catnet.training.augment import FULL, LIGHT, augment, mix, prepare
 from catnet.training.augmentations import FUNCTIONS
+from catnet.training.checkpoints import Checkpoint
 from catnet.training.class_weights import ClassWeights, weigh_classes
 from catnet.training.curves import VALIDATION as VALIDATION_PART
 from catnet.training.curves import Curves, Measure, Rule, as_json, from_json, is_due
 from catnet.training.measuring import choose_measured, compute_accuracy
 from catnet.training.muon import muon
-from catnet.training.run_folder import Checkpoint
 from catnet.training.soft_labels import SoftLabels
 
 CHUNK = 8  # steps in one compiled program, between which nothing waits for Python

@@ -31,9 +31,9 @@ from catnet.models.features import features
 from catnet.models.test_time_augmentation import views
 from catnet.progress import Pace, format_bar, measure_pace
 from catnet.terminal import format_exactly, show_live, shows_live
-from catnet.training import results, run_folder, seen, soft_labels
+from catnet.training import checkpoints, results, run_folder, seen, soft_labels
+from catnet.training.checkpoints import Checkpoint
 from catnet.training.resnet import Classes, PhotoConfig, divide, initialize, make_rule, train
-from catnet.training.run_folder import Checkpoint
 from catnet.training.soft_labels import SoftLabels
 
 Log = Callable[[str], None]
@@ -101,7 +101,7 @@ def run(
     step = 0
     if resume:
         run_folder.refuse_other_data(folder, ", ".join(sources), content)
-        step = run_folder.read_progress(folder)["step"]
+        step = checkpoints.read_progress(folder)["step"]
     # Once there is a checkpoint, the model of --from is not needed, and may be gone.
     source = dataclasses.replace(config, from_model="") if step else config
     state = initialize(source, classes)
@@ -120,7 +120,7 @@ def run(
         run_folder.create(folder, described)
     log(f"{len(cache)} images from {', '.join(cache.sources)}; the run is in {folder}")
     with run_folder.lock(folder):
-        run_folder.extend(folder, config.steps, config.extended_at)
+        checkpoints.extend(folder, config.steps, config.extended_at)
         if not (folder / seen.FILE).exists():  # before training: the parent may be gone after it
             learnt = cache.table.content[of_part != TEST]
             seen.write(folder, learnt, Path(config.from_model) if config.from_model else None)
@@ -143,7 +143,7 @@ def run(
         results.write(folder, classifier, outcome.curves, rule, tested, title, more)
         if outcome.stopped:
             raise outcome.stopped
-        run_folder.finish(folder)
+        checkpoints.finish(folder)
     return evaluations
 
 

@@ -47,12 +47,12 @@ def rows(options: Options) -> list[Row]:
         folder = Path(name)
         data = options.tiny_imagenet or draw_classes(folder / "drawn")
         small = options.quick or not options.tiny_imagenet
-        settings = {"steps": 16, "batch_size": 16} if small else {"steps": STEPS}
+        config = PhotoConfig(steps=16, batch_size=16) if small else PhotoConfig(steps=STEPS)
         for geometry in (GEOMETRY, WHOLE):  # decoded before the time starts; wrong data end here
             cache = caches.build([data], folder / "cache", None, True, geometry)
             if len(cache.classes) < 3:
                 raise UserError(f"--tiny-imagenet {data}: is not the zip of Tiny ImageNet")
-        return compare(Budget(data, folder / "cache", PhotoConfig(**settings)))
+        return compare(Budget(data, folder / "cache", config))
 
 
 def compare(budget: Budget) -> list[Row]:

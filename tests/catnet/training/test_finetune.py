@@ -21,7 +21,7 @@ from catnet.cli import train as train_command
 from catnet.data import dataset
 from catnet.errors import UserError
 from catnet.models import registry
-from catnet.training import finetune, run_folder
+from catnet.training import checkpoints, finetune
 from catnet.training.curves import Curves
 from catnet.training.finetune import FineTuning
 
@@ -191,7 +191,7 @@ def test_killed_and_resumed_it_ends_to_the_last_bit_like_one_that_was_not(
         patch.setattr(train_command, "make_progress_reporter", lambda *_, **__: report)
         with pytest.raises(Killed):
             main.main([*arguments, str(cut)])
-    assert run_folder.read_progress(cut)["phase"] == reports // 3
+    assert checkpoints.read_progress(cut)["phase"] == reports // 3
     assert main.main(["train", "--resume", str(cut)]) == 0
     assert redblue.contents(cut) == redblue.contents(whole)
     # An extension goes on with all layers.

@@ -18,7 +18,7 @@ from redblue import contents, write
 from catnet import Classifier
 from catnet.cli import main
 from catnet.data.cache import Cache
-from catnet.training import resnet, run_folder
+from catnet.training import checkpoints, resnet
 from catnet.training.curves import Curves
 from catnet.training.resnet import CHUNK, PhotoConfig, batches
 
@@ -112,7 +112,7 @@ def test_broken_off_in_every_way_it_ends_to_the_last_bit_like_one_that_was_not(
         "catnet: images.npy: Input/output error; earlier files are intact; "
         f"fix the cause, then catnet train --resume {cut}"
     )
-    assert run_folder.read_progress(cut)["step"] == 8
+    assert checkpoints.read_progress(cut)["step"] == 8
     before = contents(cut)
 
     # What contradicts the beginning changes nothing.
@@ -154,7 +154,7 @@ def test_broken_off_in_every_way_it_ends_to_the_last_bit_like_one_that_was_not(
         patch.setattr(resnet.Checkpoint, "save_if_due", killed)
         with pytest.raises(SystemExit):
             resume(cut)
-    assert run_folder.read_progress(cut)["step"] == 16
+    assert checkpoints.read_progress(cut)["step"] == 16
 
     assert resume(cut) == 0
     assert contents(cut) == contents(whole)

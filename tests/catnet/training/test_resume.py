@@ -26,7 +26,7 @@ from catnet.cli import train as train_command
 from catnet.errors import UserError
 from catnet.evaluation import plots
 from catnet.models import registry
-from catnet.training import descent, mlp, results, run_folder
+from catnet.training import checkpoints, descent, mlp, numerics, results, run_folder
 from catnet.training.curves import Curves
 from catnet.training.mlp import Checkpoint
 
@@ -119,12 +119,12 @@ def test_killed_and_resumed_it_ends_to_the_last_bit_like_one_that_was_not(
     at_step(10, kill)
     with pytest.raises(Killed):
         begin(data, cut, *how)
-    progress = run_folder.read_progress(cut)
+    progress = checkpoints.read_progress(cut)
     assert (progress["step"], progress["finished"]) == (7, False)
     at_step(30, kill)
     with pytest.raises(Killed):
         resume(cut)
-    assert run_folder.read_progress(cut)["step"] == 28
+    assert checkpoints.read_progress(cut)["step"] == 28
     assert resume(cut) == 0
     assert contents(cut) == contents(tmp_path / "whole" / "run")
     assert json.loads((cut / "config.json").read_text())["optimizer"] == optimizer
@@ -179,7 +179,7 @@ def test_a_training_that_diverges_does_so_again(
     with pytest.raises(Killed):
         begin(data, cut, *how)
     monkeypatch.setattr(Checkpoint, "save_if_due", real)
-    assert run_folder.read_progress(cut)["step"] == (chunk or step)
+    assert checkpoints.read_progress(cut)["step"] == (chunk or step)
     assert resume(cut) == 2
     assert last_line(capsys).replace(str(cut), str(whole)) == first
     for name in ("model.safetensors", "evaluation.json"):
@@ -291,7 +291,7 @@ def test_a_second_ctrl_c_does_not_wait(data: Path, tmp_path, at_step, capsys) ->
     at_step(20, lambda: (ctrl_c(), ctrl_c()))
     assert begin(data, tmp_path / "run") == 130
     assert last_line(capsys).startswith("catnet: stopped; resume with: catnet train --resume")
-    assert run_folder.read_progress(tmp_path / "run")["step"] == 14
+    assert checkpoints.read_progress(tmp_path / "run")["step"] == 14
 
 
 def test_killed_while_it_writes_what_comes_after_the_training(
@@ -419,7 +419,7 @@ def test_what_cannot_be_written_is_one_line_and_the_state_before_is_intact(
     )
     assert "Traceback" not in err
     assert sorted(contents(cut)) == ["config.json", "state.safetensors"]
-    assert run_folder.read_progress(cut)["step"] == 14
+    assert checkpoints.read_progress(cut)["step"] == 14
     assert resume(cut) == 0
     assert contents(cut) == contents(whole)
 
@@ -483,7 +483,7 @@ def test_files_that_were_changed_are_refused(data: Path, tmp_path, at_step, caps
 
 def test_other_versions_are_mentioned(data: Path, tmp_path, at_step, monkeypatch, capsys) -> None:
     cut = broken_off(data, tmp_path / "run", at_step)
-    monkeypatch.setattr(run_folder, "version", lambda name: "999")
+    monkeypatch.setattr(numerics, "version", lambda name: "999")
     assert resume(cut) == 0
     assert "last digits may differ" in capsys.readouterr().err
 
@@ -514,7 +514,7 @@ SETTINGS = {
 def test_settings_that_change_the_numbers_are_refused(change: str, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(jax, "device_count", lambda: 1)
     monkeypatch.setattr(jax, "devices", lambda: [SimpleNamespace(device_kind="cpu")])
-    for name in run_folder.OF_OTHERS:
+    for name in numerics.OF_OTHERS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XLA_FLAGS", "--was=1")
     folder = tmp_path / "run"
@@ -548,7 +548,7 @@ def test_a_run_begun_with_float64_goes_on_with_it_only(data, tmp_path, at_step, 
 
 def test_a_run_of_a_catnet_that_did_not_note_the_settings_goes_on(tmp_path, monkeypatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(run_folder, "_numerics", dict)
+        patch.setattr(run_folder, "read_numerics", dict)
         run_folder.create(tmp_path / "run", {"content": "hash"})
     run_folder.refuse_other_data(tmp_path / "run", "data", "hash")
 
