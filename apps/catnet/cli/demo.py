@@ -30,20 +30,20 @@ def run(options: argparse.Namespace) -> int:
     from catnet.data import sample
     from catnet.models.classifier import Classifier
     from catnet.training import descent, run_folder
+    from catnet.training.dataset_run import Images
     from catnet.training.mlp import Config, train_run
 
     folder = run_folder.choose_folder(options.out, "demo")
     train_part, test_part = sample.load()
     source = "drawn by a program, not photographed"
+    parts = Images(train_part, test_part, source)
     log(f"{len(train_part.labels)} images to train on, {len(test_part.labels)} to test, {source}")
     results = {}
     for model, hidden in DEFAULT_HIDDEN.items():
         log(f"{model}: hidden layers {' '.join(map(str, hidden)) or 'none'}")
         rate, every = min(LEARNING_RATES[model], MAX_LEARNING_RATE), descent.choose_every(STEPS)
         config = Config(model, hidden, "relu", rate, STEPS, validate_every=every)
-        results[model] = train_run(
-            folder / model, config, train_part, test_part, source, make_progress_reporter(STEPS)
-        )
+        results[model] = train_run(folder / model, config, parts, make_progress_reporter(STEPS))
     always, share = next(iter(results.values()))[1].majority
     print(f"{'network':10}  {'hidden':10}  {'cost':>7}  test accuracy (95% interval)")
     print(f"{'always ' + always:33}{share:6.1%}")

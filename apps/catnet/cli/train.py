@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from catnet.cli.inputs import find_model, load_model, load_parts
 from catnet.cli.train_options import (
@@ -25,6 +25,9 @@ from catnet.images.geometry import WHOLE, Geometry
 from catnet.models.registry import DEFAULT_HIDDEN, LEARNING_RATES
 from catnet.progress import make_progress_reporter
 from catnet.terminal import log
+
+if TYPE_CHECKING:
+    from catnet.training.dataset_run import Images
 
 HELP = "train a network; without DATA, on drawn images"
 DESCRIPTION = (
@@ -120,21 +123,16 @@ def _train_lecture(
             f"--dropout {how.dropout:g}: a {how.model} network has no hidden units; leave it out, "
             "or choose --model shallow or deep"
         )
-    data, all_classes, parts = _load(options, config)
-    train_part, test_part, source = parts
-    how = how if config else replace(how, class_count=len(train_part.classes))
-    log(f"training on {len(train_part.labels)} images, {source}")
+    images = _load(options, config)
+    how = how if config else replace(how, class_count=len(images.train.classes))
+    log(f"training on {len(images.train.labels)} images, {images.source}")
     curves, result = train_run(
         folder,
         how,
-        train_part,
-        test_part,
-        source,
+        images,
         make_progress_reporter(
             how.steps, checkpoints.read_progress(folder)["step"] if config else 0
         ),
-        data=data,
-        all_classes=all_classes,
         resume=bool(config),
         every=options.save_every or checkpoints.EVERY,
     )
@@ -146,14 +144,16 @@ def _train_lecture(
 
 def _load(
     options: argparse.Namespace, config: dict[str, Any], geometry: Geometry = WHOLE
-) -> tuple[Any, bool, Any]:
-    """The path of DATA, or of that of a resumed run; whether it has all classes; its parts."""
+) -> Images:
+    """The images of DATA, or of that of a resumed run."""
+    from catnet.training.dataset_run import Images
+
     data = options.data[0] if options.data else config.get("data")
     # Absolute, so that a run can be resumed from another folder, with the same image names.
     data = data and str(Path(data).absolute())
     all_classes = options.all_classes or config.get("all_classes", False)
     train_part, test_part, source = load_parts(data, all_classes, geometry)
-    return data, all_classes, (train_part, test_part, config.get("source", source))
+    return Images(train_part, test_part, config.get("source", source), data, all_classes)
 
 
 def _default_learning_rate(model: str, optimizer: str) -> float:
@@ -210,9 +210,9 @@ def _fine_tune(
         if not options.data:
             raise UserError("--from MODEL needs one DATA, such as a folder with two class folders")
     model = load_model(name)
-    data, all_classes, parts = _load(options, config, model.geometry)
-    log(f"from {model.name}, training on {len(parts[0].labels)} images, {parts[2]}")
-    refuse_batch_size(settings.get("batch_size"), len(parts[0].labels))
+    images = _load(options, config, model.geometry)
+    log(f"from {model.name}, training on {len(images.train.labels)} images, {images.source}")
+    refuse_batch_size(settings.get("batch_size"), len(images.train.labels))
     done = checkpoints.read_progress(folder)["step"] if config else 0
 
     def phase(title: str) -> Callable[[int, float], None]:
@@ -222,11 +222,9 @@ def _fine_tune(
         folder,
         how,
         model,
-        *parts,
+        images,
         phase=phase,
         parent=find_model(name),
-        data=data,
-        all_classes=all_classes,
         resume=bool(config),
         every=options.save_every or checkpoints.EVERY,
     )

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from catnet.data.dataset import Dataset, get_whole
-from catnet.data.duplicates import hash_pixels
+from catnet.data.dataset import Dataset
 from catnet.errors import UserError
-from catnet.evaluation import plots
 from catnet.evaluation.report import Evaluation
 from catnet.images.size import SIZE
 from catnet.models import registry
@@ -20,12 +18,13 @@ from catnet.models.classifier import Classifier
 from catnet.models.features import features
 from catnet.models.inference import in_batches
 from catnet.models.test_time_augmentation import views
-from catnet.training import checkpoints, curves, descent, results, run_folder, seen
+from catnet.training import checkpoints, curves, dataset_run, descent
 from catnet.training.checkpoints import Checkpoint
 from catnet.training.class_weights import ClassWeights, weigh_classes
 from catnet.training.curves import Curves
+from catnet.training.dataset_run import Images, Training
 from catnet.training.descent import Outcome, Report, Track
-from catnet.training.measuring import choose_measured, divide, make_rule, measure_with
+from catnet.training.measuring import choose_measured, make_rule, measure_with
 from catnet.training.mlp import find_weights
 
 if TYPE_CHECKING:
@@ -106,30 +105,22 @@ def run(
     folder: Path,
     config: FineTuning,
     model: Classifier,
-    train_part: Dataset,
-    test_part: Dataset,
-    source: str,
+    images: Images,
     phase: Phase | None = None,
     parent: Path | None = None,
     *,
-    data: str | None = None,
-    all_classes: bool = False,
     resume: bool = False,
     every: float = checkpoints.EVERY,
 ) -> Evaluation:
-    """Train and fill the run folder; see ``catnet.training.results`` for its files.
+    """Train in a run folder; see ``dataset_run.run``.
 
     Args:
         folder: a new folder; with ``resume``, the folder of an earlier ``run``.
         config: the settings.
         model: the trained model; not changed.
-        train_part: the images to train on.
-        test_part: the images to evaluate on.
-        source: where the data are from, in words.
+        images: to train and to evaluate on.
         phase: see ``train``.
         parent: the file or run folder of the model.
-        data: the path of the data, for a resumed run.
-        all_classes: how the data were loaded, for a resumed run.
         resume: continue from the checkpoint in the folder.
         every: seconds between two checkpoints.
 
@@ -137,66 +128,31 @@ def run(
         The evaluation of the new model on the test part.
 
     Raises:
-        UserError: the data or the model do not fit; or the training diverged, after its last good
-            parameters are written.
-        Stopped: Ctrl-C was pressed, after the parameters so far are written.
+        UserError: the model does not fit.
     """
     import jax
 
-    plots.check()
-    replace_head(model.architecture, len(train_part.classes))
-    arrays = (train_part.images, train_part.labels, test_part.images, test_part.labels)
-    weights = map(np.asarray, jax.tree.leaves(model.params))
-    content = run_folder.digest(*arrays, train_part.classes, *weights)
-    learnt = hash_pixels(get_whole(train_part))
-    train_part, measured, part = divide(train_part, test_part, config.validation)
-    weigh_classes(config.class_weights, train_part.classes, train_part.labels)  # refuse wrong ones
-    if resume:
-        run_folder.refuse_other_data(folder, f"{data} or the model {parent}", content)
-    else:
-        described = {
+    replace_head(model.architecture, len(images.train.classes))  # refuse a model without features
+
+    def train_part(
+        data: Dataset, measured: tuple[Dataset, str], checkpoint: Checkpoint
+    ) -> tuple[dict[str, Any], Outcome]:
+        return train(config, model, data, phase, checkpoint, measured)
+
+    training = Training(
+        config,
+        train_part,
+        f"fine-tuning of {model.name}: last layer{'' if config.freeze else ', then all layers'}",
+        {
             "model": "fine-tuning",
-            **asdict(config),
             "from": model.name,
             "from_model": parent and str(parent.absolute()),
-            "data": data,
-            "source": source,
-            "content": content,
-            "all_classes": all_classes,
-            "classes": list(train_part.classes),
-            "train_examples": len(train_part.labels),
-            "validation_examples": len(measured.labels) if config.validation else 0,
-            "test_examples": len(test_part.labels),
-        }
-        run_folder.create(folder, described)
-    with run_folder.lock(folder):
-        checkpoints.extend(folder, config.steps, config.extended_at)
-        with Checkpoint(folder, every) as checkpoint:
-            architecture, outcome = train(
-                config, model, train_part, phase, checkpoint, (measured, part)
-            )
-        layers = "last layer" if config.freeze else "last layer, then all layers"
-        seen.write(folder, learnt, parent)
-        classifier = Classifier(
-            architecture=architecture,
-            params=outcome.params,
-            classes=train_part.classes,
-            name=folder.resolve().name,
-            about=f"trained on {len(train_part.labels)} images {source}, from {model.name}",
-        )
-        result = results.calibrate_and_write(
-            folder,
-            classifier,
-            outcome.curves,
-            make_rule(config),
-            measured,
-            test_part,
-            f"fine-tuning of {model.name}: {layers}",
-        )
-        if outcome.stopped:
-            raise outcome.stopped
-        checkpoints.finish(folder)
-    return result
+        },
+        parent,
+        model.name,
+        [np.asarray(leaf) for leaf in jax.tree.leaves(model.params)],
+    )
+    return dataset_run.run(folder, training, images, resume=resume, every=every)[1]
 
 
 def train(

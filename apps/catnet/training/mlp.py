@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from catnet.data.dataset import Dataset
-from catnet.data.duplicates import hash_pixels
 from catnet.errors import UserError
 from catnet.evaluation.report import Evaluation
 from catnet.models import registry
-from catnet.models.classifier import Classifier
 from catnet.terminal import format_exactly
-from catnet.training import checkpoints, curves, descent, results, run_folder, seen
+from catnet.training import checkpoints, curves, descent
 from catnet.training.checkpoints import Checkpoint
 from catnet.training.class_weights import ClassWeights, weigh_classes
 from catnet.training.curves import Curves
+from catnet.training.dataset_run import Images, Training, run
 from catnet.training.descent import Outcome, Report, Track
-from catnet.training.measuring import (
-    choose_measured,
-    divide,
-    make_rule,
-    measure_with,
-    refuse_batch_size,
-)
+from catnet.training.measuring import choose_measured, make_rule, measure_with
 
 if TYPE_CHECKING:
     from jaxnn import Layer
@@ -260,79 +253,32 @@ def _optimizer(config: Config) -> Any:
 def train_run(
     folder: Path,
     config: Config,
-    train_part: Dataset,
-    test_part: Dataset,
-    source: str,
+    images: Images,
     report: Report | None = None,
     *,
-    data: str | None = None,
-    all_classes: bool = False,
     resume: bool = False,
     every: float = checkpoints.EVERY,
 ) -> tuple[Curves, Evaluation]:
-    """Train and fill the run folder; see ``catnet.training.results`` for its files.
+    """Train in a run folder; see ``dataset_run.run``.
 
     Args:
         folder: a new folder; with ``resume``, the folder of an earlier ``train_run``.
         config: the settings.
-        train_part: the images to train on.
-        test_part: the images to evaluate on.
-        source: where the data are from, in words.
+        images: to train and to evaluate on.
         report: called after every chunk of steps.
-        data: the path of the data, for a resumed run; None for the drawn sample.
-        all_classes: how the data were loaded, for a resumed run.
         resume: continue from the checkpoint in the folder.
         every: seconds between two checkpoints.
 
     Returns:
         The curves, and the evaluation on the test part.
-
-    Raises:
-        UserError: the data do not fit; or the training diverged, after its last good parameters
-            are written.
-        Stopped: Ctrl-C was pressed, after the parameters so far are written.
     """
-    from catnet.evaluation import plots
 
-    plots.check()
-    arrays = (train_part.images, train_part.labels, test_part.images, test_part.labels)
-    content = run_folder.digest(*arrays, train_part.classes)
-    learnt = hash_pixels(train_part.images)
-    train_part, measured, part = divide(train_part, test_part, config.validation)
-    refuse_batch_size(config.batch_size, len(train_part.labels))
-    weigh_classes(config.class_weights, train_part.classes, train_part.labels)  # refuse wrong ones
-    if resume:
-        run_folder.refuse_other_data(folder, data or "the drawn sample", content)
-    else:
-        described = {
-            **asdict(config),
-            "data": data,
-            "source": source,
-            "content": content,
-            "all_classes": all_classes,
-            "classes": list(train_part.classes),
-            "train_examples": len(train_part.labels),
-            "validation_examples": len(measured.labels) if config.validation else 0,
-            "test_examples": len(test_part.labels),
-        }
-        run_folder.create(folder, described)
-    with run_folder.lock(folder):
-        checkpoints.extend(folder, config.steps, config.extended_at)
-        with Checkpoint(folder, every) as checkpoint:
-            outcome = train(config, train_part, checkpoint, report, (measured, part))
-        classifier = Classifier(
-            architecture=config.architecture,
-            params=outcome.params,
-            classes=train_part.classes,
-            name=folder.resolve().name,
-            about=f"trained on {len(train_part.labels)} images {source}",
-        )
-        seen.write(folder, learnt)
-        title = f"{config.model}, learning rate {format_exactly(config.learning_rate)}"
-        result = results.calibrate_and_write(
-            folder, classifier, outcome.curves, make_rule(config), measured, test_part, title
-        )
-        if outcome.stopped:
-            raise outcome.stopped
-        checkpoints.finish(folder)
+    def train_part(
+        data: Dataset, measured: tuple[Dataset, str], checkpoint: Checkpoint
+    ) -> tuple[dict[str, Any], Outcome]:
+        return config.architecture, train(config, data, checkpoint, report, measured)
+
+    title = f"{config.model}, learning rate {format_exactly(config.learning_rate)}"
+    training = Training(config, train_part, title, {}, batch_size=config.batch_size)
+    outcome, result = run(folder, training, images, resume=resume, every=every)
     return outcome.curves, result

@@ -326,7 +326,7 @@ def test_killed_before_the_first_state_it_begins_at_the_beginning(
         patch.setattr(mlp, "train", lambda *_: kill())
         with pytest.raises(Killed):
             begin(data, cut)
-    assert sorted(contents(cut)) == ["config.json"]
+    assert sorted(contents(cut)) == ["config.json", "learnt.npy"]
     assert resume(cut) == 0
     assert contents(cut) == contents(whole)
 
@@ -404,7 +404,7 @@ def test_what_cannot_be_written_is_one_line_and_the_state_before_is_intact(
 
     def fails(descriptor: int) -> None:
         syncs.append(descriptor)
-        if len(syncs) > 3:  # config.json, then the states of steps 7 and 14
+        if len(syncs) > 4:  # config.json, learnt.npy, then the states of steps 7 and 14
             raise OSError(reason, os.strerror(reason))
         real(descriptor)
 
@@ -418,7 +418,7 @@ def test_what_cannot_be_written_is_one_line_and_the_state_before_is_intact(
         f"fix the cause, then catnet train --resume {cut}"
     )
     assert "Traceback" not in err
-    assert sorted(contents(cut)) == ["config.json", "state.safetensors"]
+    assert sorted(contents(cut)) == ["config.json", "learnt.npy", "state.safetensors"]
     assert checkpoints.read_progress(cut)["step"] == 14
     assert resume(cut) == 0
     assert contents(cut) == contents(whole)
