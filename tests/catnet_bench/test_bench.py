@@ -19,7 +19,7 @@ from lecture import descend
 from PIL import Image
 
 from catnet import Classifier
-from catnet.training.resnet import PhotoConfig
+from catnet.training.photo.config import PhotoConfig
 from catnet_bench import __main__ as app
 from catnet_bench.cases import (
     classes,

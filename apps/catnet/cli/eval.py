@@ -101,7 +101,7 @@ def _run_held_out(options: argparse.Namespace) -> int:
     """Evaluate on each source, on the test images of train --model photo."""
     from catnet.compile_cache import make_cache_folder
     from catnet.data import cache as caches
-    from catnet.training.resnet_run import scores
+    from catnet.training.photo.scores import scores
 
     classifier = load_model(options.model)
     all_classes = len(classifier.classes) > 2

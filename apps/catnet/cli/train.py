@@ -166,8 +166,8 @@ def _train_photo(
 ) -> int:
     """Train the photo network on one or several sources."""
     from catnet.training import run_folder
-    from catnet.training.resnet import PhotoConfig
-    from catnet.training.resnet_run import EVERY, run
+    from catnet.training.photo.config import PhotoConfig
+    from catnet.training.photo.run import EVERY, run
 
     photo = {name: value for name, value in settings.items() if name != "model"}
     for name in ("sampling_weights", "leave_out"):

@@ -1,6 +1,6 @@
 """A run on images in memory: its folder, its training and its scores.
 
-Photo trainings, whose images are in a cache on disk, have ``catnet.training.resnet_run``.
+Photo trainings, whose images are in a cache on disk, have ``catnet.training.photo.run``.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from PIL import Image
 
 from catnet.errors import UserError
 from catnet.terminal import log
-from catnet.training.resnet import PhotoConfig
+from catnet.training.photo.config import PhotoConfig
 from catnet_bench.harness.case import Options
 from catnet_bench.harness.report import Row, cores
 from catnet_bench.harness.worker import Contestant, race_from_start
@@ -41,7 +41,7 @@ def rows(options: Options) -> list[Row]:
     """The same number of batches of the same images for the same network."""
     from catnet.data import cache as caches
     from catnet.images.geometry import WHOLE
-    from catnet.training.resnet_run import GEOMETRY
+    from catnet.training.photo.run import GEOMETRY
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -85,25 +85,25 @@ def by_catnet(budget: Budget) -> Callable[[], Score]:
     from catnet.data import cache as caches
     from catnet.data.split import TEST, split
     from catnet.models.classifier import Classifier
-    from catnet.training import resnet_run
+    from catnet.training.photo.run import GEOMETRY, run
 
     data, place = str(budget.data), str(budget.cache)
-    cache = caches.build([data], place, None, True, resnet_run.GEOMETRY)
+    cache = caches.build([data], place, None, True, GEOMETRY)
 
     def work() -> Score:
         with tempfile.TemporaryDirectory() as name:
-            run = Path(name) / "run"
-            resnet_run.run(
+            folder = Path(name) / "run"
+            run(
                 [data],
                 lambda images: budget.config,
-                run,
+                folder,
                 cache_in=place,
                 all_classes=True,
                 resume=False,
                 every=1e9,
                 log=log,
             )
-            model = Classifier.load(run)
+            model = Classifier.load(folder)
         described = {**model.architecture, "test_time_augmentation": list(VIEWS)}
         model = dataclasses.replace(model, architecture=described)
         test = np.flatnonzero(split(cache.table) == TEST)

@@ -13,8 +13,8 @@ import numpy as np
 import jaxnn
 from catnet.errors import UserError
 from catnet.terminal import log
-from catnet.training.resnet import PhotoConfig
-from catnet.training.resnet import network as photo_network
+from catnet.training.photo.config import PhotoConfig
+from catnet.training.photo.state import network as photo_network
 from catnet_bench.cases.photo import draw_params, make_problem
 from catnet_bench.harness.case import Options
 from catnet_bench.harness.report import Row

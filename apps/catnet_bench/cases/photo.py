@@ -13,7 +13,10 @@ import numpy as np
 import optax
 
 import jaxnn
-from catnet.training.resnet import Classes, PhotoConfig, compile_steps, make_state, network
+from catnet.training.photo.classes import Classes
+from catnet.training.photo.config import PhotoConfig
+from catnet.training.photo.state import make_state, network
+from catnet.training.photo.steps import compile_steps
 from catnet_bench.harness.case import Options
 from catnet_bench.harness.report import Row, cores
 from catnet_bench.harness.timing import Seconds

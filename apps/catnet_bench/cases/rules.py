@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxnn
-from catnet.training.resnet import PhotoConfig
+from catnet.training.photo.config import PhotoConfig
 from catnet_bench.cases.photo import draw_params
 from catnet_bench.cases.tax import check
 from catnet_bench.harness.case import Options

@@ -12,8 +12,8 @@ import numpy as np
 import jaxnn
 from catnet.course.networks import as_params, initialize
 from catnet.course.networks import network as lecture_network
-from catnet.training.resnet import PhotoConfig
-from catnet.training.resnet import network as photo_network
+from catnet.training.photo.config import PhotoConfig
+from catnet.training.photo.state import network as photo_network
 from catnet_bench.cases.lecture import SIZES
 from catnet_bench.cases.photo import make_problem
 from catnet_bench.harness.case import Options, course

@@ -19,8 +19,10 @@ from catnet.data import textures
 from catnet.data.cache import Cache
 from catnet.data.split import PARTS, TEST, TRAIN, VALIDATION, split
 from catnet.errors import UserError
-from catnet.training import resnet, resnet_run, seen, soft_labels
-from catnet.training.resnet import CHUNK, PhotoConfig
+from catnet.training import seen, soft_labels
+from catnet.training.photo import config, division, scores, state, train
+from catnet.training.photo import run as photo_run
+from catnet.training.photo.config import CHUNK, PhotoConfig
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -43,13 +45,13 @@ def animals(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def decoded(animals: Path, tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("cache")
-    caches.build([animals], place, geometry=resnet_run.GEOMETRY)
+    caches.build([animals], place, geometry=photo_run.GEOMETRY)
     return place
 
 
 @pytest.fixture
 def begin(animals: Path, decoded: Path, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(resnet, "PhotoConfig", Small)
+    monkeypatch.setattr(config, "PhotoConfig", Small)
 
     def begin(*how: str) -> int:
         where = ["--cache", str(decoded), "--out", str(tmp_path / "run")]
@@ -89,7 +91,7 @@ def test_the_names_of_the_classes_are_the_users_everywhere(
 @pytest.mark.parametrize("steps", [1, 2, 33])
 def test_a_training_of_few_steps_has_a_learning_rate(steps: int) -> None:
     params = {"W": np.zeros((2, 3), np.float32)}
-    resnet.optimizer(Small(steps=steps)).init(params)
+    state.optimizer(Small(steps=steps)).init(params)
 
 
 @pytest.mark.parametrize(
@@ -109,9 +111,9 @@ def test_a_training_that_diverges_says_where_and_what_to_try(
         of_steps = np.arange(int(state.step), int(state.step) + len(images))
         return state._replace(step=of_steps[-1] + 1), np.where(of_steps >= at, cost, 1.0)
 
-    state = resnet.TrainState(np.zeros((), np.int32), (), (), ())
-    monkeypatch.setattr(resnet, "make_state", lambda *_: state)
-    monkeypatch.setattr(resnet, "compile_steps", lambda *_: steps)
+    fresh = state.TrainState(np.zeros((), np.int32), (), (), ())
+    monkeypatch.setattr(state, "make_state", lambda *_: fresh)
+    monkeypatch.setattr(train, "compile_steps", lambda *_: steps)
     how = ["--steps", "1000", "--batch-size", "8", "--learning-rate", "0.25"]
     assert begin(*how) == 2
     last = capsys.readouterr().err.splitlines()[-1]
@@ -137,12 +139,12 @@ def test_a_source_is_left_out_and_a_teacher_has_classes_of_its_own(
     tmp_path: Path, monkeypatch, capsys
 ) -> None:
     """Nothing of the source is learnt, its textures included, and all of it is evaluated."""
-    monkeypatch.setattr(resnet, "PhotoConfig", Small)
+    monkeypatch.setattr(config, "PhotoConfig", Small)
     monkeypatch.chdir(tmp_path)
     for seed, name in enumerate(("mine", "theirs")):
         redblue.write(tmp_path / name, 60, seed=seed)
     data, cache = [str(tmp_path / name) for name in ("mine", "theirs")], str(tmp_path / "cache")
-    both = caches.build(data, cache, geometry=resnet_run.GEOMETRY)
+    both = caches.build(data, cache, geometry=photo_run.GEOMETRY)
     rows = np.eye(3, dtype=np.float16)[2 * both.table.labels]
     soft = soft_labels.SoftLabels(both.table.content, rows, ("dog", "tree", "tabby"), (2,))
     soft_labels.save("soft.npz", soft)
@@ -187,7 +189,7 @@ def test_a_part_without_a_class_is_one_line_and_makes_no_folder(
     labels = caches.build([animals], decoded).table.labels
     parts = np.arange(len(labels)) % 3
     parts[(labels == 1) & (parts == part)] = (part + 1) % 3  # the horses go elsewhere
-    monkeypatch.setattr(resnet, "split", lambda table: parts)
+    monkeypatch.setattr(division, "split", lambda table: parts)
     assert begin() == 2
     [line] = capsys.readouterr().err.splitlines()
     count = np.count_nonzero(parts == part)
@@ -209,7 +211,7 @@ def test_a_source_without_a_score_is_named(animals: Path, decoded: Path, monkeyp
         sources=("one", "two"),
     )
     held = np.where((half == 1) & (cache.table.labels == 1), TRAIN, TEST)
-    monkeypatch.setattr(resnet_run, "split", lambda table: held)
+    monkeypatch.setattr(scores, "split", lambda table: held)
 
     class Knows:
         """Answers by the place of an image; the first 40 are dogs, whose label is 0."""
@@ -220,16 +222,16 @@ def test_a_source_without_a_score_is_named(animals: Path, decoded: Path, monkeyp
             return 1.0 * (images[..., 2].mean(axis=(1, 2)) > images[..., 0].mean(axis=(1, 2)))
 
     said: list[str] = []
-    results = resnet_run.scores(Knows(), two, said.append)  # type: ignore[arg-type]
+    results = scores.scores(Knows(), two, said.append)  # type: ignore[arg-type]
     assert [*results] == ["one"]
     assert results["one"].accuracy == 1.0
     assert said == ["two: no score, since it has 20 images held out, and no horse among them"]
-    monkeypatch.setattr(resnet_run, "split", lambda table: np.full(len(table), TRAIN))
+    monkeypatch.setattr(scores, "split", lambda table: np.full(len(table), TRAIN))
     with pytest.raises(
         UserError,
         match="one: no score, since it has 0 images held out, and no dog and no horse among",
     ):
-        resnet_run.scores(Knows(), two, said.append)  # type: ignore[arg-type]
+        scores.scores(Knows(), two, said.append)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -255,7 +257,7 @@ def test_the_number_of_steps_is_in_the_run_folder(begin, tmp_path: Path, monkeyp
     def stop(*_) -> None:
         raise UserError("enough")
 
-    monkeypatch.setattr(resnet_run, "train", stop)
+    monkeypatch.setattr(photo_run, "train", stop)
     assert begin() == 2
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert (config["steps"], config["batch_size"], config["validate_every"]) == (1000, 40, 83)
@@ -269,17 +271,17 @@ def test_enough_images_are_calibrated_on(monkeypatch) -> None:
     table = np.zeros(4000, [("labels", np.int8), ("sources", np.int16)]).view(np.recarray)
     table.labels = labels
     cache = Cache((), table, ("a",), ())  # type: ignore[arg-type]
-    monkeypatch.setattr(resnet_run, "split", lambda table: np.full(len(table), VALIDATION))
+    monkeypatch.setattr(scores, "split", lambda table: np.full(len(table), VALIDATION))
     monkeypatch.setattr(Cache, "take", lambda self, numbers: numbers)
     monkeypatch.setattr(Classifier, "logits", lambda self, numbers: 2 * z[numbers])
     model = Classifier({}, (), ("non-cat", "cat"), "sure", "for a test")
     said: list[str] = []
-    assert resnet_run.calibrate_classifier(model, cache, said.append).slope == pytest.approx(
+    assert scores.calibrate_classifier(model, cache, said.append).slope == pytest.approx(
         0.5, abs=0.05
     )
     assert said == []
     few = dataclasses.replace(cache, table=table[:15])
-    assert resnet_run.calibrate_classifier(model, few, said.append) == model
+    assert scores.calibrate_classifier(model, few, said.append) == model
     n_1 = int(labels[:15].sum())
     assert said == [
         f"probabilities are not calibrated: the validation part has {15 - n_1} of non-cat and "

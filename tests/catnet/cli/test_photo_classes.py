@@ -20,8 +20,9 @@ from catnet.data.cache import Cache
 from catnet.data.sampling import compute_priors, compute_sampling_weights
 from catnet.data.split import TEST, split
 from catnet.models.resnet import Targets, fine_loss
-from catnet.training import resnet, seen
-from catnet.training.resnet import PhotoConfig
+from catnet.training import seen
+from catnet.training.photo import config as photo_config
+from catnet.training.photo.config import PhotoConfig
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -39,7 +40,7 @@ def catnet(capsys, *words: object, code: int = 0) -> tuple[str, str]:
 
 
 def test_three_classes(tmp_path: Path, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(resnet, "PhotoConfig", Small)
+    monkeypatch.setattr(photo_config, "PhotoConfig", Small)
     data, out = colours.write(tmp_path / "animals", (240, 130, 230)), tmp_path / "run"
     how = ["--model", "photo", "--cache", tmp_path / "cache", "--batch-size", "32"]
     rest = ["--steps", "16", "--learning-rate", "0.03", "--class-weights", "balanced"]
@@ -68,7 +69,7 @@ def test_three_classes(tmp_path: Path, monkeypatch, capsys) -> None:
 def test_two_classes_have_weights_and_every_other_option(
     tmp_path: Path, monkeypatch, capsys
 ) -> None:
-    monkeypatch.setattr(resnet, "PhotoConfig", Small)
+    monkeypatch.setattr(photo_config, "PhotoConfig", Small)
     data = colours.write(tmp_path / "data", (90, 90))
     how = ["--model", "photo", "--cache", tmp_path / "cache", "--steps", "8", "--batch-size", "8"]
     how += ["--init", "xavier", "--dropout", "0.5", "--weight-decay", "0.2", "--augment", "mirror"]

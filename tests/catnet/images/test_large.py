@@ -208,7 +208,7 @@ def test_the_strips_of_a_part_are_limited_together(monkeypatch) -> None:
     """Parts of fewer strips give the same image; strips that share their bytes are refused."""
     data = encoded(image("RGB"), "TIFF", compression="tiff_lzw", tiffinfo={278: 2})
     with Image.open(io.BytesIO(data)) as im:
-        longest = max(im.tag_v2[279])
+        longest = max(im.tag_v2[279])  # type: ignore[attr-defined]
     whole = decode(data)
     monkeypatch.setattr(large, "MAX_PIXELS", 131 * 64)
     monkeypatch.setattr(tiff_parts, "MAX_STRIP_BYTES", longest + 1)

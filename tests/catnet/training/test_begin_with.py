@@ -15,7 +15,9 @@ from catnet import Classifier
 from catnet.cli import main
 from catnet.errors import UserError
 from catnet.models import registry
-from catnet.training.resnet import Classes, PhotoConfig, _load_weights, initialize, make_state
+from catnet.training.photo.classes import Classes
+from catnet.training.photo.config import PhotoConfig
+from catnet.training.photo.state import _load_weights, initialize, make_state
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 CONFIG = PhotoConfig((4, 6), (1, 0))

@@ -22,12 +22,12 @@ DRIVER = """
 import dataclasses, sys
 from catnet.cli.main import main
 if "photo" in " ".join(sys.argv):
-    from catnet.training import resnet as train
+    from catnet.training.photo import config as photo
     small = {"widths": (4,), "blocks": (1,), "validate_every": 16, "warm_up": 0.1}
     kinds = {"widths": tuple, "blocks": tuple, "validate_every": int, "warm_up": float}
     fields = [(name, kind, small[name]) for name, kind in kinds.items()]
-    small = dataclasses.make_dataclass("Small", fields, bases=(train.PhotoConfig,), frozen=True)
-    train.PhotoConfig = small
+    small = dataclasses.make_dataclass("Small", fields, bases=(photo.PhotoConfig,), frozen=True)
+    photo.PhotoConfig = small
 sys.exit(main(sys.argv[1:]))
 """
 

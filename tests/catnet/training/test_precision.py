@@ -6,7 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from catnet.training.resnet import CHUNK, Classes, PhotoConfig, compile_steps, make_state
+from catnet.training.photo.classes import Classes
+from catnet.training.photo.config import CHUNK, PhotoConfig
+from catnet.training.photo.state import make_state
+from catnet.training.photo.steps import compile_steps
 
 
 @pytest.mark.usefixtures("compiled_quickly")

@@ -18,9 +18,12 @@ from redblue import contents, write
 from catnet import Classifier
 from catnet.cli import main
 from catnet.data.cache import Cache
-from catnet.training import checkpoints, resnet
+from catnet.training import checkpoints
+from catnet.training.checkpoints import Checkpoint
 from catnet.training.curves import Curves
-from catnet.training.resnet import CHUNK, PhotoConfig, batches
+from catnet.training.photo import config, state, train
+from catnet.training.photo.batches import batches
+from catnet.training.photo.config import CHUNK, PhotoConfig
 
 STEPS = 3 * CHUNK
 
@@ -36,12 +39,12 @@ class Small(PhotoConfig):
 @pytest.fixture(autouse=True)
 def small(monkeypatch) -> Iterator[None]:
     """A small network, compiled once for each of its settings; Ctrl-C as Python has it."""
-    monkeypatch.setattr(resnet, "PhotoConfig", Small)
+    monkeypatch.setattr(config, "PhotoConfig", Small)
     for name in ("compile_steps", "compile_logits"):
-        monkeypatch.setattr(resnet, name, made_once(name))
-    make_state = made_once("make_state")
+        monkeypatch.setattr(train, name, made_once(train, name))
+    make_state = made_once(state, "make_state")
     copied = lambda *how: jax.tree.map(jnp.copy, make_state(*how))  # noqa: E731
-    monkeypatch.setattr(resnet, "make_state", copied)
+    monkeypatch.setattr(state, "make_state", copied)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -50,8 +53,8 @@ def small(monkeypatch) -> Iterator[None]:
 _made = {}
 
 
-def made_once(name: str):
-    make = getattr(resnet, name)
+def made_once(module, name: str):
+    make = getattr(module, name)
 
     def made(config, classes, *rest):
         if (name, config) not in _made:
@@ -134,14 +137,14 @@ def test_broken_off_in_every_way_it_ends_to_the_last_bit_like_one_that_was_not(
     assert contents(cut) == before
 
     # Ctrl-C while the second chunk is computed.
-    after = resnet.Checkpoint.save_if_due
+    after = Checkpoint.save_if_due
 
     def pressed(*arguments) -> None:
         signal.raise_signal(signal.SIGINT)
         after(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(resnet.Checkpoint, "save_if_due", pressed)
+        patch.setattr(Checkpoint, "save_if_due", pressed)
         assert resume(cut) == 130
     line = f"stopped after 16 of 24 steps; resume with: catnet train --resume {cut}"
     assert last_line(capsys) == f"catnet: {line}"
@@ -151,7 +154,7 @@ def test_broken_off_in_every_way_it_ends_to_the_last_bit_like_one_that_was_not(
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(resnet.Checkpoint, "save_if_due", killed)
+        patch.setattr(Checkpoint, "save_if_due", killed)
         with pytest.raises(SystemExit):
             resume(cut)
     assert checkpoints.read_progress(cut)["step"] == 16

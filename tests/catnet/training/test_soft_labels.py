@@ -9,7 +9,7 @@ import pytest
 
 from catnet.errors import UserError
 from catnet.training import soft_labels
-from catnet.training.resnet import Classes
+from catnet.training.photo.classes import Classes
 from catnet.training.soft_labels import SoftLabels
 
 

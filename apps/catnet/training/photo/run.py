@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,24 +15,22 @@ import numpy as np
 from catnet.compile_cache import make_cache_folder
 from catnet.data import cache as caches
 from catnet.data.cache import Cache
-from catnet.data.class_names import match
-from catnet.data.split import PARTS, TEST, VALIDATION, split
+from catnet.data.split import PARTS, TEST, split
 from catnet.data.textures import add_textures
 from catnet.errors import UserError
-from catnet.evaluation.calibration import calibrate, calibration_weights
-from catnet.evaluation.report import Evaluation, evaluate
-from catnet.evaluation.source_probe import source_auc
-from catnet.evaluation.temperature import calibrate_on
+from catnet.evaluation.report import Evaluation
 from catnet.images.geometry import Geometry
-from catnet.models import registry
 from catnet.models.classifier import Classifier
-from catnet.models.features import features
-from catnet.models.test_time_augmentation import views
 from catnet.progress import Pace, format_bar, measure_pace
 from catnet.terminal import format_exactly, show_live, shows_live
 from catnet.training import checkpoints, results, run_folder, seen, soft_labels
 from catnet.training.checkpoints import Checkpoint
-from catnet.training.resnet import Classes, PhotoConfig, divide, initialize, make_rule, train
+from catnet.training.photo.classes import Classes
+from catnet.training.photo.config import PhotoConfig
+from catnet.training.photo.division import divide
+from catnet.training.photo.scores import Answers, answer, calibrate_classifier, checks
+from catnet.training.photo.state import initialize
+from catnet.training.photo.train import make_rule, train
 from catnet.training.soft_labels import SoftLabels
 
 Log = Callable[[str], None]
@@ -41,8 +38,6 @@ Log = Callable[[str], None]
 GEOMETRY = Geometry(96, 1.15)  # chosen on sources that no training had seen
 TEST_TIME_AUGMENTATION = (96, 58)  # sides of the middles; chosen on validation parts
 FIRST_VIEW = (80, 2.0)  # a side and a doubt: most images have the same answer in less time
-MIN_CALIBRATED = 20  # validation images of each class that a calibration needs
-MIN_PROBED = 50  # images of each source that the source probe needs
 EVERY = 30.0  # seconds between two checkpoints, of about 20 MB
 
 
@@ -203,101 +198,6 @@ def _classifier(
     )
 
 
-def calibrate_classifier(classifier: Classifier, cache: Cache, log: Log) -> Classifier:
-    """The model, calibrated on the validation part; unchanged where this part is too small."""
-    indices = np.flatnonzero(split(cache.table) == VALIDATION)
-    if len(cache.classes) > 2:
-        labels = cache.table.labels[indices]
-        return calibrate_on(classifier, cache.take(indices), labels, "validation part", log)
-    labels, sources = cache.table.labels[indices], cache.table.sources[indices]
-    counts = np.bincount(labels[calibration_weights(labels, sources) > 0], minlength=2).tolist()
-    if min(counts) < MIN_CALIBRATED:
-        each = zip(counts, cache.classes, strict=True)
-        log(
-            "probabilities are not calibrated: the validation part has "
-            f"{' and '.join(f'{n} of {name}' for n, name in each)}, "
-            f"and {MIN_CALIBRATED} of each are needed"
-        )
-        return classifier
-    calibration = calibrate(classifier.logits(cache.take(indices)), labels, sources)
-    return dataclasses.replace(classifier, **calibration._asdict())
-
-
-class Answers(NamedTuple):
-    """The answers of a model for the test images of a source.
-
-    Attributes:
-        indices: (n,) of the images in the cache.
-        labels: (n,) of the model's classes.
-        probabilities: (n, classes).
-        names: of the images.
-    """
-
-    indices: np.ndarray
-    labels: np.ndarray
-    probabilities: np.ndarray
-    names: list[str]
-
-    def evaluate(self, classifier: Classifier) -> Evaluation:
-        """Their evaluation."""
-        rest = (self.names, classifier.classes, classifier.threshold)
-        return evaluate(self.labels, self.probabilities, *rest)
-
-
-def scores(
-    classifier: Classifier,
-    cache: Cache,
-    log: Log,
-    aliases: Mapping[str, str] = MappingProxyType({}),
-) -> dict[str, Evaluation]:
-    """Evaluate a model on the test part of every source of a cache; see ``answer``."""
-    answers = answer(classifier, cache, log, aliases)
-    return {name: its.evaluate(classifier) for name, its in answers.items()}
-
-
-def answer(
-    classifier: Classifier,
-    cache: Cache,
-    log: Log,
-    aliases: Mapping[str, str] = MappingProxyType({}),
-) -> dict[str, Answers]:
-    """The answers of a model for the test part of every source of a cache.
-
-    Raises:
-        UserError: the classes are not the model's, or no source has images of both (of more than
-            two classes, of any) in its test part.
-    """
-    fits = match(classifier.classes, cache.classes, aliases)
-    many = len(cache.classes) > 2
-    for note in fits.notes:
-        log(note)
-    answers, lacks, by_chance = {}, [], []
-    test = split(cache.table) == TEST
-    for source, name in enumerate(cache.sources):
-        here = cache.table.sources == source
-        indices = np.flatnonzero(test & here)
-        labels = cache.table.labels[indices]
-        absent = [its for label, its in enumerate(cache.classes) if label not in labels]
-        if many and not len(labels):
-            lacks.append(f"{name}: no score, since it has no images held out")
-            by_chance += lacks[-1:]
-            continue
-        if absent and not many:
-            lack = f"has {len(indices)} images held out, and no {' and no '.join(absent)}"
-            lacks.append(f"{name}: no score, since it {lack} among them")
-            by_chance += lacks[-1:] if len(set(cache.table.labels[here].tolist())) == 2 else []
-            continue
-        p = classifier.probabilities(cache.take(indices))
-        names = [cache.table.names[i] for i in indices]
-        labels = np.array(fits.labels)[labels]
-        answers[name] = Answers(indices, labels, p, names)
-    if not answers:
-        raise UserError(f"{'; '.join(lacks)}; add images (100 of each class are enough)")
-    for lack in by_chance:
-        log(lack)
-    return answers
-
-
 def _join(answers: dict[str, Answers], cache: Cache) -> results.Tested:
     """The answers of all sources together."""
     indices, labels, p = (
@@ -310,39 +210,6 @@ def _join(answers: dict[str, Answers], cache: Cache) -> results.Tested:
         cache.table.content[indices],
         lambda i: cache.take(indices[i : i + 1])[0],
     )
-
-
-def checks(classifier: Classifier, cache: Cache) -> dict[str, Any]:
-    """Measure false positives on sources without class 1, and how separable the sources are.
-
-    Returns:
-        ``false_positives``: for every source without class 1 (cat), the share of its test part
-        that the model classifies as class 1.  ``source_auc``: how well a linear classifier on the
-        features separates the two largest sources, among the test images of class 0; 0.5 is
-        chance.  Nothing for more than two classes.
-    """
-    if len(cache.classes) > 2:
-        return {}
-    test = split(cache.table) == TEST
-    false_positives, others = {}, {}
-    for source, name in enumerate(cache.sources):
-        here = cache.table.sources == source
-        indices = np.flatnonzero(test & here & (cache.table.labels == 0))
-        if not cache.table.labels[here].any() and len(indices):
-            p = classifier.probabilities(cache.take(indices))
-            false_positives[name] = float(np.mean(p[:, 1] >= classifier.threshold))
-        elif len(indices):
-            others[name] = indices
-    largest = sorted(others, key=lambda name: -len(others[name]))[:2]
-    results: dict[str, Any] = {"false_positives": false_positives}
-    if len(largest) == 2 and min(len(others[name]) for name in largest) >= MIN_PROBED:
-        count = min(len(others[name]) for name in largest)
-        sides = (classifier.geometry.size,)  # whole images
-        indices = np.concatenate([others[name][:count] for name in largest])
-        net, head, _ = registry.network(classifier.architecture)
-        x = features(net[:head], classifier.params[:head], views(cache.take(indices), sides))
-        results["source_auc"] = source_auc(x, np.repeat([0, 1], count))
-    return results
 
 
 def _log_tenths(log: Log) -> Callable[[str, int, int], None]:

@@ -1,0 +1,1 @@
+"""Training of the photo network: resumable, with augmentation; the best weights are kept."""
