@@ -12,7 +12,7 @@ from jaxnn.layer import Array, Key, Layer, Params
 from jaxnn.losses import Loss
 from jaxnn.training import checkpoint as checkpoints
 from jaxnn.training.examples import Examples
-from jaxnn.training.minibatches import Run, on_arrays, on_batches
+from jaxnn.training.minibatches import How, Run, on_arrays, on_batches
 from jaxnn.training.state import Progress, State, check_arguments, chunks, concatenate
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def fit(
     check_arguments(gradient, steps=steps, chunk=chunk)
     if checkpoint is not None and state is not None:
         raise ValueError("expected either a state or a checkpoint, got both")
-    how = (net, loss, gradient, optimizer)
+    how = How(net, loss, gradient, optimizer)
     params, (key_of_order, key_of_steps) = jax.device_put(params), jax.random.split(key)
     run: Run
     if y is not None:

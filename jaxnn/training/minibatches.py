@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -26,8 +26,17 @@ Carry: TypeAlias = tuple[Params, Any]  # parameters and the optimizer's state
 Run: TypeAlias = Callable[[State, int], tuple[State, Array]]  # (state, steps) → state, costs
 
 
+class How(NamedTuple):
+    """What a step computes: static for ``jax.jit``, so all of it is hashable."""
+
+    net: Layer
+    loss: Loss
+    gradient: str
+    optimizer: optax.GradientTransformation
+
+
 def on_arrays(
-    how: tuple[Any, ...],
+    how: How,
     x: Examples,
     y: Examples,
     batch_size: int | None,
@@ -49,15 +58,13 @@ def on_arrays(
         start = int(state.step)
         batches = _shard(_batches(key_of_order, examples, batch_size, start, count), x)
         carry = (state.params, state.opt_state)
-        params, opt_state, costs = _fit(*how, *carry, x, y, batches, key, start)
+        params, opt_state, costs = _fit(how, *carry, x, y, batches, key, start)
         return State(start + count, params, opt_state), costs
 
     return run
 
 
-def on_batches(
-    how: tuple[Any, ...], batches: Any, batch_size: int | None, first: int, key: Key
-) -> Run:
+def on_batches(how: How, batches: Any, batch_size: int | None, first: int, key: Key) -> Run:
     """Make the function that trains on an iterable of batches, each step one program."""
     if batch_size is not None:
         raise ValueError(f"batch_size {batch_size} is for arrays of examples; batches have a size")
@@ -67,19 +74,16 @@ def on_batches(
         step, params, opt_state = state
         costs = []
         for i, (x, y) in zip(range(int(step), int(step) + count), rest, strict=False):
-            params, opt_state, cost = _fit_batch(*how, params, opt_state, x, y, key, i)
+            params, opt_state, cost = _fit_batch(how, params, opt_state, x, y, key, i)
             costs.append(cost)
         return State(int(step) + len(costs), params, opt_state), jnp.array(costs)
 
     return run
 
 
-@functools.partial(jax.jit, static_argnums=range(4))
+@functools.partial(jax.jit, static_argnums=0)
 def _fit(
-    net: Layer,
-    loss: Loss,
-    gradient: str,
-    optimizer: optax.GradientTransformation,
+    how: How,
     params: Params,
     opt_state: Any,
     x: Examples,
@@ -88,7 +92,7 @@ def _fit(
     key: Key,
     start: Array,
 ) -> tuple[Params, Any, Array]:
-    cost_and_grads, update_with = _updates(net, loss, gradient, optimizer)
+    cost_and_grads, update_with = _updates(how)
 
     def update_on(batch: Array, i: Array, carry: Carry, cost: Array, grads: Params) -> Carry:
         return update_with(carry, cost, grads, *take((x, y), batch), fold_in(key, i))
@@ -109,12 +113,9 @@ def _fit(
     return params, opt_state, costs
 
 
-@functools.partial(jax.jit, static_argnums=range(4))
+@functools.partial(jax.jit, static_argnums=0)
 def _fit_batch(
-    net: Layer,
-    loss: Loss,
-    gradient: str,
-    optimizer: optax.GradientTransformation,
+    how: How,
     params: Params,
     opt_state: Any,
     x: Examples,
@@ -123,16 +124,15 @@ def _fit_batch(
     i: Array,
 ) -> tuple[Params, Any, Array]:
     """One step on one batch."""
-    cost_and_grads, update_with = _updates(net, loss, gradient, optimizer)
+    cost_and_grads, update_with = _updates(how)
     data = x, y, fold_in(key, i)
     cost, grads = cost_and_grads(params, *data)
     return *update_with((params, opt_state), cost, grads, *data), cost
 
 
-def _updates(
-    net: Layer, loss: Loss, gradient: str, optimizer: optax.GradientTransformation
-) -> tuple[ValueAndGrad, Callable[..., Carry]]:
+def _updates(how: How) -> tuple[ValueAndGrad, Callable[..., Carry]]:
     """(params, x, y, key) → (cost, grads), and (carry, cost, grads, x, y, key) → carry."""
+    net, loss, gradient, optimizer = how
     cost_and_grads, cost_alone = GRADIENTS[gradient](net, loss), cost_of(net, loss)
 
     def update_with(carry: Carry, cost: Array, grads: Params, *data: Any) -> Carry:
