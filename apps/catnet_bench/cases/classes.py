@@ -19,7 +19,7 @@ from catnet_bench.harness.case import Options
 from catnet_bench.harness.report import Row, cores
 from catnet_bench.harness.worker import Contestant, race_from_start
 
-STEPS = 1500
+STEPS = 1000
 VIEWS = (96,)  # both networks answer by the whole image and its mirror image
 
 
