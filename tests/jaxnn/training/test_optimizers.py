@@ -152,10 +152,7 @@ def test_every_optimizer_steps_through_fit(name: str) -> None:
         for start in (0, 3):
             with jax.numpy_rank_promotion("allow"):  # some need it
                 after, state, costs = minibatches._fit.eval_shape(
-                    NET,
-                    LOSS,
-                    "hand",
-                    optimizer,
+                    minibatches.How(NET, LOSS, "hand", optimizer),
                     params,
                     state,
                     X,
