@@ -33,7 +33,8 @@ def saliency(classifier: Classifier, images: np.ndarray) -> np.ndarray:
 
     The saliency is ``max over colours |∂s / ∂x|``, with s the logit and x the image, by the
     hand-written backward rules (Simonyan et al. 2013, arXiv:1312.6034).  With more than two
-    classes, s is the logit of the class that the network answers.
+    classes, s is the logit of the class that the network answers.  With test-time augmentation, s
+    is the mean over all copies, also for an image that is answered by its first view.
 
     Args:
         classifier: the model.

@@ -32,7 +32,7 @@ from catnet.images.png_samples import (
     prepare,
 )
 from catnet.images.raw import Preview, find_preview
-from catnet.images.reading import MAX_BYTES, ImageError, Source, is_large, read
+from catnet.images.reading import MAX_BYTES, ImageError, Source, read, read_unless_large
 from catnet.images.size import SIZE
 from catnet.terminal import one_line
 
@@ -92,9 +92,9 @@ def decode(source: Source, size: int = 64, max_aspect: float | None = None) -> n
         >>> decode(b"P3 2 1 255  255 0 0  255 0 0", size=1).tolist()
         [[[255, 0, 0]]]
     """
-    if isinstance(source, (str, os.PathLike)) and is_large(source):
-        return _decode_large(source, Geometry(size, max_aspect))
-    data = source if isinstance(source, bytes) else read(source)
+    data = read_unless_large(source)
+    if not isinstance(data, bytes):
+        return _decode_large(data, Geometry(size, max_aspect))
     if not data:
         raise ImageError("empty file")
     if len(data) > MAX_BYTES:
@@ -211,10 +211,9 @@ def decode_with_whole(
     """
 
     def both(source: Source) -> tuple[np.ndarray, np.ndarray]:
-        if not isinstance(source, (str, os.PathLike)) or not is_large(source):
-            source = source if isinstance(source, bytes) else read(source)
-        image = decode(source, *geometry)
-        return image, image if geometry == WHOLE else decode(source, *WHOLE)
+        content = read_unless_large(source)
+        image = decode(content, *geometry)
+        return image, image if geometry == WHOLE else decode(content, *WHOLE)
 
     return _map_in_pool(both, sources)
 
@@ -393,19 +392,17 @@ def _read_unloaded(im: Image.Image) -> bytes | None:
 
 def _open_source(source: Source) -> _Bounded | _BoundedFile:
     """Open the file of a source, or its preview if it is camera raw."""
-    if isinstance(source, (str, os.PathLike)) and is_large(source):
-        with _BoundedFile(source) as whole:
-            preview = _find_preview_of_file(whole)
-        if preview is None:
-            return _BoundedFile(source)
-        data = preview.jpeg
+    data = read_unless_large(source)
+    if isinstance(data, bytes):
+        preview = find_preview(data)
     else:
-        data = source if isinstance(source, bytes) else read(source)
-        if (preview := find_preview(data)) is not None:
-            data = preview.jpeg
-    file = _Bounded(data)
-    file.orientation = preview.orientation if preview else 1
-    return file
+        with _BoundedFile(data) as whole:
+            preview = _find_preview_of_file(whole)
+    if preview:
+        file = _Bounded(preview.jpeg)
+        file.orientation = preview.orientation
+        return file
+    return _Bounded(data) if isinstance(data, bytes) else _BoundedFile(data)
 
 
 def _read_orientation(im: Any, file: _Limits) -> int:

@@ -91,6 +91,17 @@ def is_pipe(path: str) -> bool:
         return False
 
 
+def read_unless_large(source: Source) -> bytes | str | os.PathLike[str]:
+    """The content of a source; the path of a file that is too large to be read as a whole.
+
+    Raises:
+        ImageError: it cannot be read; see ``read``.
+    """
+    if isinstance(source, bytes) or (isinstance(source, (str, os.PathLike)) and is_large(source)):
+        return source
+    return read(source)
+
+
 def is_large(path: str | os.PathLike[str]) -> bool:
     """Whether a path is a regular file larger than :data:`MAX_BYTES`."""
     try:

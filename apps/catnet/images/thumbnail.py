@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 from typing import NamedTuple
 
 from PIL import Image
 
 from catnet.images.decode import decode, read_dimensions
-from catnet.images.reading import Source, is_large, read
+from catnet.images.reading import Source, read_unless_large
 
 SIDE = 200  # pixels of the longer side
 QUALITY = 75
@@ -37,8 +36,7 @@ def make_thumbnail(source: Source, side: int = SIDE) -> Thumbnail:
         >>> make_thumbnail(b"P6 4 2 255 " + bytes(24), side=8)[1:]
         (8, 4)
     """
-    if not isinstance(source, (str, os.PathLike)) or not is_large(source):
-        source = source if isinstance(source, bytes) else read(source)  # once
+    source = read_unless_large(source)  # once
     width, height = read_dimensions(source, upright=True)
     scale = side / max(width, height)
     size = max(1, round(scale * width)), max(1, round(scale * height))

@@ -134,14 +134,14 @@ def run(
 
     replace_head(model.architecture, len(images.train.classes))  # refuse a model without features
 
-    def train_part(
+    def train_on(
         data: Dataset, measured: tuple[Dataset, str], checkpoint: Checkpoint
     ) -> tuple[dict[str, Any], Outcome]:
         return train(config, model, data, phase, checkpoint, measured)
 
     training = Training(
         config,
-        train_part,
+        train_on,
         f"fine-tuning of {model.name}: last layer{'' if config.freeze else ', then all layers'}",
         {
             "model": "fine-tuning",

@@ -273,12 +273,12 @@ def train_run(
         The curves, and the evaluation on the test part.
     """
 
-    def train_part(
+    def train_on(
         data: Dataset, measured: tuple[Dataset, str], checkpoint: Checkpoint
     ) -> tuple[dict[str, Any], Outcome]:
         return config.architecture, train(config, data, checkpoint, report, measured)
 
     title = f"{config.model}, learning rate {format_exactly(config.learning_rate)}"
-    training = Training(config, train_part, title, {}, batch_size=config.batch_size)
+    training = Training(config, train_on, title, {}, batch_size=config.batch_size)
     outcome, result = run(folder, training, images, resume=resume, every=every)
     return outcome.curves, result

@@ -105,6 +105,7 @@ def by_catnet(budget: Budget) -> Callable[[], Score]:
             )
             model = Classifier.load(folder)
         described = {**model.architecture, "test_time_augmentation": list(VIEWS)}
+        described.pop("first_view")
         model = dataclasses.replace(model, architecture=described)
         test = np.flatnonzero(split(cache.table) == TEST)
         answers = model.logits(cache.take(test)).argmax(axis=1)

@@ -20,12 +20,14 @@ class Division(NamedTuple):
     """What a training takes from its data.
 
     Attributes:
+        parts: (n,) the part of each image: training, validation or test.
         sampler: of the training part.
         measured: the indices of the training images whose accuracy is measured.
         validation: the indices of the validation images.
         class_weights: (classes,) float64; None for equal weights.
     """
 
+    parts: np.ndarray
     sampler: Sampler
     measured: np.ndarray
     validation: np.ndarray
@@ -50,7 +52,8 @@ def divide(config: PhotoConfig, cache: Cache) -> Division:
     weights = dict(config.sampling_weights)
     sampler = make_sampler(cache, parts == TRAIN, config.batch_size, weights, config.seed)
     measured = np.flatnonzero(parts == TRAIN)[choose_measured(len(labels))]
-    return Division(sampler, measured, np.flatnonzero(parts == VALIDATION), class_weights)
+    validation = np.flatnonzero(parts == VALIDATION)
+    return Division(parts, sampler, measured, validation, class_weights)
 
 
 def _check_part(cache: Cache, parts: np.ndarray, part: int) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from catnet.compile_cache import make_cache_folder
 from catnet.data import cache as caches
 from catnet.data.cache import Cache
-from catnet.data.split import PARTS, TEST, split
+from catnet.data.split import PARTS, TEST
 from catnet.data.textures import add_textures
 from catnet.errors import UserError
 from catnet.evaluation.report import Evaluation
@@ -28,12 +28,10 @@ from catnet.training.checkpoints import Checkpoint
 from catnet.training.photo.classes import Classes
 from catnet.training.photo.config import PhotoConfig
 from catnet.training.photo.division import divide
-from catnet.training.photo.scores import Answers, answer, calibrate_classifier, checks
+from catnet.training.photo.scores import Answers, Log, answer, calibrate_classifier, checks
 from catnet.training.photo.state import initialize
 from catnet.training.photo.train import make_rule, train
 from catnet.training.soft_labels import SoftLabels
-
-Log = Callable[[str], None]
 
 GEOMETRY = Geometry(96, 1.15)  # chosen on sources that no training had seen
 TEST_TIME_AUGMENTATION = (96, 58)  # sides of the middles; chosen on validation parts
@@ -84,7 +82,7 @@ def run(
         log(f"left out: {line}")
     for line in cache.notes:
         log(line)
-    parts, of_part = divide(config, cache), split(cache.table)
+    division = divide(config, cache)
     soft = _load_soft_labels(config.soft_labels, cache) if config.soft_labels else None
     classes = Classes.of(cache, soft)
     if soft is not None:
@@ -110,17 +108,20 @@ def run(
             "source": f"from {', '.join(cache.sources)}",
             "content": content,
             "classes": list(cache.classes),
-            **{f"{name}_examples": int(np.sum(of_part == part)) for part, name in enumerate(PARTS)},
+            **{
+                f"{name}_examples": int(np.sum(division.parts == part))
+                for part, name in enumerate(PARTS)
+            },
         }
         run_folder.create(folder, described)
     log(f"{len(cache)} images from {', '.join(cache.sources)}; the run is in {folder}")
     with run_folder.lock(folder):
         checkpoints.extend(folder, config.steps, config.extended_at)
         if not (folder / seen.FILE).exists():  # before training: the parent may be gone after it
-            learnt = cache.table.content[of_part != TEST]
+            learnt = cache.table.content[division.parts != TEST]
             seen.write(folder, learnt, Path(config.from_model) if config.from_model else None)
         with Checkpoint(folder, every) as checkpoint:
-            outcome = train(config, cache, classes, parts, state, checkpoint, log)
+            outcome = train(config, cache, classes, division, state, checkpoint, log)
         classifier = _classifier(config, cache, classes, outcome.params, folder.resolve().name)
         classifier = calibrate_classifier(classifier, cache, log)
         classifier.save(folder / results.MODEL)

@@ -24,7 +24,6 @@ from catnet.models.test_time_augmentation import views
 
 Log = Callable[[str], None]
 
-
 MIN_CALIBRATED = 20  # validation images of each class that a calibration needs
 MIN_PROBED = 50  # images of each source that the source probe needs
 

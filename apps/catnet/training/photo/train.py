@@ -56,7 +56,7 @@ def train(
     config: PhotoConfig,
     cache: Cache,
     classes: Classes,
-    parts: Division,
+    division: Division,
     state: TrainState,
     checkpoint: Checkpoint,
     log: Callable[[str], None],
@@ -71,7 +71,7 @@ def train(
         Stopped: Ctrl-C was pressed; the checkpoint is saved.
     """
     rule = make_rule(config)
-    sampler, measured, validation_indices, class_weights = parts
+    _, sampler, measured, validation_indices, class_weights = division
     curves, best = Curves(VALIDATION_PART), _copy(state.average)
     lines: list[dict[str, Any]] = []  # the scores of each validation
     if checkpointed := checkpoint.load((state, np.zeros(0), best)):
