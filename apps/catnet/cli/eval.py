@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from catnet.cli.inputs import find_model, load_data, load_model
 from catnet.cli.options import DATA_HELP, MODEL_HELP, add_aliases
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from catnet.data.dataset import Dataset
+    from catnet.evaluation.report import Evaluation
 
 HELP = "evaluate a model on labelled images"
 EXAMPLES = ("catnet eval runs/mine my-images", "catnet eval shipped my-images --json")
@@ -29,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="evaluate also on the images that the model has learnt from; by default, they are "
         "left out",
+    )
+    parser.add_argument(
+        "--by-folder",
+        action="store_true",
+        help="print also how many answers are right in each folder, the worst first",
     )
     add_aliases(parser)
     parser.add_argument(
@@ -67,10 +74,29 @@ def run(options: argparse.Namespace) -> int:
     result = evaluate_on(classifier, part, aliases)
     if options.json:
         left_out = {"left_out": count - len(part.labels)}
-        print(json.dumps({"model": classifier.name, **result.as_json(), **left_out}))
+        _print_json(options, {"model": classifier.name, **left_out}, part.names, result)
     else:
-        print(result)
+        _print_text(options, part.names, result)
     return 0
+
+
+def _print_json(
+    options: argparse.Namespace, about: dict[str, Any], names: Sequence[str], result: Evaluation
+) -> None:
+    from catnet.evaluation.summary import score_folders
+
+    by_folder = {}
+    if options.by_folder:
+        by_folder["folders"] = [score._asdict() for score in score_folders(names, result)]
+    print(json.dumps({**about, **result.as_json(), **by_folder}))
+
+
+def _print_text(options: argparse.Namespace, names: Sequence[str], result: Evaluation) -> None:
+    from catnet.evaluation.summary import format_folders, score_folders
+
+    print(result)
+    if options.by_folder:
+        print("", *format_folders(score_folders(names, result)), sep="\n")
 
 
 def _leave_out(part: Dataset, learnt: np.ndarray | None, data: str) -> Dataset:
@@ -101,7 +127,8 @@ def _run_held_out(options: argparse.Namespace) -> int:
     """Evaluate on each source, on the test images of train --model photo."""
     from catnet.compile_cache import make_cache_folder
     from catnet.data import cache as caches
-    from catnet.training.photo.scores import scores
+    from catnet.evaluation.summary import format_evaluations
+    from catnet.training.photo.scores import answer
 
     classifier = load_model(options.model)
     all_classes = len(classifier.classes) > 2
@@ -110,9 +137,15 @@ def _run_held_out(options: argparse.Namespace) -> int:
     log(f"model: {classifier.name}, {classifier.about}; the images held out of each DATA")
     for note in cache.notes:
         log(note)
-    for name, result in scores(classifier, cache, log, dict(options.aliases)).items():
+    results = {}
+    for name, answers in answer(classifier, cache, log, dict(options.aliases)).items():
+        results[name] = result = answers.evaluate(classifier)
         if options.json:
-            print(json.dumps({"model": classifier.name, "data": name, **result.as_json()}))
+            _print_json(options, {"model": classifier.name, "data": name}, answers.names, result)
         else:
-            print(f"held out of {name}\n{result}\n")
+            print(f"held out of {name}")
+            _print_text(options, answers.names, result)
+            print()
+    if len(results) > 1 and not options.json:
+        print(*format_evaluations(results), sep="\n")
     return 0

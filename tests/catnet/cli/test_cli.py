@@ -281,6 +281,21 @@ def test_eval_prints_a_table_or_json(run_folder: Path, images: Path, capsys) -> 
     assert result["examples"] == 8
 
 
+def test_eval_by_folder_counts_every_folder(run_folder: Path, images: Path, capsys) -> None:
+    below = images / "test" / "cat" / "kittens"
+    below.mkdir()
+    (images / "test" / "cat" / "0.png").rename(below / "0.png")
+    (images / "test" / "non-cat" / "0.png").rename(below / "1.png")  # its label is wrong now
+    arguments = ["eval", str(run_folder), str(images), "--by-folder"]
+    capsys.readouterr()
+    assert main.main(arguments) == 0
+    worst = capsys.readouterr().out.partition("folder ")[2].splitlines()[1]
+    assert worst.split() == ["cat/kittens", "50.0%", "9.5–90.5%", "2"]
+    assert main.main([*arguments, "--json"]) == 0
+    folders = json.loads(capsys.readouterr().out)["folders"]
+    assert [(each["right"], each["examples"]) for each in folders] == [(1, 2), (3, 3), (3, 3)]
+
+
 def test_gradcheck_of_a_new_network_and_of_a_trained_one(run_folder, images, capsys) -> None:
     for model in ("shallow", str(run_folder)):
         capsys.readouterr()

@@ -69,17 +69,6 @@ class Answers(NamedTuple):
         return evaluate(self.labels, self.probabilities, *rest)
 
 
-def scores(
-    classifier: Classifier,
-    cache: Cache,
-    log: Log,
-    aliases: Mapping[str, str] = MappingProxyType({}),
-) -> dict[str, Evaluation]:
-    """Evaluate a model on the test part of every source of a cache; see ``answer``."""
-    answers = answer(classifier, cache, log, aliases)
-    return {name: its.evaluate(classifier) for name, its in answers.items()}
-
-
 def answer(
     classifier: Classifier,
     cache: Cache,
