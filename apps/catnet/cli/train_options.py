@@ -40,6 +40,7 @@ MORE_SETTINGS = {
     LECTURE: ("model", "hidden", "activation", "optimizer", "gradient", "validation"),
     PHOTO: (
         "model",
+        "widths",
         "sampling_weights",
         "soft_labels",
         "leave_out",
@@ -173,6 +174,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     photo = parser.add_argument_group("for --model photo")
     photo.add_argument("--cache", metavar="FOLDER", help="folder for decoded images")
     photo.add_argument(
+        "--widths",
+        type=count,
+        nargs=3,
+        metavar="CHANNELS",
+        help="channels of the three stages of the network (default 48 96 192)",
+    )
+    photo.add_argument(
         "--precision",
         choices=("float32", "bfloat16"),
         help="dtype of the computation (default float32); the parameters stay float32",
@@ -233,8 +241,11 @@ def collect_settings(options: argparse.Namespace, kind: str) -> dict[str, Any]:
             raise UserError(f"{name_option(name)} {_explain_refusal(name, kind)}")
     if kind != PHOTO and len(options.data) > 1:
         raise UserError("several DATA are for --model photo only")
-    if options.init and kind == PHOTO and options.from_model:
-        raise UserError("--init: the weights are those of --from; leave one of the two out")
+    if kind == PHOTO and options.from_model:
+        for name in ("init", "widths"):
+            if getattr(options, name):
+                what = "weights are" if name == "init" else "layers are"
+                raise UserError(f"--{name}: the {what} those of --from; leave one of the two out")
     if options.freeze and options.augment in ("light", "full"):
         raise UserError(
             f"--augment {options.augment}: --freeze computes the features of every image once; "
@@ -265,7 +276,12 @@ def _explain_refusal(name: str, kind: str) -> str:
 
 
 def _options_set(options: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: value for name in names if (value := getattr(options, name)) is not None}
+    values = {name: getattr(options, name) for name in names}
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def _from_model(name: str) -> dict[str, Any]:

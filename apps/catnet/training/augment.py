@@ -30,7 +30,7 @@ class Strength:
     Attributes:
         area: of a crop, as a fraction of the image.
         shrink: share of the images that become smaller than the frame, at a random place in it.
-        frame: area of the frame around them, as a multiple of the image.
+        frame: area of the frame around them, as a multiple of the image; uniform on the log scale.
         aspect: of a crop, width over height; uniform on the log scale.
         softness: width of the resize kernel: 1 is linear interpolation, more is blurred, less
             is blocky; uniform on the log scale.
@@ -48,8 +48,8 @@ class Strength:
     """
 
     area: Range = (0.25, 1.0)
-    shrink: float = 0.15
-    frame: Range = (1.0, 5.0)
+    shrink: float = 0.2
+    frame: Range = (1.0, 9.0)
     aspect: Range = (1 / 2, 2.0)
     softness: Range = (0.6, 2.0)
     sharpen: float = 0.8
@@ -86,13 +86,17 @@ LIGHT = Strength(
 
 
 @partial(jax.jit, static_argnames="strength")
-def augment(key: Array, images: Array, strength: Strength = FULL) -> Array:
+def augment(
+    key: Array, images: Array, strength: Strength = FULL, scenes: Array | None = None
+) -> Array:
     """Crop, flip and recolour every image; compress some again, and erase a part of some.
 
     Args:
         key: of ``jax.random``.
         images: uint8 ``(n, S, S, 3)``, in random order: ``random_recompress`` takes the first.
         strength: static: another value compiles another program.
+        scenes: bool ``(n,)``, the images that may surround a smaller one: no object of interest is
+            in them; None for no image.
 
     Returns:
         float32 ``(n, 64, 64, 3)`` in [0, 1].
@@ -107,7 +111,7 @@ def augment(key: Array, images: Array, strength: Strength = FULL) -> Array:
             (2, 64, 64, 3)
     """
     crop_key, colour_key, noise_key, recompress_key, erase_key = jax.random.split(key, 5)
-    x = random_crop(crop_key, to_rows(images), strength)
+    x = random_crop(crop_key, to_rows(images), strength, scenes)
     x = random_colour(colour_key, x, strength)
     x = random_noise(noise_key, x, strength)
     x = random_recompress(recompress_key, x, strength)
@@ -190,16 +194,17 @@ def _materialize(x: Array) -> Array:
 # --- crop, flip, resize, blur: two matrix products -------------------------------------------
 
 
-def random_crop(key: Array, x: Array, strength: Strength) -> Array:
+def random_crop(key: Array, x: Array, strength: Strength, scenes: Array | None = None) -> Array:
     """Crop a random part of each image, mirror half of them, and resize to the network's size.
 
-    Some images are shrunk instead: a frame of one random colour surrounds them.
+    Some images are shrunk instead: the image before surrounds them if it is a scene and not shrunk
+    itself, else a frame of one random colour.
     """
     n = len(x)
     u = jax.random.uniform(key, (11, n))  # one call: XLA compiles each for half a second
     aspect = _between_logs(strength.aspect, u[1])
     shrunk = u[7] < strength.shrink
-    area = jnp.where(shrunk, _between(strength.frame, u[0]), _between(strength.area, u[0]))
+    area = jnp.where(shrunk, _between_logs(strength.frame, u[0]), _between(strength.area, u[0]))
     longest = jnp.where(shrunk, jnp.inf, 1.0)
     height = jnp.minimum(jnp.sqrt(area / aspect), longest)
     width = jnp.minimum(jnp.sqrt(area * aspect), longest)
@@ -214,7 +219,11 @@ def random_crop(key: Array, x: Array, strength: Strength) -> Array:
     rows, columns, softness, sharpen = jax.lax.optimization_barrier(crops)
     inside = _is_inside(*rows)[:, :, None, None] & _is_inside(*columns)[:, None, None, :]
     resized = resize(x, rows, columns, softness, sharpen)
-    return jnp.where(inside, resized, u[8:].T[:, None, :, None])
+    frame = u[8:].T[:, None, :, None]
+    if scenes is not None:
+        has_scene = jnp.roll(scenes & ~shrunk, 1)[:, None, None, None]
+        frame = jnp.where(has_scene, jnp.roll(resized, 1, axis=0), frame)
+    return jnp.where(inside, resized, frame)
 
 
 def _is_inside(start: Array, length: Array) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -84,8 +85,27 @@ def test_the_names_of_the_classes_are_the_users_everywhere(
     assert json.loads(capsys.readouterr().out)["accuracy"] == 1.0
     assert main.main(["data", "check", str(animals), "--model", resnet_run]) == 0
     assert "label contradicted by run: 0" in capsys.readouterr().out
-    assert main.main(["eval", resnet_run, str(animals), "--held-out", "--cache", str(decoded)]) == 0
-    assert "held out of animals" in capsys.readouterr().out
+    held_out = ["eval", resnet_run, str(animals), "--held-out", "--cache", str(decoded)]
+    assert main.main([*held_out, "--by-folder"]) == 0
+    printed = capsys.readouterr().out
+    assert "held out of animals" in printed
+    assert {"dog", "horse"} == {line.split()[0] for line in printed.splitlines()[-3:-1]}
+
+
+def test_the_widths_are_those_of_the_network(begin, tmp_path: Path, monkeypatch, capsys) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Three(Small):
+        blocks: tuple[int, ...] = (0, 0, 0)
+
+    monkeypatch.setattr(config, "PhotoConfig", Three)
+    assert begin("--widths", "4", "5", "6", "--steps", "8", "--batch-size", "8") == 0
+    run = str(tmp_path / "run")
+    model = Classifier.load(run)
+    assert model.architecture["widths"] == [4, 5, 6]
+    assert {leaf.shape[-1] for leaf in jax.tree.leaves(model.params)} >= {4, 5, 6}
+    capsys.readouterr()
+    assert main.main(["train", "--resume", run, "--widths", "4", "4", "4"]) == 2
+    assert "--widths: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("steps", [1, 2, 33])
@@ -222,16 +242,17 @@ def test_a_source_without_a_score_is_named(animals: Path, decoded: Path, monkeyp
             return 1.0 * (images[..., 2].mean(axis=(1, 2)) > images[..., 0].mean(axis=(1, 2)))
 
     said: list[str] = []
-    results = scores.scores(Knows(), two, said.append)  # type: ignore[arg-type]
-    assert [*results] == ["one"]
-    assert results["one"].accuracy == 1.0
+    knows: Any = Knows()
+    answers = scores.answer(knows, two, said.append)
+    assert [*answers] == ["one"]
+    assert answers["one"].evaluate(knows).accuracy == 1.0
     assert said == ["two: no score, since it has 20 images held out, and no horse among them"]
     monkeypatch.setattr(scores, "split", lambda table: np.full(len(table), TRAIN))
     with pytest.raises(
         UserError,
         match="one: no score, since it has 0 images held out, and no dog and no horse among",
     ):
-        scores.scores(Knows(), two, said.append)  # type: ignore[arg-type]
+        scores.answer(knows, two, said.append)
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,11 @@ def test_every_option_fine_tunes(data: Path, tmp_path: Path) -> None:
             "--from shipped --model photo --init he",
             "--init: the weights are those of --from; leave",
         ),
+        (
+            "--from shipped --model photo --widths 8 8 8",
+            "--widths: the layers are those of --from; leave",
+        ),
+        ("--widths 8 8 8", "--widths is for --model photo only"),
         ("--model photo --validation 0.1", "--validation is not for --model photo, which always"),
         ("--textures 3", "--textures is for --model photo only"),
     ],

@@ -215,6 +215,25 @@ def test_a_shrunk_image_lies_in_a_frame_of_one_colour_and_keeps_its_own():
     assert len({tuple(colour[0].tolist()) for colour in colours}) == len(colours)
 
 
+def test_a_scene_surrounds_the_shrunk_image_after_it_and_what_is_no_scene_surrounds_none():
+    strength = dataclasses.replace(NOTHING, shrink=0.5, frame=(4.0, 4.0))
+    greys = np.arange(1, 241, dtype=np.uint8)  # every image has a grey of its own
+    images = np.broadcast_to(greys[:, None, None, None], (240, 96, 96, 3))
+    scenes = greys % 3 != 0
+    y = np.asarray(augment(jax.random.key(0), images, strength, jnp.asarray(scenes))) * 255
+    own = np.abs(y - greys[:, None, None, None]).max(axis=-1) < 1e-2
+    shrunk = ~own.all(axis=(1, 2))
+    kinds = set()
+    for i in np.flatnonzero(shrunk):
+        around = y[i][~own[i]]
+        assert own[i].sum() == 32 * 32
+        assert np.ptp(around, axis=0).max() < 1e-2
+        is_before = np.abs(around[0] - greys[i - 1]).max() < 1e-2
+        assert is_before == (scenes[i - 1] and not shrunk[i - 1])
+        kinds.add((bool(scenes[i - 1]), bool(shrunk[i - 1])))
+    assert len(kinds) == 4  # each of the four cases occurs
+
+
 @pytest.mark.parametrize("size", [64, 80])
 def test_without_strength_an_image_is_itself_or_its_mirror_image(size):
     images = all_images(16, size)

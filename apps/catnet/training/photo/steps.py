@@ -44,12 +44,12 @@ def compile_steps(
     light_until = int(config.light * config.steps)
     settle_from = config.steps - int(config.settle * config.steps)
 
-    def light(key: Any, images: Any, y: Targets) -> tuple[Any, Targets]:
-        return augment(key, images, LIGHT), y
+    def light(key: Any, images: Any, scenes: Any, y: Targets) -> tuple[Any, Targets]:
+        return augment(key, images, LIGHT, scenes), y
 
-    def full(key: Any, images: Any, y: Targets) -> tuple[Any, Targets]:
+    def full(key: Any, images: Any, scenes: Any, y: Targets) -> tuple[Any, Targets]:
         augment_key, mix_key = jax.random.split(key)
-        x = augment(augment_key, images, FULL)
+        x = augment(augment_key, images, FULL, scenes)
         return mix(mix_key, x, y, config.mixup, config.cutmix)
 
     def step(state: TrainState, batch: tuple[Any, ...]) -> tuple[TrainState, Any]:
@@ -63,7 +63,9 @@ def compile_steps(
         is_light = (state.step < light_until) | (state.step >= settle_from)
         key_of_step = jax.random.fold_in(key, state.step)
         if config.augment == "full":
-            x, y = jax.lax.cond(is_light, light, full, key_of_step, images, y)
+            # A cat stays a cat in a scene without one; other classes have no such scene.
+            scenes = cat < 0.5 if classes.cats else None
+            x, y = jax.lax.cond(is_light, light, full, key_of_step, images, scenes, y)
         else:
             x = FUNCTIONS[config.augment](key_of_step, images)
         of_dropout = jax.random.fold_in(key_of_step, 1) if config.dropout else None
