@@ -22,7 +22,7 @@ LEARNING_RATES = {"logistic": 0.002, "shallow": 0.0075, "deep": 0.0075}
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "identity", "gelu", "silu", "softplus")
 INITIALIZATIONS = ("lecun", "he", "xavier", "large", "zeros")
 OPTIMIZERS = ("gd", "momentum", "adam", "adamw", "rmsprop")
-# Of training images, from none to the strongest; see ``catnet.training.augmentations``.
+# Of training images, from none to the strongest; see ``catnet.training.augmentation.choices``.
 AUGMENTATIONS = ("none", "mirror", "light", "full")
 # Upper bounds: more is a typing error, or a malicious file.
 UNITS, LAYERS, LARGEST = 100_000, 100, 512

@@ -193,7 +193,7 @@ def train(
     import jaxnn
     from catnet.models.regularized import augmented, dropped, replace
     from catnet.models.targets import choose_loss, make_targets
-    from catnet.training.augmentations import FUNCTIONS
+    from catnet.training.augmentation.choices import FUNCTIONS
 
     classes, rule = len(data.classes), make_rule(config)
     other, part = measured or (data, curves.TEST)

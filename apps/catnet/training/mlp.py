@@ -192,7 +192,7 @@ def _in_training(config: Config) -> Layer:
         for index in range(3, len(net), 2):  # every dense layer but the first
             net = replace(net, index, dropped(net[index], config.dropout))
     if config.augment != "none":
-        from catnet.training.augmentations import FUNCTIONS
+        from catnet.training.augmentation.choices import FUNCTIONS
 
         net = replace(net, 0, augmented(net[0], FUNCTIONS[config.augment], config.augment))
     return net

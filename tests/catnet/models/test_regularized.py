@@ -10,7 +10,7 @@ import pytest
 import jaxnn
 from catnet.models.registry import AUGMENTATIONS
 from catnet.models.regularized import augmented, dropped, replace
-from catnet.training.augmentations import FUNCTIONS
+from catnet.training.augmentation.choices import FUNCTIONS
 
 X = jax.random.normal(jax.random.key(0), (4, 6))
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), dtype=np.uint8)

@@ -12,8 +12,10 @@ import optax
 
 import jaxnn
 from catnet.models.resnet import Targets, fine_loss, photo_loss, targets, weigh
-from catnet.training.augment import FULL, LIGHT, augment, mix
-from catnet.training.augmentations import FUNCTIONS
+from catnet.training.augmentation.augment import augment
+from catnet.training.augmentation.choices import FUNCTIONS
+from catnet.training.augmentation.mix import mix
+from catnet.training.augmentation.strength import FULL, LIGHT
 from catnet.training.photo.classes import Classes
 from catnet.training.photo.config import PhotoConfig
 from catnet.training.photo.state import (

@@ -13,7 +13,7 @@ import jaxnn
 from catnet.data.cache import Cache
 from catnet.evaluation.metrics import auc, balanced_accuracy, cross_entropy
 from catnet.models.resnet import log_odds
-from catnet.training.augment import prepare
+from catnet.training.augmentation.augment import prepare
 from catnet.training.measuring import compute_accuracy
 from catnet.training.photo.classes import Classes
 from catnet.training.photo.config import PhotoConfig

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from catnet.training.augment import FULL, LIGHT, augment, prepare
+from catnet.training.augmentation.augment import augment, prepare
+from catnet.training.augmentation.strength import FULL, LIGHT
 
 
 def none(key: jax.Array, images: jax.Array) -> jax.Array:

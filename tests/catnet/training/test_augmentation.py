@@ -11,9 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catnet.training import augment as augmentation
-from catnet.training.augment import FULL, LIGHT, Strength, augment, mix, prepare, to_rows
-from catnet.training.jpeg import GREY, TABLES, recompress
+from catnet.training.augmentation.augment import augment, prepare
+from catnet.training.augmentation.colour import random_colour, recolour
+from catnet.training.augmentation.crop import resize, resize_weights
+from catnet.training.augmentation.jpeg import GREY, TABLES, random_recompress, recompress
+from catnet.training.augmentation.mix import mix
+from catnet.training.augmentation.noise import random_noise
+from catnet.training.augmentation.rectangles import random_erase
+from catnet.training.augmentation.rows import to_rows
+from catnet.training.augmentation.strength import FULL, LIGHT, Strength
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 NOTHING = Strength(
@@ -61,7 +67,7 @@ def test_resize_is_pillows_bilinear(size, mirrored):
     top, left = rng.uniform(0, 1, (2, 4)) * (1 - np.stack([height, width]))
     columns = (left + width, -width) if mirrored else (left, width)
     ours = from_rows(
-        augmentation.resize(
+        resize(
             to_rows(jnp.asarray(images)),
             (jnp.asarray(top, jnp.float32), jnp.asarray(height, jnp.float32)),
             (jnp.asarray(columns[0], jnp.float32), jnp.asarray(columns[1], jnp.float32)),
@@ -79,9 +85,9 @@ def test_resize_is_pillows_bilinear(size, mirrored):
 def test_sharpening_takes_a_wider_kernel_away():
     start, length = jnp.array([0.1]), jnp.array([0.7])
     soft, sharp = jnp.array([0.8]), jnp.array([0.5])
-    narrow = augmentation.resize_weights(start, length, soft, 0 * sharp, 64)
-    wide = augmentation.resize_weights(start, length, 2 * soft, 0 * sharp, 64)
-    both = augmentation.resize_weights(start, length, soft, sharp, 64)
+    narrow = resize_weights(start, length, soft, 0 * sharp, 64)
+    wide = resize_weights(start, length, 2 * soft, 0 * sharp, 64)
+    both = resize_weights(start, length, soft, sharp, 64)
     np.testing.assert_allclose(both, 1.5 * narrow - 0.5 * wide, atol=1e-6)
     np.testing.assert_allclose(both.sum(-1), 1.0, atol=1e-5)
 
@@ -91,7 +97,7 @@ def test_no_sample_is_without_pixels(softness):
     rng = np.random.default_rng(0)
     length = jnp.asarray(rng.uniform(0.1, 1, 50), jnp.float32)
     start = jnp.asarray(rng.uniform(0, 1, 50), jnp.float32) * (1 - length)
-    weights = augmentation.resize_weights(start, length, jnp.full(50, softness), jnp.zeros(50), 64)
+    weights = resize_weights(start, length, jnp.full(50, softness), jnp.zeros(50), 64)
     np.testing.assert_allclose(weights.sum(-1), 1.0, atol=1e-4)
 
 
@@ -99,7 +105,7 @@ def test_recolour_is_gain_then_saturation_then_contrast():
     x = all_images(3) / 255
     rng = np.random.default_rng(2)
     gain, (saturation, contrast) = rng.uniform(0.8, 1.2, (3, 3)), rng.uniform(0, 1.5, (2, 3))
-    ours = augmentation.recolour(
+    ours = recolour(
         jnp.asarray(x, jnp.float32).swapaxes(2, 3),
         *(jnp.asarray(v, jnp.float32) for v in (gain, saturation, contrast)),
     )
@@ -164,7 +170,7 @@ def test_recompress_of_grey_images_is_libjpegs(quality):
 def test_only_a_share_is_recompressed_and_the_grid_moves():
     strength = dataclasses.replace(NOTHING, recompress=0.25, quality=(10.0, 10.0))
     x = to_rows(jnp.asarray(all_images(8)))
-    found = [augmentation.random_recompress(jax.random.key(i), x, strength) - x for i in range(2)]
+    found = [random_recompress(jax.random.key(i), x, strength) - x for i in range(2)]
     for change in found:
         changed = np.abs(change).max(axis=(1, 2, 3)) > 0
         assert changed.tolist() == [True] * 2 + [False] * 6
@@ -174,7 +180,7 @@ def test_only_a_share_is_recompressed_and_the_grid_moves():
 def test_noise_has_the_deviation_it_says():
     x = jnp.full((512, 16, 3, 16), 0.5)
     strength = dataclasses.replace(NOTHING, noise=0.05)
-    noisy = np.asarray(augmentation.random_noise(jax.random.key(0), x, strength))
+    noisy = np.asarray(random_noise(jax.random.key(0), x, strength))
     deviation = noisy.std(axis=(1, 2, 3))
     assert deviation.max() < 0.05 * 1.1
     # The deviation is uniform on [0, 0.05], so its mean is half of that.
@@ -185,7 +191,7 @@ def test_noise_has_the_deviation_it_says():
 def test_erased_is_one_rectangle_of_one_colour():
     strength = dataclasses.replace(NOTHING, erase=0.5, erase_area=(0.1, 0.3))
     x = jnp.full((400, 64, 3, 64), -1.0)  # no colour
-    y = from_rows(augmentation.random_erase(jax.random.key(0), x, strength))
+    y = from_rows(random_erase(jax.random.key(0), x, strength))
     erased = (y != -1).any(axis=-1)
     hit = erased.any(axis=(1, 2))
     assert 0.4 < hit.mean() < 0.6
@@ -268,7 +274,7 @@ def test_augment_takes_one_image():
 def test_grey_turns_a_share_of_the_images_grey():
     strength = dataclasses.replace(NOTHING, grey=0.5)
     x = to_rows(jnp.asarray(all_images(100)))
-    y = from_rows(augmentation.random_colour(jax.random.key(0), x, strength))
+    y = from_rows(random_colour(jax.random.key(0), x, strength))
     grey = np.ptp(y, axis=-1).max(axis=(1, 2)) < 1e-6
     assert 30 <= grey.sum() <= 70
     np.testing.assert_allclose(y[~grey], from_rows(x)[~grey], atol=1e-6)

@@ -1,15 +1,16 @@
-"""The lossy part of JPEG compression, in jitted JAX."""
+"""JPEG compression of random images: its lossy part."""
 
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-Array: TypeAlias = jax.Array
+from catnet.training.augmentation.rows import materialize
+from catnet.training.augmentation.strength import Strength, between
+from jaxnn.layer import Array
 
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
 # ITU-T T.81, tables K.1 and K.2: quantisation of luminance and chrominance at quality 50.
@@ -34,6 +35,20 @@ TABLES = np.array([LUMINANCE, CHROMINANCE, CHROMINANCE], np.float32).reshape(3, 
 # ITU-T T.871: red, green, blue to luma and two colour differences, and back.
 TO_YCC = np.array([GREY, (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312)], np.float32)
 TO_RGB = np.linalg.inv(TO_YCC)
+
+
+def random_recompress(key: Array, x: Array, strength: Strength) -> Array:
+    """Compress the first images of the batch again, with the block grid at a random place."""
+    count = round(strength.recompress * len(x))
+    if count == 0:
+        return x
+    u = jax.random.uniform(key, (count + 2,))
+    quality = between(strength.quality, u[2:])
+    # One place for the batch: one for each image would cost more than the rest of the function.
+    down, right = (8 * u[:2]).astype(jnp.int32)
+    part = jnp.roll(x[:count], (down, right), (1, 3))
+    part = jnp.roll(recompress(part, quality), (-down, -right), (1, 3))
+    return materialize(jnp.concatenate([part, x[count:]]))
 
 
 def recompress(x: Array, quality: Array) -> Array:

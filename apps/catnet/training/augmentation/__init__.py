@@ -1,0 +1,1 @@
+"""Data augmentation in jitted JAX: random crops, colours, noise, compression, mixup, cutmix."""
