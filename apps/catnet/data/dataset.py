@@ -18,7 +18,8 @@ from catnet.data.entries import Listing, is_zip, open_listing
 from catnet.data.hdf5 import Arrays, is_h5, read_parts
 from catnet.data.structure import CATS, LAYOUT, Part, divide
 from catnet.errors import UserError
-from catnet.images.decode import decode_with_whole, resize_squares
+from catnet.images.decode import resize_squares
+from catnet.images.decode_many import decode_with_whole
 from catnet.images.geometry import WHOLE, Geometry
 from catnet.images.kinds import summarize_kinds
 from catnet.images.reading import ImageError

@@ -14,8 +14,9 @@ from catnet.data import dataset
 from catnet.data.class_names import CATS, Names
 from catnet.data.entries import open_listing
 from catnet.data.known_sets import Layout, recognize, shorten
-from catnet.images.decode import ImageError, decode_with_whole
+from catnet.images.decode_many import decode_with_whole
 from catnet.images.geometry import WHOLE, Geometry
+from catnet.images.reading import ImageError
 
 
 class Row(NamedTuple):

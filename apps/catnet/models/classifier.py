@@ -19,7 +19,8 @@ from PIL.Image import Image
 
 from catnet.data.class_names import Names
 from catnet.errors import UserError
-from catnet.images.decode import ImageError, decode_many, from_array, from_image
+from catnet.images.decode import ImageError, from_array, from_image
+from catnet.images.decode_many import decode_many
 from catnet.images.geometry import Geometry
 from catnet.images.paths import ImageFile
 from catnet.images.reading import Readable, Stored, read

@@ -90,7 +90,7 @@ def ours(folder: Path) -> Callable[[], list[float]]:
 def decode_alone(folder: Path) -> Callable[[], int]:
     """Decoding of the same photos, on all cores."""
     from catnet import Classifier
-    from catnet.images.decode import decode_many
+    from catnet.images.decode_many import decode_many
 
     paths, geometry = [str(path) for path in files(folder)], Classifier.load().geometry
     return lambda: sum(1 for _ in decode_many(paths, *geometry))

@@ -20,7 +20,8 @@ from PIL import Image
 
 from catnet.cli import main
 from catnet.images import archives
-from catnet.images.decode import ImageError, decode, decode_many
+from catnet.images.decode import ImageError, decode
+from catnet.images.decode_many import decode_many
 from catnet.images.paths import expand
 from catnet.images.reading import Started
 

@@ -21,8 +21,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile
 
 from catnet.images import decode as images
-from catnet.images import pillow_errors, reading
-from catnet.images.decode import ImageError, decode, decode_many, from_array, from_image
+from catnet.images import pillow_errors, reading, resize
+from catnet.images.decode import ImageError, decode, from_array, from_image
+from catnet.images.decode_many import decode_many
+from catnet.images.opening import MAX_HEADER_BYTES
 
 
 def photo(size: int = 64, height: int | None = None) -> Image.Image:
@@ -395,7 +397,7 @@ def test_bands_make_no_difference(monkeypatch):
     rng = np.random.default_rng(0)
     im = Image.fromarray(rng.integers(0, 256, (2100, 1300, 4), dtype=np.uint8))
     data = encoded(im, "TIFF")  # 2.7 million pixels: two bands
-    monkeypatch.setattr(images, "BAND_PIXELS", 10**9)
+    monkeypatch.setattr(resize, "BAND_PIXELS", 10**9)
     whole = decode(data)
     monkeypatch.undo()
     np.testing.assert_array_equal(decode(data), whole)
@@ -648,7 +650,7 @@ def test_a_large_honest_file_is_not_taken_for_such():
     noise = np.random.default_rng(2).integers(0, 256, (2600, 2600, 3), dtype=np.uint8)
     for form in ("PNG", "TIFF", "BMP"):
         data = encoded(Image.fromarray(noise), form, compress_level=0)
-        assert len(data) > images.MAX_HEADER_BYTES
+        assert len(data) > MAX_HEADER_BYTES
         assert abs(decode(data).astype(int) - 127).max() < 40
 
 
@@ -722,7 +724,7 @@ def test_nothing_but_the_reason_is_said(tmp_path):
     for name, data in {"lzw": lzw, "samples": samples, "nan": nan}.items():
         (tmp_path / name).write_bytes(data)
     code = """if True:
-        from catnet.images.decode import decode_many
+        from catnet.images.decode_many import decode_many
         for path, result in decode_many(["lzw", "samples", "nan"]):
             print(path, repr(result))
     """

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from catnet.images import decode as images
+from catnet.images import resize
 from catnet.images.decode import ImageError, decode
 
 
@@ -101,7 +102,7 @@ def test_a_transparent_colour_of_16_bits_where_the_image_is_read_in_bands(monkey
     rgba = np.dstack([pixels >> 8, np.where(clear, 0, 255)]).astype(np.uint8)
     expected = images.from_array(rgba, 40)
     np.testing.assert_array_equal(decode(data, 40), expected)
-    monkeypatch.setattr(images, "BAND_PIXELS", 3000)
+    monkeypatch.setattr(resize, "BAND_PIXELS", 3000)
     np.testing.assert_array_equal(decode(data, 40), expected)
 
 
@@ -149,7 +150,7 @@ def test_around_the_first_frame_in_bands(monkeypatch) -> None:
     data = formats.gif(64, (10, 20, 30, 17), 2, clear=None)
     expected = np.full((64, 64, 3), 255)
     expected[20:37, 10:40] = [0, 0, 255]
-    monkeypatch.setattr(images, "BAND_PIXELS", 64 * 5)
+    monkeypatch.setattr(resize, "BAND_PIXELS", 64 * 5)
     np.testing.assert_array_equal(decode(data, 64), expected)
 
 

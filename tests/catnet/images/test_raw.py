@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from catnet.images import raw
-from catnet.images.decode import ImageError, decode, decode_many, read_dimensions
+from catnet.images.decode import ImageError, decode, read_dimensions
+from catnet.images.decode_many import decode_many
 from catnet.images.paths import expand
 from catnet.images.raw import find_preview
 
