@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import itertools
 import math
 import os
 import reprlib
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL.Image import Image
 
 from catnet.data.class_names import Names
 from catnet.errors import UserError
-from catnet.images.decode import ImageError, from_array, from_image
+from catnet.images.decode import ImageError
 from catnet.images.decode_many import decode_many
 from catnet.images.geometry import Geometry
 from catnet.images.paths import ImageFile
-from catnet.images.reading import Readable, Stored, read
 from catnet.models import registry
 from catnet.models.inference import BATCH, compute_logits
-from catnet.terminal import one_line
+from catnet.models.inputs import DECODED, Source, iterate_images, resize_in_memory, split_path
+from catnet.models.metadata import PREPROCESSING, read_fields
 
 SHIPPED = Path(__file__).with_name("model.safetensors")
 
@@ -120,7 +118,8 @@ class Classifier:
             file = file / "model.safetensors"
         try:
             metadata = jaxnn.load_metadata(file)
-            fields = _read_fields(metadata)
+            defaults = {field.name: field.default for field in dataclasses.fields(cls)}
+            fields = read_fields(metadata, defaults)
             # Only the shapes matter: zeros are faster to trace than random weights, and JAX
             # reuses the trace for the first batch of this size.
             net = registry.build(fields["architecture"], initialization="zeros")
@@ -156,7 +155,7 @@ class Classifier:
             for field in dataclasses.fields(self)
             if field.name != "params"
         }
-        jaxnn.save(path, self.params, {**described, **_PREPROCESSING, "size": self.geometry.size})
+        jaxnn.save(path, self.params, {**described, **PREPROCESSING, "size": self.geometry.size})
 
     @property
     def geometry(self) -> Geometry:
@@ -219,7 +218,7 @@ class Classifier:
         Raises:
             TypeError: an item is none of these, such as None, a number or a dict.
         """
-        return list(self.stream(_each(images), threshold))
+        return list(self.stream(iterate_images(images), threshold))
 
     def stream(
         self, images: Iterable[ImageFile | Source | Image], threshold: float | None = None
@@ -231,13 +230,13 @@ class Classifier:
         self, images: Iterable[ImageFile | Source | Image], threshold: float | None = None
     ) -> Iterator[tuple[Prediction, np.ndarray | None]]:
         """``stream``, each answer with the input of the network (size, size, 3), or None."""
-        resized = (_resize_in_memory(image, self.geometry) for image in images)
-        ahead, items = itertools.tee(map(_path_and_source, resized))
-        waiting = (item for _, item in ahead if not isinstance(item, _DECODED))
+        resized = (resize_in_memory(image, self.geometry) for image in images)
+        ahead, items = itertools.tee(map(split_path, resized))
+        waiting = (item for _, item in ahead if not isinstance(item, DECODED))
         decoded = decode_many(waiting, *self.geometry)
         batch: list[tuple[str | None, np.ndarray | ImageError]] = []
         for path, item in items:
-            batch.append((path, item if isinstance(item, _DECODED) else next(decoded)[1]))
+            batch.append((path, item if isinstance(item, DECODED) else next(decoded)[1]))
             if len(batch) == BATCH:
                 yield from self._answer(batch, threshold)
                 batch.clear()
@@ -289,153 +288,3 @@ def shift_band(band: tuple[float, float], before: float, after: float) -> tuple[
     ratio = after / (1 - after) * (1 - before) / before
     low, high = (ratio * p / (ratio * p + 1 - p) for p in band)
     return low, high
-
-
-# How pixels become numbers; part of a model file.
-_PREPROCESSING = {"pixels": "divided by 255"}
-
-# The source of an image: a path, the bytes of a file or a file to read, a decoded image, or why
-# there is none.
-Source: TypeAlias = str | bytes | Readable | Stored | np.ndarray | ImageError
-_DECODED = (np.ndarray, ImageError)
-
-_IMAGES = (
-    "an image is a path, the bytes of a file, an open binary file, a Pillow image,"
-    " or an array (H, W, 3) of uint8"
-)
-
-
-def _path_and_source(item: ImageFile | Source) -> tuple[str | None, Source]:
-    if not isinstance(item, ImageFile):
-        return None, item
-    return item.path, item.source if item.error is None else ImageError(item.error)
-
-
-def _each(images: Any) -> Iterable[ImageFile | Source | Image]:
-    """The images of the argument of ``predict``."""
-    if _is_array(images):
-        images = np.asarray(images)
-        if images.ndim == 4:
-            return images
-        if images.ndim == 1 and images.dtype.kind in "OUT":  # objects or paths
-            images = images.tolist()
-    if (image := _image(images)) is not None:
-        return [image]
-    ordered = isinstance(images, Iterable) and not isinstance(images, (Mapping, set, frozenset))
-    if not ordered or _is_array(images):
-        raise TypeError(f"cannot predict {_format(images)}: {_IMAGES}; or give a list of images")
-    return _check_each(images)
-
-
-def _check_each(images: Iterable[Any]) -> Iterator[ImageFile | Source | Image]:
-    for i, value in enumerate(images):
-        if (image := _image(value)) is None:
-            raise TypeError(f"cannot predict image {i}, {_format(value)}: {_IMAGES}")
-        yield image
-
-
-def _image(image: Any) -> ImageFile | Source | Image | None:
-    """One image of any kind; None if the value is no image."""
-    if isinstance(image, (str, os.PathLike)):
-        return ImageFile(os.fsdecode(image))
-    if isinstance(image, (bytes, bytearray, memoryview)):
-        return bytes(image)
-    if isinstance(image, Image):
-        return image
-    if _is_array(image):
-        return np.asarray(image) if image.ndim else None
-    if callable(getattr(image, "read", None)):  # read here, not in a thread: a file may come twice
-        return _read_content(image)
-    return None
-
-
-def _is_array(value: Any) -> bool:
-    return hasattr(value, "ndim") and hasattr(value, "dtype")
-
-
-def _read_content(file: Any) -> bytes | ImageError:
-    text = ImageError("a file opened as text; open it as binary, with 'rb'")
-    if isinstance(file, io.TextIOBase):
-        return text
-    try:
-        content = read(file)
-    except ImageError as error:
-        return error
-    except ValueError as error:  # the file is closed
-        return ImageError(f"cannot be read: {one_line(str(error))}")
-    return content if isinstance(content, bytes) else text
-
-
-def _resize_in_memory(image: ImageFile | Source | Image, geometry: Geometry) -> ImageFile | Source:
-    """Resize an image in memory, in this thread: Pillow images are not thread-safe."""
-    try:
-        if isinstance(image, np.ndarray):
-            return from_array(image, *geometry)
-        if isinstance(image, Image):
-            return from_image(image, *geometry)
-    except ImageError as error:
-        return error
-    return image
-
-
-def _format(value: Any) -> str:
-    return f"{one_line(reprlib.repr(value))} ({type(value).__name__})"
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= 2**16
-
-
-def _is_number(value: Any) -> bool:
-    """Whether it is a number in the range of float; integers of JSON may be larger."""
-    return type(value) in (int, float) and abs(value) <= sys.float_info.max
-
-
-def _is_probability(value: Any) -> bool:
-    return _is_number(value) and 0 <= value <= 1
-
-
-def _is_pair(of: Callable[[Any], bool], value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and len(value) == 2 and all(map(of, value))
-
-
-# Field of a Classifier → check of its value in the metadata of a model file.
-_CHECKS: dict[str, Callable[[Any], bool]] = {
-    "architecture": lambda value: isinstance(value, dict),
-    "classes": lambda value: (
-        isinstance(value, (list, tuple))
-        and 2 <= len(value) <= registry.UNITS
-        and all(map(_is_text, value))
-        and len({*value}) == len(value)
-    ),
-    "name": _is_text,
-    "about": _is_text,
-    "threshold": _is_probability,
-    "slope": _is_number,
-    "offset": _is_number,
-    "confidence_band": lambda value: _is_pair(_is_probability, value),
-}
-
-
-def _read_fields(metadata: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a Classifier, from the metadata of a model file.
-
-    Raises:
-        UserError: a field is missing, unknown or wrong, or the preprocessing is another.
-    """
-    if "architecture" not in metadata:
-        raise UserError("is not a catnet model; catnet train makes one")
-    for key, value in _PREPROCESSING.items():
-        if metadata.get(key) != value:
-            other = reprlib.repr(metadata.get(key))
-            raise UserError(f"expects images with {key} {other}, not {value!r}")
-    if unknown := sorted({*metadata} - {*_CHECKS} - {*_PREPROCESSING} - {"size"}):
-        raise UserError(f"has {reprlib.repr(unknown[0])}, which this catnet does not know; update")
-    defaults = {field.name: field.default for field in dataclasses.fields(Classifier)}
-    fields = {name: metadata.get(name, defaults[name]) for name in _CHECKS}
-    for name, is_right in _CHECKS.items():
-        if not is_right(fields[name]):
-            raise UserError(f"its metadata have a wrong value of {name}; train it again")
-    lines = {name: one_line(fields[name]) for name in ("name", "about")}
-    pairs = {name: tuple(fields[name]) for name in ("classes", "confidence_band")}
-    return {**fields, **lines, **pairs}
