@@ -197,16 +197,18 @@ def _fine_tune(
     options: argparse.Namespace, folder: Path, config: dict[str, Any], settings: dict[str, Any]
 ) -> int:
     """Fine-tune a trained model: a new last layer for the classes of DATA."""
-    from catnet.training import checkpoints, finetune, run_folder
+    from catnet.training import checkpoints, run_folder
+    from catnet.training.finetuning.config import STEPS, FineTuning, choose_every
+    from catnet.training.finetuning.run import run
     from catnet.training.measuring import refuse_batch_size
 
     name = options.from_model or config["from_model"]
     settings.pop("from_model", None)
     if config:
-        how = run_folder.read_settings(finetune.FineTuning, config)
+        how = run_folder.read_settings(FineTuning, config)
     else:
-        every = finetune.choose_every(settings.get("steps", finetune.STEPS))
-        how = finetune.FineTuning(**{"freeze": False, "validate_every": every, **settings})
+        every = choose_every(settings.get("steps", STEPS))
+        how = FineTuning(**{"freeze": False, "validate_every": every, **settings})
         if not options.data:
             raise UserError("--from MODEL needs one DATA, such as a folder with two class folders")
     model = load_model(name)
@@ -215,15 +217,15 @@ def _fine_tune(
     refuse_batch_size(settings.get("batch_size"), len(images.train.labels))
     done = checkpoints.read_progress(folder)["step"] if config else 0
 
-    def phase(title: str) -> Callable[[int, float], None]:
+    def report_of(title: str) -> Callable[[int, float], None]:
         return make_progress_reporter(how.steps, done, title=f"{title}  ")
 
-    result = finetune.run(
+    result = run(
         folder,
         how,
         model,
         images,
-        phase=phase,
+        report_of=report_of,
         parent=find_model(name),
         resume=bool(config),
         every=options.save_every or checkpoints.EVERY,

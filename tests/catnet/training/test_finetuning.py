@@ -21,9 +21,11 @@ from catnet.cli import train as train_command
 from catnet.data import dataset
 from catnet.errors import UserError
 from catnet.models import registry
-from catnet.training import checkpoints, finetune
+from catnet.training import checkpoints
 from catnet.training.curves import Curves
-from catnet.training.finetune import FineTuning
+from catnet.training.finetuning import train as finetuning
+from catnet.training.finetuning.config import FineTuning
+from catnet.training.finetuning.network import replace_head
 
 PHOTO = {
     "model": "photo",
@@ -59,7 +61,7 @@ def same(a, b) -> bool:
 def test_frozen_layers_stay_and_the_last_one_learns(old: Classifier, data: Path) -> None:
     train_part, test_part = dataset.load(data)
     assert test_part
-    described, (params, curves, _) = finetune.train(FineTuning(True, 200), old, train_part)
+    described, (params, curves, _) = finetuning.train(FineTuning(True, 200), old, train_part)
     costs = curves.costs
     at = 1 if described["model"] == "photo" else 3
     assert same(params[:at], old.params[:at])
@@ -74,7 +76,7 @@ def test_the_frozen_descent_is_that_of_the_features(data: Path) -> None:
     """Against NumPy: AdamW's first step is a step of the learning rate for every weight."""
     train_part, _ = dataset.load(data)
     old = model(PHOTO)
-    _, (params, *_) = finetune.train(FineTuning(True, 1, weight_decay=0.0), old, train_part)
+    _, (params, *_) = finetuning.train(FineTuning(True, 1, weight_decay=0.0), old, train_part)
     trunk = registry.network(PHOTO).layers[0]
     x = jnp.asarray(np.concatenate([train_part.images, train_part.images[:, :, ::-1]])) / 255.0
     seen = np.asarray(trunk.apply(old.params[0], x))
@@ -87,7 +89,7 @@ def test_the_frozen_descent_is_that_of_the_features(data: Path) -> None:
 def test_without_freezing_all_layers_move(old: Classifier, data: Path) -> None:
     train_part, _ = dataset.load(data)
     before = jax.tree.map(np.array, old.params)
-    _, (params, curves, _) = finetune.train(FineTuning(False, 10), old, train_part)
+    _, (params, curves, _) = finetuning.train(FineTuning(False, 10), old, train_part)
     assert len(curves.costs) == 20
     moved = jax.tree.map(lambda a, b: not np.array_equal(a, b), params[:1], old.params[:1])
     assert all(jax.tree.leaves(moved))
@@ -116,7 +118,7 @@ def test_a_fine_tuning_that_diverges_says_where_and_what_to_try(data: Path) -> N
     train_part, _ = dataset.load(data)
     old = model(registry.architecture("shallow", (30,), "identity"))
     config = FineTuning(False, 60, learning_rate=1e30, batch_size=8)
-    _, (params, _, stopped) = finetune.train(config, old, train_part)
+    _, (params, _, stopped) = finetuning.train(config, old, train_part)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
     line = r"training diverged at step (\d+): the cost is (NaN|infinite); try a smaller "
     found = re.fullmatch(line + r"--learning-rate than 1e\+30", str(stopped))
@@ -133,7 +135,7 @@ def test_each_phase_has_reports_of_its_own(data: Path) -> None:
         return lambda done, cost: reports.setdefault(what, []).append(done)
 
     old = model(registry.architecture("shallow", (5,)))
-    finetune.train(FineTuning(False, 60, batch_size=8), old, train_part, phase)
+    finetuning.train(FineTuning(False, 60, batch_size=8), old, train_part, phase)
     assert reports == {"last layer": [50, 60], "all layers": [50, 60]}
 
 
@@ -157,7 +159,7 @@ def test_what_does_not_go_together_is_named(more, reason, data: Path, tmp_path, 
 
 def test_one_layer_has_nothing_to_hand_on() -> None:
     with pytest.raises(UserError, match="the model has a single layer"):
-        finetune.replace_head(registry.architecture("logistic"), 2)
+        replace_head(registry.architecture("logistic"), 2)
 
 
 def test_freeze_alone_is_refused(data: Path, capsys) -> None:
@@ -177,7 +179,7 @@ def test_killed_and_resumed_it_ends_to_the_last_bit_like_one_that_was_not(
     model(registry.architecture("shallow", (5,))).save(tmp_path / "old.safetensors")
     arguments = ["train", str(data), "--from", f"{tmp_path}/old.safetensors", "--steps", "20"]
     arguments += ["--batch-size", "8", "--save-every", "1e-9", "--validation", "0.25", "--out"]
-    monkeypatch.setattr(finetune, "CHUNK", 7)
+    monkeypatch.setattr(finetuning, "CHUNK", 7)
     whole, cut = tmp_path / "whole" / "run", tmp_path / "cut" / "run"
     assert main.main([*arguments, str(whole)]) == 0
     left = [reports]
