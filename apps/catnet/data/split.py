@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from catnet.data import duplicates
-from catnet.data.cache import Table
+from catnet.data.table import Table
 
 TRAIN, VALIDATION, TEST = range(3)
 PARTS = ("train", "validation", "test")

@@ -11,10 +11,11 @@ import dataclasses
 import numpy as np
 from PIL import Image, ImageDraw
 
-from catnet.data.cache import Cache, Table
+from catnet.data.cache import Cache
 from catnet.data.class_names import enumerate_names, is_anything_else
 from catnet.data.duplicates import compute_fingerprints
 from catnet.data.split import TRAIN, split
+from catnet.data.table import Table
 from catnet.errors import UserError
 from catnet.images.decode import resize_squares
 from catnet.images.geometry import WHOLE, Geometry

@@ -23,7 +23,7 @@ class SoftLabels(NamedTuple):
     """The soft labels of images.
 
     Attributes:
-        content: (n,) uint64, sorted: the hash of each image, as in ``cache.Table``.
+        content: (n,) uint64, sorted: the hash of each image, as in ``table.Table``.
         probabilities: (n, classes) float16; each row adds up to 1.
         names: the names of the classes.
         cats: indices of the classes that are cats.

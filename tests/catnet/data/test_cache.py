@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catnet.data import cache, reading
+from catnet.data import cache, reading, shard
 from catnet.data.split import TEST, split
 from catnet.errors import UserError
 from catnet.images.decode import decode
@@ -237,7 +237,7 @@ NOWHERE = "1 that cannot be read (No such file or directory)"
 def test_another_decoder_means_another_cache(tmp_path, monkeypatch):
     path = dogs_vs_cats(tmp_path)
     cache.build([path], tmp_path / "cache")
-    monkeypatch.setattr(cache, "decode", lambda data, *how: decode(data, *how) // 2)
+    monkeypatch.setattr(shard, "decode", lambda data, *how: decode(data, *how) // 2)
     monkeypatch.setattr(reading, "decode_with_whole", no_decoding)
     with pytest.raises(AssertionError, match="decodes again"):
         cache.build([path], tmp_path / "cache")
@@ -263,7 +263,7 @@ def test_the_geometry_changes_the_pixels_but_not_the_part_of_an_image(tmp_path):
 
 
 def test_an_interrupted_build_leaves_what_was_done_and_nothing_half_done(tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "_CHUNK", 2)
+    monkeypatch.setattr(shard, "_CHUNK", 2)
     sources = [tiny_imagenet(tmp_path), dogs_vs_cats(tmp_path)]
 
     def interrupt(source: str, done: int, total: int) -> None:

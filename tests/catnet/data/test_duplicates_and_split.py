@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from catnet.data import duplicates
-from catnet.data.cache import Table
 from catnet.data.duplicates import compute_fingerprints, find_near_duplicates, find_pairs
 from catnet.data.split import TEST, TRAIN, VALIDATION, find_groups, split
+from catnet.data.table import Table
 from catnet.images.decode import decode
 
 

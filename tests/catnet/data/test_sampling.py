@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from catnet.data.cache import Cache, Table
+from catnet.data.cache import Cache
 from catnet.data.sampling import compute_priors, compute_sampling_weights, make_sampler
+from catnet.data.table import Table
 from catnet.errors import UserError
 
 
