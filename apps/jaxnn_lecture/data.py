@@ -41,7 +41,7 @@ def prepare_images(source: str | None) -> tuple[Images, Callable[[], str]]:
     def compute_hash() -> str:
         if source is None:
             return "drawn sample"  # a function of the code alone
-        from catnet.data.cache import compute_key
+        from catnet.data.shard import compute_key
         from catnet.images.geometry import WHOLE
 
         return compute_key(Path(source), False, WHOLE)  # of names, sizes and times: no decoding
