@@ -116,7 +116,7 @@ def _train_lecture(
         }
         settings = {**defaults, **settings}
         every = descent.choose_every(settings["steps"])
-        how = Config(**{**settings, "hidden": tuple(settings["hidden"]), "validate_every": every})
+        how = Config(**{**settings, "validate_every": every})
     registry.build(how.architecture)  # refuse a wrong network before anything is created
     if how.dropout and not how.hidden:
         raise UserError(

@@ -25,6 +25,7 @@ from catnet.evaluation.metrics import (
     top_accuracy,
     wilson,
 )
+from catnet.evaluation.tables import format_interval
 from catnet.terminal import one_line, shorten
 
 LISTED = 10  # mistakes in a printed evaluation
@@ -83,7 +84,6 @@ class Evaluation:
     mistakes: list[Mistake]
 
     def __str__(self) -> str:
-        low, high = self.interval
         always, share = self.majority
         rows = [
             ("accuracy", _percent(self.accuracy)),
@@ -97,7 +97,7 @@ class Evaluation:
         rows.append(("calibration error", f"{self.calibration_error:.3f}"))
         width = max(len(label) for label, _ in rows)
         lines = [f"{label:{width}}  {value:>6}" for label, value in rows]
-        lines[0] += f"  (95% interval {100 * low:.1f}–{high:.1%}, {self.examples} examples)"
+        lines[0] += f"  (95% interval {format_interval(self.interval)}, {self.examples} examples)"
         blocks = [
             lines,
             format_confusion(self.confusion, self.classes),

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from catnet.evaluation.confusion import percent
 from catnet.evaluation.metrics import wilson
 from catnet.evaluation.report import Evaluation
+from catnet.evaluation.tables import format_interval, format_table
 from catnet.terminal import shorten
 
 
@@ -61,10 +62,10 @@ def format_folders(scores: Sequence[FolderScore]) -> list[str]:
         dog/pug   50.0%     9.5–90.5%         2
     """
     rows = [
-        (shorten(folder or ".", 40), percent(right / n), _interval(wilson(right, n)), str(n))
+        (shorten(folder or ".", 40), percent(right / n), format_interval(wilson(right, n)), str(n))
         for folder, right, n in scores
     ]
-    return _align(("folder", "right", "95% interval", "examples"), rows)
+    return format_table([("folder", "right", "95% interval", "examples"), *rows], align=">")
 
 
 def format_evaluations(results: Mapping[str, Evaluation]) -> list[str]:
@@ -78,7 +79,7 @@ def format_evaluations(results: Mapping[str, Evaluation]) -> list[str]:
         (
             shorten(name, 40),
             percent(each.accuracy),
-            _interval(each.interval),
+            format_interval(each.interval),
             percent(each.balanced_accuracy),
             f"{each.auc:.3f}".replace("nan", "–"),
             f"{each.calibration_error:.3f}",
@@ -87,22 +88,8 @@ def format_evaluations(results: Mapping[str, Evaluation]) -> list[str]:
         for name, each in worst
     ]
     heads = ("data", "accuracy", "95% interval", "balanced", "AUC", "calibration error", "examples")
-    return _align(heads, rows)
-
-
-def _interval(interval: tuple[float, float]) -> str:
-    low, high = interval
-    return f"{100 * low:.1f}–{high:.1%}"
+    return format_table([heads, *rows], align=">")
 
 
 def _nan_last(value: float) -> float:
     return math.inf if math.isnan(value) else value
-
-
-def _align(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table: the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    return [
-        "  ".join([f"{row[0]:{widths[0]}}", *map(str.rjust, row[1:], widths[1:])]).rstrip()
-        for row in (heads, *rows)
-    ]

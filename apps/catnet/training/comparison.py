@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from catnet.errors import UserError
 from catnet.evaluation.metrics import mcnemar
+from catnet.evaluation.tables import format_interval, format_table
 from catnet.terminal import format_exactly, one_line, shorten
 from catnet.training import checkpoints, results, run_folder
 from catnet.training.curves import Curves, Measure
@@ -144,11 +145,11 @@ def format_comparison(runs: Sequence[Run]) -> str:
     ]
     blocks = ["settings that differ: none"]
     if settings:
-        blocks = [_format_table([("settings that differ", *names), *settings])]
+        blocks = ["\n".join(format_table([("settings that differ", *names), *settings]))]
     head = ("on the test part", "accuracy", "95% interval", "balanced", "AUC", "images")
     head += ("steps", "last cost", "training accuracy")
     rows = [(name, *_format_scores(run)) for name, run in zip(names, runs, strict=True)]
-    blocks.append(_format_table([head, *rows]))
+    blocks.append("\n".join(format_table([head, *rows])))
     return "\n\n".join(
         [*blocks, *(_format_pair(compare_answers(runs[0], run)) for run in runs[1:])]
     )
@@ -156,11 +157,10 @@ def format_comparison(runs: Sequence[Run]) -> str:
 
 def _format_scores(run: Run) -> tuple[str, ...]:
     scores = run.evaluation
-    low, high = scores["interval"]
     costs, measures = run.curves.costs, run.curves.measures
     return (
         f"{scores['accuracy']:.1%}",
-        f"{100 * low:.1f}–{high:.1%}",
+        format_interval(scores["interval"]),
         "" if scores["balanced_accuracy"] is None else f"{scores['balanced_accuracy']:.1%}",
         "" if scores["auc"] is None else f"{scores['auc']:.3f}",
         str(scores["examples"]),
@@ -197,15 +197,6 @@ def _format(value: Any) -> str:
     if isinstance(value, list):
         return " ".join(map(_format, value))
     return one_line(str(value))
-
-
-def _format_table(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-    return "\n".join(lines)
 
 
 def read_run(name: str) -> Run:
