@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import operator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ MORE_SETTINGS = {
     PHOTO: (
         "model",
         "widths",
+        "blocks",
         "sampling_weights",
         "soft_labels",
         "leave_out",
@@ -181,6 +183,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="channels of the three stages of the network (default 48 96 192)",
     )
     photo.add_argument(
+        "--blocks",
+        type=count,
+        nargs=3,
+        metavar="N",
+        help="residual blocks of the three stages (default 2 2 2); with --from, new blocks are "
+        "added at the end of a stage, and the network starts as the same function",
+    )
+    photo.add_argument(
         "--precision",
         choices=("float32", "bfloat16"),
         help="dtype of the computation (default float32); the parameters stay float32",
@@ -259,7 +269,7 @@ def collect_settings(options: argparse.Namespace, kind: str) -> dict[str, Any]:
     if options.soft_labels:  # absolute, so that the run can be resumed from another folder
         settings["soft_labels"] = str(Path(options.soft_labels).absolute())
     if options.from_model and kind == PHOTO:
-        settings |= _from_model(options.from_model)
+        settings |= _from_model(options.from_model, options.blocks)
     elif options.from_model:
         settings["from_model"] = str(find_model(options.from_model).absolute())
     return settings
@@ -284,15 +294,23 @@ def _options_set(options: argparse.Namespace, names: tuple[str, ...]) -> dict[st
     }
 
 
-def _from_model(name: str) -> dict[str, Any]:
-    """The settings of a photo training with the weights, and so the layers, of a model."""
+def _from_model(name: str, blocks: list[int] | None) -> dict[str, Any]:
+    """The settings of a photo training with the weights, and so the layers, of a model.
+
+    It may have more blocks.
+    """
     described = load_model(name).architecture
     if described["model"] != "photo":
         raise UserError(
             f"--from {name}: is a {described['model']} network, not photo; leave --model photo out "
             "to fine-tune it"
         )
-    layers = {key: tuple(described[key]) for key in ("widths", "blocks")}
+    had = described["blocks"]
+    wanted = had if blocks is None else blocks
+    if len(wanted) != len(had) or any(map(operator.lt, wanted, had)):
+        given, its = (" ".join(map(str, counts)) for counts in (wanted, had))
+        raise UserError(f"--blocks {given}: {name} has {its}; blocks can be added, not removed")
+    layers = {"widths": tuple(described["widths"]), "blocks": tuple(wanted)}
     return {"from_model": str(find_model(name).absolute()), **layers}
 
 

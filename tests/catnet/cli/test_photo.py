@@ -92,16 +92,13 @@ def test_the_names_of_the_classes_are_the_users_everywhere(
     assert {"dog", "horse"} == {line.split()[0] for line in printed.splitlines()[-3:-1]}
 
 
-def test_the_widths_are_those_of_the_network(begin, tmp_path: Path, monkeypatch, capsys) -> None:
-    @dataclasses.dataclass(frozen=True)
-    class Three(Small):
-        blocks: tuple[int, ...] = (0, 0, 0)
-
-    monkeypatch.setattr(config, "PhotoConfig", Three)
-    assert begin("--widths", "4", "5", "6", "--steps", "8", "--batch-size", "8") == 0
+def test_the_widths_and_the_blocks_are_those_of_the_network(begin, tmp_path: Path, capsys) -> None:
+    layers = ["--widths", "4", "5", "6", "--blocks", "1", "1", "2"]
+    assert begin(*layers, "--steps", "8", "--batch-size", "8") == 0
     run = str(tmp_path / "run")
     model = Classifier.load(run)
     assert model.architecture["widths"] == [4, 5, 6]
+    assert model.architecture["blocks"] == [1, 1, 2]
     assert {leaf.shape[-1] for leaf in jax.tree.leaves(model.params)} >= {4, 5, 6}
     capsys.readouterr()
     assert main.main(["train", "--resume", run, "--widths", "4", "4", "4"]) == 2

@@ -113,6 +113,11 @@ def test_every_option_fine_tunes(data: Path, tmp_path: Path) -> None:
             "--from shipped --model photo --widths 8 8 8",
             "--widths: the layers are those of --from; leave",
         ),
+        (
+            "--from shipped --model photo --blocks 3 1 2",
+            "--blocks 3 1 2: shipped has 2 2 2; blocks can be added, not removed",
+        ),
+        ("--blocks 3 3 3", "--blocks is for --model photo only"),
         ("--widths 8 8 8", "--widths is for --model photo only"),
         ("--model photo --validation 0.1", "--validation is not for --model photo, which always"),
         ("--textures 3", "--textures is for --model photo only"),

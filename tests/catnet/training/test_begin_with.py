@@ -17,7 +17,7 @@ from catnet.errors import UserError
 from catnet.models import registry
 from catnet.training.photo.classes import Classes
 from catnet.training.photo.config import PhotoConfig
-from catnet.training.photo.state import _load_weights, initialize, make_state
+from catnet.training.photo.state import _load_weights, initialize, make_state, network
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 CONFIG = PhotoConfig((4, 6), (1, 0))
@@ -35,7 +35,7 @@ def model(**change) -> Classifier:
 def test_all_weights_and_their_average_are_the_models(change: dict) -> None:
     before = model(**change)
     fresh = make_state(CONFIG, 5)
-    state = _load_weights(fresh, before)
+    state = _load_weights(fresh, before, CONFIG.blocks)
     for tree in (state.params, state.average):
         assert jax.tree.structure(tree) == jax.tree.structure(fresh.params)
         jax.tree.map(np.testing.assert_array_equal, tree, before.params[:2])
@@ -46,16 +46,31 @@ def test_all_weights_and_their_average_are_the_models(change: dict) -> None:
 @pytest.mark.parametrize("change", [{"widths": [4, 7]}, {"blocks": [1, 1]}])
 def test_another_network_is_refused(change) -> None:
     with pytest.raises(UserError, match="before: is another network"):
-        _load_weights(make_state(CONFIG, 5), model(**change))
+        _load_weights(make_state(CONFIG, 5), model(**change), CONFIG.blocks)
 
 
 @pytest.mark.parametrize(("change", "keep"), [({"classes": 6}, True), ({}, False)])
 def test_other_classes_get_a_new_last_layer(change, keep) -> None:
     before, fresh = model(**change), make_state(CONFIG, 5)
-    state = _load_weights(fresh, before, keep)
+    state = _load_weights(fresh, before, CONFIG.blocks, keep)
     for params in (state.params, state.average):
         jax.tree.map(np.testing.assert_array_equal, params[0], before.params[0])
         jax.tree.map(np.testing.assert_array_equal, params[1], fresh.params[1])
+
+
+@pytest.mark.parametrize("blocks", [(1, 1), (3, 0), (3, 2)])
+def test_a_network_with_more_blocks_starts_as_the_same_function(blocks) -> None:
+    before = model()
+    config = dataclasses.replace(CONFIG, blocks=blocks)
+    # Its old blocks are changed, so that an old one in a wrong place would not be the identity.
+    x = jax.random.uniform(jax.random.key(1), (3, 64, 64, 3))
+    change = jax.tree.map(lambda leaf: leaf + 0.1, before.params[0][1])
+    trained = (before.params[0][0], change, *before.params[0][2:])
+    changed = dataclasses.replace(before, params=(trained, *before.params[1:]))
+    state = _load_weights(make_state(config, 5), changed, blocks)
+    grown = network(config, 5).apply(state.params, x)
+    np.testing.assert_allclose(grown, network(CONFIG, 5).apply(changed.params[:2], x), rtol=1e-5)
+    assert len(jax.tree.leaves(state.params)) > len(jax.tree.leaves(before.params))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -59,26 +60,51 @@ def make_state(config: PhotoConfig, classes: int) -> TrainState:
     return TrainState(np.zeros((), np.int32), params, average, optimizer(config).init(params))
 
 
-def _load_weights(state: TrainState, model: Classifier, keep_last: bool = True) -> TrainState:
+def _load_weights(
+    state: TrainState, model: Classifier, blocks: Sequence[int], keep_last: bool = True
+) -> TrainState:
     """The state with the weights of a model.
 
     Args:
-        state: of a network of the same features.
+        state: of a network with the model's features, or with more blocks.
         model: a photo model.
+        blocks: residual blocks of each stage of the state's network.
         keep_last: whether its last layer is kept too, if it has as many classes.
 
     Raises:
         UserError: the layers below the head differ.
     """
-    head = registry.network(model.architecture).head
     # Copies, since the buffers of a state are donated, and the model keeps its own.
-    *features, last = jax.tree.map(jnp.copy, model.params[: head + 1])
-    if _shapes(features) != _shapes([*state.params[:head]]):
+    trained, last = jax.tree.map(jnp.copy, model.params[:2])
+    features = add_blocks(trained, model.architecture["blocks"], state.params[0], blocks)
+    if _shapes(features) != _shapes(state.params[0]):
         raise UserError(f"{model.name}: is another network than this training's")
-    if not keep_last or _shapes(last) != _shapes(state.params[head]):
-        last = state.params[head]
-    params = (*features, last)
+    if not keep_last or _shapes(last) != _shapes(state.params[1]):
+        last = state.params[1]
+    params = (features, last)
     return state._replace(params=params, average=jax.tree.map(jnp.copy, params))
+
+
+def add_blocks(trained: Any, had: Sequence[int], new: Any, blocks: Sequence[int]) -> Any:
+    """The params of a trunk, and those of new blocks at the end of its stages.
+
+    A new block is the identity, since its last convolution is zero: the deeper network starts as
+    the same function (Chen et al. 2016, Net2Net, arXiv:1511.05641).
+
+    Args:
+        trained: params of the ``trunk``.
+        had: its residual blocks of each stage.
+        new: params of a ``trunk`` with at least as many blocks.
+        blocks: its residual blocks of each stage.
+    """
+    params: list[Any] = []
+    at, end = 0, 0  # of the trained trunk; of a stage of the new one
+    for stage, (count, wanted) in enumerate(zip(had, blocks, strict=True)):
+        first = 2 if stage else 1  # the normalization and the convolution before the blocks
+        params += trained[at : at + first + count]
+        at, end = at + first + count, end + first + wanted
+        params += new[end - (wanted - count) : end]
+    return (*params, *trained[at:])
 
 
 def _shapes(tree: Any) -> str:
@@ -100,4 +126,4 @@ def initialize(config: PhotoConfig, classes: Classes) -> TrainState:
     same = model.architecture.get("cats", []) == [*classes.cats]
     if len(classes.names) == 2 or not classes.cats:
         same = same and agree(model.classes, classes.names)
-    return _load_weights(state, model, same)
+    return _load_weights(state, model, config.blocks, same)
