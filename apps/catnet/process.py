@@ -51,9 +51,12 @@ def run_guarded(program: str, run: Callable[[], int]) -> int:
         _print_error(program, str(stop) or "stopped")
         return 130
     except Exception as error:
-        if _jax_can_start(error):
+        if _is_out_of_memory(error):
+            _print_error(program, _explain_memory(error))
+        elif _jax_can_start(error):
             raise
-        _print_error(program, _explain_jax_failure(error))
+        else:
+            _print_error(program, _explain_jax_failure(error))
         return 2
     finally:
         end_command()
@@ -86,6 +89,17 @@ def _replace_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether Python, NumPy or JAX (whose error has no class of its own) found no memory."""
+    return isinstance(error, MemoryError) or str(error).startswith("RESOURCE_EXHAUSTED")
+
+
+def _explain_memory(error: Exception) -> str:
+    reason = " ".join(str(error).removeprefix("RESOURCE_EXHAUSTED: ").split())[:200].rstrip(".")
+    what = f"not enough memory ({reason})" if reason else "not enough memory"
+    return f"{what}; use a smaller network, a smaller batch or fewer images"
 
 
 def _jax_can_start(error: Exception) -> bool:

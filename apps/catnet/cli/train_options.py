@@ -21,7 +21,13 @@ from catnet.cli.options import (
     seed,
 )
 from catnet.errors import UserError
-from catnet.models.registry import AUGMENTATIONS, DEFAULT_HIDDEN, INITIALIZATIONS, OPTIMIZERS
+from catnet.models.registry import (
+    AUGMENTATIONS,
+    DEFAULT_HIDDEN,
+    INITIALIZATIONS,
+    OPTIMIZERS,
+    refuse_stages,
+)
 
 # The options that are settings of a run: of every kind of training, and of some.
 LECTURE, PHOTO, FINE_TUNING = "lecture", "photo", "fine-tuning"
@@ -272,6 +278,7 @@ def collect_settings(options: argparse.Namespace, kind: str) -> dict[str, Any]:
         settings |= _from_model(options.from_model, options.blocks)
     elif options.from_model:
         settings["from_model"] = str(find_model(options.from_model).absolute())
+    refuse_stages(settings.get("widths", ()), settings.get("blocks", ()))
     return settings
 
 

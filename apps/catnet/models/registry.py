@@ -75,6 +75,26 @@ def architecture(
     return described if classes == 2 else {**described, "classes": classes}
 
 
+def refuse_stages(widths: Sequence[int], blocks: Sequence[int]) -> None:
+    """Refuse a photo network that no model file may describe.
+
+    Args:
+        widths: channels of each stage.
+        blocks: residual blocks of each stage.
+
+    Raises:
+        UserError: there are too many channels or blocks.
+
+    Example:
+        >>> refuse_stages((48, 96, 192), (2, 2, 2))
+    """
+    if not _are_whole(widths, 1, UNITS):
+        raise UserError(f"--widths {_words(widths)}: a layer has from 1 to {UNITS} channels")
+    most = LAYERS - len(blocks)
+    if sum(blocks) > most:
+        raise UserError(f"--blocks {_words(blocks)}: at most {most} residual blocks")
+
+
 def count_classes(described: dict[str, Any]) -> int:
     """The number of classes of a description that ``build`` accepts.
 

@@ -20,7 +20,7 @@ import pytest
 import redblue
 from PIL import Image
 
-from catnet import Classifier
+from catnet import Classifier, process
 from catnet.cli import main
 
 
@@ -442,6 +442,25 @@ def test_a_platform_that_is_not_there_is_one_line(
         assert line.endswith(f"; JAX_PLATFORMS is {platforms}, unset it to use any device")
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    "allocate",
+    [
+        pytest.param(lambda: np.empty(2**50), id="numpy"),
+        pytest.param(lambda: bytes(2**50), id="python"),
+        pytest.param(lambda: jax.numpy.empty(2**45, "float32").block_until_ready(), id="jax"),
+    ],
+)
+def test_too_little_memory_is_one_line(allocate, capsys) -> None:
+    def run() -> int:
+        allocate()
+        return 0
+
+    assert process.run_guarded("catnet", run) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("catnet: not enough memory")
+    assert line.endswith("; use a smaller network, a smaller batch or fewer images")
 
 
 @pytest.mark.parametrize("error", [RuntimeError("of another kind"), AssertionError(), KeyError(3)])

@@ -118,6 +118,12 @@ def test_every_option_fine_tunes(data: Path, tmp_path: Path) -> None:
             "--blocks 3 1 2: shipped has 2 2 2; blocks can be added, not removed",
         ),
         ("--blocks 3 3 3", "--blocks is for --model photo only"),
+        ("--model photo --blocks 3 90 5", "--blocks 3 90 5: at most 97 residual blocks"),
+        (
+            "--from shipped --model photo --blocks 3 90 5",
+            "--blocks 3 90 5: at most 97 residual blocks",
+        ),
+        ("--model photo --widths 4 4 200000", "--widths 4 4 200000: a layer has from 1 to 100000"),
         ("--widths 8 8 8", "--widths is for --model photo only"),
         ("--model photo --validation 0.1", "--validation is not for --model photo, which always"),
         ("--textures 3", "--textures is for --model photo only"),
