@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catnet.cli.inputs import find_model, load_model, load_parts
-from catnet.cli.train_options import (
+from catnet.cli.train_options import add_arguments as add_arguments
+from catnet.cli.train_settings import (
     FINE_TUNING,
     LECTURE,
     PHOTO,
@@ -19,7 +20,6 @@ from catnet.cli.train_options import (
     name_option,
     parse_class_weights,
 )
-from catnet.cli.train_options import add_arguments as add_arguments
 from catnet.errors import UserError
 from catnet.images.geometry import WHOLE, Geometry
 from catnet.models.registry import DEFAULT_HIDDEN, LEARNING_RATES
