@@ -24,7 +24,7 @@ def run_guarded(program: str, run: Callable[[], int]) -> int:
 
     Returns:
         The exit code: that of ``run``; 1 where the reader of the output has exited; 2 for wrong
-        usage, data or models, or where JAX cannot start; 130 for Ctrl-C.
+        usage, data or models, too little memory, or where JAX cannot start; 130 for Ctrl-C.
     """
     _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):

@@ -152,8 +152,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=count,
         nargs=3,
         metavar="N",
-        help="residual blocks of the three stages (default 2 2 2); with --from, new blocks are "
-        "added at the end of a stage, and the network starts as the same function",
+        help="residual blocks of the three stages (default 2 2 2; with --from, the model's: more "
+        "are added at the end of a stage, and the network starts as the same function)",
     )
     photo.add_argument(
         "--precision",

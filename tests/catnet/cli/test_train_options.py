@@ -113,10 +113,7 @@ def test_every_option_fine_tunes(data: Path, tmp_path: Path) -> None:
             "--from shipped --model photo --widths 8 8 8",
             "--widths: the layers are those of --from; leave",
         ),
-        (
-            "--from shipped --model photo --blocks 3 1 2",
-            "--blocks 3 1 2: shipped has ",
-        ),
+        ("--from shipped --model photo --blocks 3 1 2", "--blocks 3 1 2: shipped has "),
         ("--blocks 3 3 3", "--blocks is for --model photo only"),
         ("--model photo --blocks 3 90 5", "--blocks 3 90 5: at most 97 residual blocks"),
         (

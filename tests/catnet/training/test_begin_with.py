@@ -43,7 +43,15 @@ def test_all_weights_and_their_average_are_the_models(change: dict) -> None:
     assert all(a is not b for a, b in buffers)  # those of a state are donated
 
 
-@pytest.mark.parametrize("change", [{"widths": [4, 7]}, {"blocks": [1, 1]}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"widths": [4, 7]},
+        {"blocks": [1, 1]},
+        {"widths": [4], "blocks": [1]},
+        {"widths": [4, 6, 8], "blocks": [1, 0, 0]},
+    ],
+)
 def test_another_network_is_refused(change) -> None:
     with pytest.raises(UserError, match="before: is another network"):
         _load_weights(make_state(CONFIG, 5), model(**change), CONFIG.blocks)

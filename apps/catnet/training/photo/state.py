@@ -89,7 +89,8 @@ def add_blocks(trained: Any, had: Sequence[int], new: Any, blocks: Sequence[int]
     """The params of a trunk, and those of new blocks at the end of its stages.
 
     A new block is the identity, since its last convolution is zero: the deeper network starts as
-    the same function (Chen et al. 2016, Net2Net, arXiv:1511.05641).
+    the same function (Chen et al. 2016, Net2Net, arXiv:1511.05641).  Trunks of which the new one
+    is no deeper version give params of another shape.
 
     Args:
         trained: params of the ``trunk``.
@@ -99,7 +100,7 @@ def add_blocks(trained: Any, had: Sequence[int], new: Any, blocks: Sequence[int]
     """
     params: list[Any] = []
     at, end = 0, 0  # of the trained trunk; of a stage of the new one
-    for stage, (count, wanted) in enumerate(zip(had, blocks, strict=True)):
+    for stage, (count, wanted) in enumerate(zip(had, blocks, strict=False)):
         first = 2 if stage else 1  # the normalization and the convolution before the blocks
         params += trained[at : at + first + count]
         at, end = at + first + count, end + first + wanted
