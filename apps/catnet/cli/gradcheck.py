@@ -34,6 +34,7 @@ def run(options: argparse.Namespace) -> int:
     from catnet.images.geometry import WHOLE
     from catnet.models import registry
     from catnet.models.targets import choose_loss, make_targets
+    from catnet.training.memory import refuse_too_large
 
     lecture = options.model in DEFAULT_HIDDEN
     classifier = None if lecture else load_model(options.model)
@@ -47,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
         how = (options.model, options.hidden, options.activation, classes)
         described = registry.architecture(*how)
         net = registry.build(described)
+        refuse_too_large(net)
         params = net.init(jax.random.key(options.seed), jax.ShapeDtypeStruct(x.shape, "float32"))
     else:
         net, params = registry.build(classifier.architecture), classifier.params

@@ -53,11 +53,13 @@ def run(options: argparse.Namespace) -> int:
     from catnet.evaluation import plots
     from catnet.models import registry
     from catnet.training import run_folder
-    from catnet.training.sweep import Grid, table, train, write
+    from catnet.training.memory import refuse_too_large
+    from catnet.training.sweep import GROUP, Grid, table, train, write
 
     plots.check()
     network = (options.model, options.hidden, options.activation)
-    registry.architecture(*network)  # refuse a wrong network before the data are read
+    # Refuse a wrong network before the data are read.
+    net = registry.build(registry.architecture(*network))
     folder = run_folder.choose_folder(options.out, "sweep")
     train_part, test_part, source = load_parts(options.data)
     grid = Grid(
@@ -67,8 +69,9 @@ def run(options: argparse.Namespace) -> int:
         options.seeds,
         options.steps,
     )
-    run_folder.create(folder, {"model": "sweep", **asdict(grid), "data": source})
     total = len(grid.cells) * grid.seeds
+    refuse_too_large(net, min(total, GROUP))
+    run_folder.create(folder, {"model": "sweep", **asdict(grid), "data": source})
     log(f"training {total} networks on {len(train_part.labels)} images, {source}")
     results, names, stopped = None, [], False
     with run_folder.report_failures(folder, "start a new sweep"):

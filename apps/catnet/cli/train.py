@@ -102,6 +102,7 @@ def _train_lecture(
     """Train one of the lecture's networks."""
     from catnet.models import registry
     from catnet.training import checkpoints, descent, run_folder
+    from catnet.training.memory import refuse_too_large
     from catnet.training.mlp import Config, train_run
 
     if config:
@@ -117,7 +118,8 @@ def _train_lecture(
         settings = {**defaults, **settings}
         every = descent.choose_every(settings["steps"])
         how = Config(**{**settings, "validate_every": every})
-    registry.build(how.architecture)  # refuse a wrong network before anything is created
+    # Refuse a wrong network before anything is created.
+    refuse_too_large(registry.build(how.architecture))
     if how.dropout and not how.hidden:
         raise UserError(
             f"--dropout {how.dropout:g}: a {how.model} network has no hidden units; leave it out, "

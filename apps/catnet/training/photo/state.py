@@ -17,6 +17,7 @@ from catnet.models import registry
 from catnet.models.classifier import Classifier
 from catnet.models.regularized import dropped
 from catnet.models.resnet import trunk
+from catnet.training.memory import refuse_too_large
 from catnet.training.muon import muon
 from catnet.training.photo.classes import Classes
 from catnet.training.photo.config import PhotoConfig
@@ -54,6 +55,7 @@ def optimizer(config: PhotoConfig) -> optax.GradientTransformation:
 def make_state(config: PhotoConfig, classes: int) -> TrainState:
     """The state before the first step, with random weights."""
     net = network(config, classes)
+    refuse_too_large(net)
     pixels = jax.ShapeDtypeStruct((64, 64, 3), jnp.float32)
     params = jax.jit(lambda key: net.init(key, pixels))(jax.random.key(config.seed))
     average = jax.tree.map(jnp.copy, params)  # its own buffers: those of params are donated
