@@ -58,8 +58,7 @@ def run(options: argparse.Namespace) -> int:
 
     plots.check()
     network = (options.model, options.hidden, options.activation)
-    # Refuse a wrong network before the data are read.
-    net = registry.build(registry.architecture(*network))
+    registry.architecture(*network)  # refuse a wrong network before the data are read
     folder = run_folder.choose_folder(options.out, "sweep")
     train_part, test_part, source = load_parts(options.data)
     grid = Grid(
@@ -70,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         options.steps,
     )
     total = len(grid.cells) * grid.seeds
-    refuse_too_large(net, min(total, GROUP))
+    refuse_too_large(registry.build(grid.architecture), min(total, GROUP))
     run_folder.create(folder, {"model": "sweep", **asdict(grid), "data": source})
     log(f"training {total} networks on {len(train_part.labels)} images, {source}")
     results, names, stopped = None, [], False

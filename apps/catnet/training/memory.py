@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 
 import jax
@@ -11,38 +10,34 @@ import jaxnn
 from catnet.errors import UserError
 from catnet.images.size import SIZE
 
-COPIES = 3  # training holds the parameters, their gradients and the updated parameters
-
 
 def refuse_too_large(net: jaxnn.Layer, networks: int = 1) -> None:
-    """Refuse a network of images (..., 64, 64, 3) whose training does not fit into the memory.
+    """Refuse a network of images (..., 64, 64, 3) that does not fit into the memory.
 
-    Without this check, the system would stop the process without a word, or slow down all others.
+    The parameters and their gradients are counted; nothing is computed.  Without this check, the
+    system would stop the process without a word, or slow down all others.
 
     Args:
         net: a network.
         networks: how many of them are trained at once.
 
     Raises:
-        UserError: training needs more memory than the machine has.
+        UserError: the parameters and their gradients take more memory than the machine has.
 
     Example:
         >>> import jaxnn
         >>> refuse_too_large(jaxnn.serial(jaxnn.flatten, jaxnn.dense(7)))
     """
     image = jax.ShapeDtypeStruct((1, SIZE, SIZE, 3), "float32")
-    shapes = jax.eval_shape(lambda key: net.init(key, image), jax.random.key(0))
-    leaves = jax.tree.leaves(shapes)
-    count = sum(math.prod(leaf.shape) for leaf in leaves)
-    size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
-    needed = networks * COPIES * size
+    leaves = jax.tree.leaves(jax.eval_shape(net.init, jax.random.key(0), image))
+    count = networks * sum(leaf.size for leaf in leaves)
+    needed = networks * sum(2 * leaf.size * leaf.dtype.itemsize for leaf in leaves)
     memory = read_memory()
     if memory is not None and needed > memory:
-        what = f"{networks} at once" if networks > 1 else "it"
+        what = "the network has" if networks == 1 else f"{networks} networks at once have"
         raise UserError(
-            f"the network has {count:,} parameters; to train {what} takes at least "
-            f"{needed / 1e9:,.0f} GB, and this machine has {memory / 1e9:,.0f} GB; use fewer or "
-            "smaller layers"
+            f"{what} {count:,} parameters; with their gradients these take {needed / 1e9:,.0f} GB, "
+            f"and this machine has {memory / 1e9:,.0f} GB; use fewer or smaller layers"
         )
 
 

@@ -14,15 +14,17 @@ from catnet.training.memory import refuse_too_large
 
 NET = jaxnn.serial(jaxnn.flatten, jaxnn.dense(10), jaxnn.relu, jaxnn.dense(1))
 PARAMETERS = (64 * 64 * 3 + 1) * 10 + (10 + 1) * 1
-NEEDED = 3 * 4 * PARAMETERS  # bytes: parameters, gradients and update, in float32
+NEEDED = 2 * 4 * PARAMETERS  # bytes: parameters and gradients, in float32
 
 
 @pytest.mark.parametrize("networks", [1, 5])
-def test_the_limit_is_three_copies_of_every_network(networks: int, monkeypatch) -> None:
+def test_the_limit_is_the_parameters_and_gradients_of_every_network(
+    networks: int, monkeypatch
+) -> None:
     monkeypatch.setattr(memory, "read_memory", lambda: networks * NEEDED)
     refuse_too_large(NET, networks)
     monkeypatch.setattr(memory, "read_memory", lambda: networks * NEEDED - 1)
-    with pytest.raises(UserError, match=f"the network has {PARAMETERS:,} parameters; to train"):
+    with pytest.raises(UserError, match=f" {networks * PARAMETERS:,} parameters; "):
         refuse_too_large(NET, networks)
 
 
@@ -33,13 +35,23 @@ def test_nothing_is_refused_where_the_system_does_not_tell(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "command",
-    ["train --model deep", "sweep --model deep", "gradcheck --model deep"],
+    ("command", "said"),
+    [
+        ("train", "the network has 191,230,900,001 parameters"),
+        (
+            "sweep --seeds 1 --init he --learning-rate 1 2 3",
+            "3 networks at once have 573,692,700,003 parameters",
+        ),
+        ("gradcheck", "the network has 191,230,900,001 parameters"),
+    ],
 )
-def test_commands_refuse_it_in_one_line(command: str, tmp_path, monkeypatch, capsys) -> None:
+def test_commands_refuse_it_in_one_line(
+    command: str, said: str, tmp_path, monkeypatch, capsys
+) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main([*command.split(), "--hidden", *["100000"] * 20]) == 2
+    hidden = ["--model", "deep", "--hidden", *["100000"] * 20]
+    assert main([*command.split(), *hidden]) == 2
     *_, line = capsys.readouterr().err.splitlines()
-    assert line.startswith("catnet: the network has 191,230,900,001 parameters; to train ")
+    assert line.startswith(f"catnet: {said}; with their gradients these take ")
     assert line.endswith("use fewer or smaller layers")
     assert [path.name for path in tmp_path.iterdir()] == []
