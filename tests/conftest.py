@@ -1,4 +1,4 @@
-"""For all tests: strict JAX, the list of slow tests, float64, quick compiling, the course."""
+"""For all tests: strict JAX, slow tests, memory maps, float64, quick compiling, the course."""
 
 from __future__ import annotations
 
@@ -74,6 +74,9 @@ SLOW = (
     "test_examples.py::test_every_line_runs",
 )
 
+MAPS = Path("/proc/self/maps")  # on Linux: a line for each memory map of this process
+MOST_MAPS = 30_000  # Linux allows a process 65,530
+
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -87,6 +90,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             names = {f"{file.as_posix()}::{function}", *(part.as_posix() for part in file.parents)}
             if not names.union([file.as_posix()]).isdisjoint(SLOW):
                 item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_memory_maps() -> Iterator[None]:
+    """Forget the compiled programs before a process has as many memory maps as Linux allows.
+
+    XLA maps memory for every program, and where no map is left, the process ends with a
+    segmentation fault: all tests in one process compile more programs than that.
+    """
+    yield
+    if MAPS.exists() and len(MAPS.read_bytes().splitlines()) > MOST_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture
